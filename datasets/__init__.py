@@ -1,0 +1,1 @@
+"""Embedded data and pretrained weights, each with a card. Imported as workbench.datasets."""

@@ -1,0 +1,1 @@
+"""The widget library, imported as workbench.widgets."""

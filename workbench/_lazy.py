@@ -1,0 +1,26 @@
+"""Modules imported at their first use.
+
+A notebook kernel validates recipes and draws widgets without torch in its memory, so files that
+both declare options and run code name their heavy modules through :func:`lazy`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+class _LazyModule:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(importlib.import_module(self._name), attribute)
+
+    def __repr__(self) -> str:
+        return f"<module {self._name!r}, imported at first use>"
+
+
+def lazy(name: str) -> Any:
+    """Return a stand-in for the module ``name`` that imports it when an attribute is asked for."""
+    return _LazyModule(name)

@@ -1,0 +1,92 @@
+"""What every engine is: a way to turn a variant into a function that is called with a batch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from workbench.receipt import Reality
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.variant import Precision, Variant
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What executes one layer.
+
+    ``reality`` compares with what the recipe asked for: "real" (this dtype's own kernel ran),
+    "simulated" (the arithmetic was imitated in another dtype) or "unchanged" (runs as before).
+    ``dtype`` is what the kernel computes in; ``reason`` is one line wherever it isn't "real".
+    """
+
+    name: str
+    dtype: str
+    reality: Reality
+    reason: str = ""
+
+
+class LayerTimesUnavailable(Exception):
+    """The engine can't time single layers; the message says why."""
+
+
+class Runner(ABC):
+    """A prepared variant. Calling it takes float32 [batch, …] and returns float32 logits."""
+
+    kernels: Mapping[str, Kernel]
+    """By layer (the qualified name of the module in the variant, "features.0")."""
+
+    @abstractmethod
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Run one batch. Any batch size works; the one prepared for is the fast one."""
+
+    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
+        """Median milliseconds by layer; :class:`LayerTimesUnavailable` where the engine can't say."""
+        raise LayerTimesUnavailable("this engine doesn't time single layers")
+
+    def save(self, directory) -> list:
+        """Write what can be taken away (``model.pt2``, ``model.onnx``, …) and return the paths."""
+        return []
+
+    def close(self) -> None:
+        """Give back memory and threads. The runner must not be called afterwards."""
+
+
+class Engine(ABC):
+    """One way to execute a model. Stateless: everything it makes lives in its runners."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    slow_to_prepare: ClassVar[bool] = False
+    """Takes seconds even for a small model: never prepared ahead in the worker's own process."""
+
+    @abstractmethod
+    def unavailable(self) -> str | None:
+        """Why it can't be used on this machine, with the line to install it; ``None`` when it can.
+
+        Cheap and without importing torch or the engine's library: widgets ask in the kernel.
+        """
+
+    def refuses(self, precision: Precision, device: str) -> str | None:
+        """Why it can't run this precision on this device; ``None`` when it can."""
+        return None if device == "cpu" else f"{self.title} runs on the CPU here"
+
+    @abstractmethod
+    def prepare(
+        self,
+        variant: Variant,
+        example: torch.Tensor,
+        *,
+        device: str = "cpu",
+        threads: int,
+        checkpoint: Callable[[], None] = lambda: None,
+    ) -> Runner:
+        """Make a runner for batches shaped like ``example`` (float32 [batch, …]).
+
+        ``checkpoint`` is called often and raises ``Cancelled`` when the run was cancelled.
+        Raises :class:`workbench.errors.EngineError`, naming the operation where one is to blame.
+        """

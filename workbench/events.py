@@ -1,0 +1,128 @@
+"""What a run says while it goes on. Every event names its run; a run ends with one of the last three."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from workbench.receipt import Interval, LatencyFigures, LayerReceipt, Proportion, Result
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: int
+
+
+class Started(_Event):
+    """The worker took the run up. ``recipe`` is complete: "auto" and absent values are filled in."""
+
+    kind: Literal["started"] = "started"
+    workload: str
+    recipe: dict[str, Any]
+
+
+class Recalled(_Event):
+    """The finished result of an earlier run of the same recipe, shown until fresh figures come in."""
+
+    kind: Literal["recalled"] = "recalled"
+    result: Result
+    finished_at: str
+
+
+class Progress(_Event):
+    """What is being done now, ``done`` of ``total`` (0: unknown)."""
+
+    kind: Literal["progress"] = "progress"
+    message: str
+    done: int = 0
+    total: int = 0
+
+
+class Training(_Event):
+    """One point of a live training curve."""
+
+    kind: Literal["training"] = "training"
+    technique: str
+    step: int
+    total_steps: int
+    epoch: float
+    loss: float
+
+
+class Latency(_Event):
+    """Latency so far. The samples are those since the last event of this kind."""
+
+    kind: Literal["latency"] = "latency"
+    baseline_engine: str
+    baseline: LatencyFigures
+    variant: LatencyFigures
+    speedup: Interval
+    baseline_samples_ms: tuple[float, ...] = ()
+    variant_samples_ms: tuple[float, ...] = ()
+    final: bool = False
+
+
+class Accuracy(_Event):
+    """Accuracy on the first ``variant.n`` of ``total`` test examples."""
+
+    kind: Literal["accuracy"] = "accuracy"
+    baseline: Proportion
+    variant: Proportion
+    drop: Interval
+    changed: int
+    total: int
+
+
+class Size(_Event):
+    """What the variant weighs, known as soon as it is prepared."""
+
+    kind: Literal["size"] = "size"
+    baseline_bytes: int
+    variant_bytes: int
+    baseline_peak_memory_bytes: int | None
+    variant_peak_memory_bytes: int | None
+
+
+class Layers(_Event):
+    """The receipt so far."""
+
+    kind: Literal["layers"] = "layers"
+    receipt: tuple[LayerReceipt, ...]
+
+
+class Notice(_Event):
+    """Something to know that is no failure: "eager stands in for the baseline until compiled is ready"."""
+
+    kind: Literal["notice"] = "notice"
+    message: str
+
+
+class Finished(_Event):
+    kind: Literal["finished"] = "finished"
+    result: Result
+
+
+class Failed(_Event):
+    """``message`` is one line for the person; ``detail`` the traceback, for ``--debug``."""
+
+    kind: Literal["failed"] = "failed"
+    message: str
+    detail: str = ""
+
+
+class Cancelled(_Event):
+    kind: Literal["cancelled"] = "cancelled"
+    message: str = "cancelled"
+
+
+Event = Annotated[
+    Started | Recalled | Progress | Training | Latency | Accuracy | Size | Layers | Notice
+    | Finished | Failed | Cancelled,
+    Field(discriminator="kind"),
+]
+adapter: TypeAdapter[Event] = TypeAdapter(Event)
+"""``adapter.validate_json(text)`` reads any event."""
+
+ENDINGS = ("finished", "failed", "cancelled")

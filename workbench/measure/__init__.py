@@ -1,0 +1,1 @@
+"""Honest figures: latency as a comparison, accuracy with its interval, memory, and layers."""

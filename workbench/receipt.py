@@ -1,0 +1,104 @@
+"""What a run found: figures with their intervals, and the receipt of what really happened per layer.
+
+Field names are promises: `workbench run --json`, the store and the widgets share them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Reality = Literal["real", "simulated", "unchanged"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Interval(_Frozen):
+    """An estimate with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's width relative to its value; 0.05 reads "±5 %"."""
+        return (self.high - self.low) / 2 / abs(self.value) if self.value else float("inf")
+
+
+class Proportion(Interval):
+    """A share of ``n`` examples, with its 95 % Wilson interval."""
+
+    n: int
+
+
+class LatencyFigures(_Frozen):
+    """Percentiles of the time of one call, in milliseconds, over ``n`` calls."""
+
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    n: int
+    steady: bool = True
+    """False where warm-up never reached a steady state."""
+
+
+class Side(_Frozen):
+    """The baseline's or the variant's figures."""
+
+    engine: str
+    device: str
+    latency_ms: LatencyFigures
+    accuracy: Proportion
+    size_bytes: int
+    """Of the weights as stored in safetensors, in their real dtypes."""
+    peak_memory_bytes: int | None
+    """Weights plus the growth of resident memory in the first calls; None where the system can't say."""
+
+
+class LayerState(_Frozen):
+    """A layer's weight: ``sparsity`` is the share of exact zeros."""
+
+    dtype: str
+    weight_shape: tuple[int, ...]
+    sparsity: float
+    weight_bytes: int
+
+
+class LayerReceipt(_Frozen):
+    """One layer before and after. ``before`` is None for a layer the recipe brought in, ``after`` for one it removed."""
+
+    layer: str
+    op: str
+    before: LayerState | None
+    after: LayerState | None
+    kernel: str | None
+    compute_dtype: str | None
+    reality: Reality
+    reason: str = ""
+    time_ms: float | None = None
+    time_reason: str = ""
+    """Why there is no time, where there is none."""
+    output_error: float | None = None
+    """‖variant − baseline‖₂ / ‖baseline‖₂ of the layer's output on the same inputs; None where shapes differ."""
+
+
+class Result(_Frozen):
+    """A finished run."""
+
+    workload: str
+    recipe: dict[str, Any]
+    baseline: Side
+    variant: Side
+    speedup: Interval
+    accuracy_drop: Interval
+    """Baseline minus variant, as a fraction: 0.01 is one percentage point lost."""
+    predictions_changed: int
+    receipt: tuple[LayerReceipt, ...]
+    verdict: str
+    """The outcome in words: how much faster, or why not."""
+    environment: dict[str, Any]

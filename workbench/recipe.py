@@ -1,0 +1,136 @@
+"""What to do to a workload, as data: ordered technique steps, then a placement.
+
+One JSON document that the widgets, the command line, history and notebooks all speak.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+
+from workbench import engines, techniques
+from workbench.errors import RecipeError, unknown
+from workbench.techniques import Technique
+
+VERSION = 1
+
+
+def _step(value: Any) -> Technique:
+    if isinstance(value, Technique):
+        return value
+    if not isinstance(value, dict) or "do" not in value:
+        raise RecipeError(f"a step is an object with a field 'do', not {value!r}")
+    return techniques.find(value["do"]).model_validate(value)
+
+
+Step = Annotated[SerializeAsAny[Technique], BeforeValidator(_step)]
+
+
+class Place(BaseModel):
+    """Where and how a variant runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: str = Field("auto", description='one of `workbench list engines`, or "auto": the best one here')
+    device: str = Field("cpu", pattern=r"^(cpu|mps|cuda:\d+)$", description="cpu, cuda:N or mps")
+    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; all usable ones when absent")
+    batch: int = Field(1, ge=1, le=4096, description="inputs per call while latency is measured")
+
+    @model_validator(mode="after")
+    def _known_engine(self) -> Place:
+        if self.engine != "auto":
+            engines.find(self.engine)
+        return self
+
+
+class Recipe(BaseModel):
+    """Ordered steps, then a placement. Immutable; equal recipes have equal :meth:`key`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workbench_recipe: int = VERSION
+    steps: tuple[Step, ...] = ()
+    place: Place = Place()
+    seed: int = Field(0, ge=0, lt=2**32, description="seeds training, random pruning and measurement order")
+
+    @classmethod
+    def parse(cls, document: Recipe | dict | str | None = None, **fields: Any) -> Recipe:
+        """Read a recipe from a dict, a JSON text or keyword arguments.
+
+        Raises
+        ------
+        RecipeError
+            In one line: the unknown or impossible field, its value, and the nearest valid ones.
+        """
+        if isinstance(document, Recipe):
+            return document
+        if isinstance(document, str):
+            try:
+                document = json.loads(document)
+            except json.JSONDecodeError as error:
+                raise RecipeError(f"not a recipe: invalid JSON at line {error.lineno} ({error.msg})") from None
+        if not isinstance(document, dict | None):
+            raise RecipeError(f"a recipe is a JSON object, not {type(document).__name__}")
+        document = {**(document or {}), **fields}
+        version = document.get("workbench_recipe", VERSION)
+        if isinstance(version, int) and version > VERSION:
+            raise RecipeError(
+                f"this recipe is of version {version}, made by a newer workbench; this one reads up to version "
+                f"{VERSION}: upgrade model-workbench to use it"
+            )
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            raise RecipeError(_one_line(error, document)) from None
+
+    @model_validator(mode="after")
+    def _order(self) -> Recipe:
+        graph_step = None
+        for step in self.steps:
+            if graph_step is not None:
+                raise RecipeError(f"{step.do!r} can't come after {graph_step.do!r}: it changes the model before that")
+            if step.works_on == "graph":
+                graph_step = step
+        return self
+
+    def to_json(self, **options: Any) -> str:
+        """The recipe as one JSON document, every field written out."""
+        return self.model_dump_json(**options)
+
+    def key(self) -> str:
+        """A sha256 of everything in it."""
+        return _digest(self.model_dump(mode="json"))
+
+    def step_keys(self) -> list[str]:
+        """A sha256 for each prefix of the steps: what the variant cache goes by.
+
+        The seed enters only where a step before that point uses randomness (trains).
+        """
+        dumped = [step.model_dump(mode="json") for step in self.steps]
+        return [_digest([self.seed, dumped[: n + 1]]) for n in range(len(dumped))]
+
+    def summary(self) -> str:
+        """A few words for legends and history, e.g. "prune 50 % + int8 · onnxruntime"."""
+        return f"{' + '.join(step.summary() for step in self.steps) or 'fp32'} · {self.place.engine}"
+
+
+def _digest(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _one_line(error: ValidationError, document: Any) -> str:
+    """The first problem of a validation error, as one sentence with the value and what would be valid."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return unknown("field", where, _fields_beside(first["loc"], document))
+    return f"{where}: {first['msg']}, got {first['input']!r}"
+
+
+def _fields_beside(loc: tuple, document: Any) -> list[str]:
+    if loc[0] == "place":
+        return [f"place.{name}" for name in Place.model_fields]
+    return list(Recipe.model_fields)

@@ -1,0 +1,35 @@
+"""Ways to change a model, one file each. A new file here is all that a new technique needs."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+from workbench.errors import RecipeError, unknown
+from workbench.techniques._base import Context, Technique, TrainingPoint, option
+
+__all__ = ["Context", "Technique", "TrainingPoint", "find", "option", "registered"]
+
+
+@cache
+def registered() -> dict[str, type[Technique]]:
+    """Every technique by the name recipes use, in the order the page shows them."""
+    found = {}
+    for module_info in pkgutil.iter_modules(__path__):
+        if module_info.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"{__name__}.{module_info.name}")
+        for item in vars(module).values():
+            if isinstance(item, type) and issubclass(item, Technique) and item.__module__ == module.__name__:
+                found[item.model_fields["do"].default] = item
+    order = {"quantize": 0, "prune": 1, "distill": 2}
+    return dict(sorted(found.items(), key=lambda pair: (order.get(pair[0], len(order)), pair[0])))
+
+
+def find(name: str) -> type[Technique]:
+    """Return the technique called ``name``; :class:`RecipeError` with the nearest names otherwise."""
+    try:
+        return registered()[name]
+    except KeyError:
+        raise RecipeError(unknown("technique", name, registered())) from None

@@ -1,0 +1,84 @@
+"""What every technique is: a recipe step whose fields are its options and whose ``apply`` does it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from workbench.variant import Variant
+    from workbench.workload import Data
+
+
+def option(default: Any, help: str, *, unit: str | None = None, when: dict[str, list] | None = None, **limits: Any):
+    """Declare one option of a technique.
+
+    Parameters
+    ----------
+    default
+        The value used when the recipe doesn't give one.
+    help
+        One line, shown beside the control, in ``--help`` and in the reference.
+    unit
+        What the number counts ("epochs", "fraction"); absent for names.
+    when
+        ``{"other field": [values]}``: the option matters only then and is hidden otherwise.
+    limits
+        ``ge``, ``le``, ``title`` and the like, as pydantic's ``Field`` takes them.
+    """
+    extra = {key: value for key, value in (("unit", unit), ("when", when)) if value is not None}
+    return Field(default, description=help, json_schema_extra=extra, **limits)
+
+
+@dataclass(frozen=True)
+class TrainingPoint:
+    """One point of a live training curve. ``step`` counts optimiser steps from 1; losses are means."""
+
+    technique: str
+    step: int
+    total_steps: int
+    epoch: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a technique may use besides the variant.
+
+    ``train`` is what it may learn or calibrate from (never the test data). ``checkpoint`` is called
+    at every batch boundary and raises ``Cancelled`` once the run was cancelled. ``progress`` takes
+    (message, done, total); ``curve`` takes training points.
+    """
+
+    train: Data
+    seed: int = 0
+    checkpoint: Callable[[], None] = lambda: None
+    progress: Callable[[str, int, int], None] = lambda message, done, total: None
+    curve: Callable[[TrainingPoint], None] = lambda point: None
+
+
+class Technique(BaseModel):
+    """A step of a recipe. Subclasses set ``do`` to a ``Literal`` and add their options as fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    do: str
+
+    title: ClassVar[str]
+    """What the widgets call it."""
+    trains: ClassVar[bool] = False
+    """Whether it runs an optimiser: such steps start on request only, never ahead of it."""
+    works_on: ClassVar[str] = "module"
+    """"module" (an nn.Module in, one out) or "graph" (post-training, makes the QDQ graph, comes last)."""
+
+    @abstractmethod
+    def apply(self, variant: Variant, context: Context) -> Variant:
+        """Return the changed variant; the given one stays as it was."""
+
+    def summary(self) -> str:
+        """A few words for legends and history, e.g. "prune 50 %"."""
+        return self.do

@@ -1,0 +1,72 @@
+"""What is being made faster: a model, its data and its metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Data:
+    """Examples and their classes: ``inputs`` float32 [N, …], ``labels`` int64 [N] in 0…classes-1."""
+
+    inputs: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A description of a workload, made without loading it.
+
+    Parameters
+    ----------
+    model
+        The name of an embedded workload ("fashion-cnn"), an ``nn.Module``, a path to a ``.pt2`` or
+        ``.onnx`` file, or ``"module:factory"`` naming a function that returns an ``nn.Module``.
+    data
+        ``(inputs, labels)`` tensors or arrays, a map-style ``Dataset`` of such pairs, or a
+        ``DataLoader``. Embedded workloads bring their own.
+    train
+        The same, for calibration, fine-tuning and distillation. Without it, every fifth example of
+        ``data`` is set aside for that and not used for accuracy.
+    weights
+        A ``.safetensors`` file for a ``"module:factory"`` model.
+    name
+        What the page calls it; made from the model's class or file name when absent.
+    """
+
+    model: Any
+    data: Any = None
+    train: Any = None
+    weights: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class LoadedWorkload:
+    """A workload in memory, as the worker uses it.
+
+    ``key`` is a sha256 over the architecture, weights and data: equal keys mean equal workloads.
+    ``module`` is in eval mode, its parameters fp32 and untouched by any run.
+    ``classes`` is the number of outputs; ``note`` says in one line what was assumed about the data.
+    """
+
+    name: str
+    key: str
+    module: torch.nn.Module
+    test: Data
+    train: Data
+    classes: int
+    description: str = ""
+    note: str = ""
+
+    def example(self, batch: int) -> torch.Tensor:
+        """The first ``batch`` test inputs, repeated from the start where there are fewer."""
+        index = [i % len(self.test) for i in range(batch)]
+        return self.test.inputs[index].contiguous()
