@@ -1,0 +1,124 @@
+"""What a page can offer here: workloads, techniques with their options, engines and devices, each with its reason when it can't be used."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from workbench import engines, techniques
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class OptionInfo(_Frozen):
+    """One option of a technique, as its declaration says."""
+
+    name: str
+    title: str
+    help: str
+    type: Literal["choice", "number", "integer", "flag", "text"]
+    default: Any
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: str = ""
+    when: dict[str, list] = {}
+
+
+class TechniqueInfo(_Frozen):
+    """A toggle and its options."""
+
+    name: str
+    title: str
+    help: str
+    trains: bool
+    works_on: str
+    options: tuple[OptionInfo, ...]
+
+
+class EngineInfo(_Frozen):
+    """An engine; ``refuses`` says by precision why it can't run that."""
+
+    name: str
+    title: str
+    unavailable: str | None
+    refuses: dict[str, str]
+
+
+class DeviceInfo(_Frozen):
+    """A device kind or one device; ``unavailable`` is why it's greyed."""
+
+    name: str
+    title: str
+    unavailable: str | None = None
+
+
+class WorkloadInfo(_Frozen):
+    """An embedded workload or the user's own."""
+
+    name: str
+    description: str
+
+
+class Catalog(_Frozen):
+    """Everything a page offers on this machine."""
+
+    workloads: tuple[WorkloadInfo, ...]
+    techniques: tuple[TechniqueInfo, ...]
+    engines: tuple[EngineInfo, ...]
+    devices: tuple[DeviceInfo, ...]
+    students: tuple[str, ...]
+    default_engine: str
+    threads: int
+    """CPU threads a recipe may use: the cores of this process, within the container's quota."""
+
+
+def technique_infos() -> tuple[TechniqueInfo, ...]:
+    """The registered techniques, from their declarations alone."""
+    return tuple(
+        TechniqueInfo(
+            name=name,
+            title=technique.title,
+            help=(technique.__doc__ or "").strip().splitlines()[0],
+            trains=technique.trains,
+            works_on=technique.works_on,
+            options=tuple(_options(technique.model_json_schema())),
+        )
+        for name, technique in techniques.registered().items()
+    )
+
+
+def engine_infos(device: str = "cpu") -> tuple[EngineInfo, ...]:
+    """The registered engines and what each refuses on ``device``."""
+    precisions = ("fp32", "bf16", "int8-static", "int8-dynamic")
+    return tuple(
+        EngineInfo(
+            name=name,
+            title=engine.title,
+            unavailable=engine.unavailable(),
+            refuses={p: reason for p in precisions if (reason := engine.refuses(p, device))},
+        )
+        for name, engine in engines.registered().items()
+    )
+
+
+def _options(schema: dict[str, Any]):
+    for name, field in schema["properties"].items():
+        if name == "do":
+            continue
+        kinds = {"number": "number", "integer": "integer", "boolean": "flag", "string": "text"}
+        yield OptionInfo(
+            name=name,
+            title=field.get("title", name),
+            help=field.get("description", ""),
+            type="choice" if "enum" in field else kinds.get(field.get("type"), "text"),
+            default=field.get("default"),
+            choices=tuple(field.get("enum", ())),
+            minimum=field.get("minimum"),
+            maximum=field.get("maximum"),
+            unit=field.get("unit", ""),
+            when=field.get("when", {}),
+        )

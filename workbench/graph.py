@@ -1,0 +1,53 @@
+"""The exported graph: the one form in which techniques and engines meet."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from workbench._lazy import lazy
+from workbench.errors import EngineError
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = lazy("torch")
+
+
+def export(module: torch.nn.Module, example: torch.Tensor, *, fixed_batch: bool = False) -> torch.export.ExportedProgram:
+    """Export ``module`` for inputs like ``example`` (float32 [batch, …]).
+
+    The batch is a free dimension unless ``fixed_batch``: engines that specialise ask for that.
+
+    Raises
+    ------
+    EngineError
+        Naming the operation and the line of the model that can't be exported.
+    """
+    if not fixed_batch and example.shape[0] < 2:  # export takes 0 and 1 for constants
+        example = example.expand(2, *example.shape[1:]).contiguous()
+    shapes = None if fixed_batch else (({0: torch.export.Dim.DYNAMIC}),)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.export.export(module, (example,), dynamic_shapes=shapes)
+    except Exception as error:  # torch.export raises many unrelated kinds
+        raise EngineError(f"the model can't be exported: {_culprit(error)}; the eager engine still runs it") from error
+
+
+def _culprit(error: Exception) -> str:
+    """The first sentence of an export error and the user's own line that caused it."""
+    text = str(error).strip() or type(error).__name__
+    first = text.splitlines()[0].strip()
+    lines = [line.strip() for line in text.splitlines() if line.strip().startswith("File ")]
+    outside_torch = [line for line in lines if "/torch/" not in line]
+    return f"{first} ({outside_torch[-1]})" if outside_torch else first
+
+
+def layer_of(node: torch.fx.Node) -> str | None:
+    """The qualified name of the module whose forward made this node ("features.0"); None outside any."""
+    stack = node.meta.get("nn_module_stack")
+    if not stack:
+        return None
+    path = list(stack.values())[-1][0]
+    return path.removeprefix("L['self'].").removeprefix("L__self___") or None
