@@ -1,1 +1,118 @@
-"""A workbench for making neural networks faster, with every number measured on the spot."""
+"""A workbench for making neural networks faster, with every number measured on the spot.
+
+>>> import workbench as wb
+>>> wb.show()                                   # the widget, on the embedded workload
+>>> run = wb.run(wb.load("fashion-cnn"), wb.Recipe.parse(steps=[{"do": "quantize"}]))
+>>> run.result().speedup
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workbench import models
+from workbench.errors import WorkbenchError, WorkloadError, unknown
+from workbench.recipe import Place, Recipe
+from workbench.session import Run, RunCancelled, RunFailed, Session, default_session
+from workbench.workload import Workload
+
+if TYPE_CHECKING:
+    import pandas
+    import torch
+
+    from workbench.engines import Runner
+    from workbench.widgets import Workbench
+
+__all__ = [
+    "Place",
+    "Recipe",
+    "Run",
+    "RunCancelled",
+    "RunFailed",
+    "Runner",
+    "Session",
+    "Workbench",
+    "WorkbenchError",
+    "Workload",
+    "history",
+    "load",
+    "prepare",
+    "run",
+    "show",
+]
+
+
+def load(name: str) -> Workload:
+    """Return an embedded workload by name. Raises :class:`WorkloadError` with the nearest names."""
+    if name not in models.embedded():
+        raise WorkloadError(unknown("workload", name, models.embedded()))
+    return Workload(name)
+
+
+def run(
+    workload: Workload | str, recipe: Recipe | dict | str | None = None, *, baseline: str = "auto", **fields: Any
+) -> Run:
+    """Start one recipe on one workload in the worker and return at once.
+
+    Parameters
+    ----------
+    workload
+        A :class:`Workload` or the name of an embedded one.
+    recipe
+        A recipe as :meth:`Recipe.parse` takes it, or its fields as keywords.
+    baseline
+        The fp32 engine to compare with; "auto" is the faster of eager and compiled.
+
+    Returns
+    -------
+    Run
+        Iterate over it for events; ``run.result()`` waits for the figures.
+    """
+    workload = load(workload) if isinstance(workload, str) else workload
+    return default_session().start(workload, Recipe.parse(recipe, **fields), baseline=baseline)
+
+
+def prepare(
+    model: torch.nn.Module, example: torch.Tensor, recipe: Recipe | dict | str | None = None, *, calibration: Any = None
+) -> Runner:
+    """Apply a recipe to a model in this process and return what runs it: ``f(x) -> Tensor``.
+
+    Parameters
+    ----------
+    model
+        Any ``nn.Module``; it stays as it is.
+    example
+        float32 [batch, …]: what it will be called with, mostly.
+    recipe
+        As :meth:`Recipe.parse` takes it.
+    calibration
+        float32 [N, …] inputs, or ``(inputs, labels)`` for recipes that train; ``example`` when absent.
+
+    Raises
+    ------
+    WorkbenchError
+        When a step or the engine can't do it, with the reason.
+    """
+    from workbench.prepare import prepare as prepare_here
+
+    return prepare_here(model, example, Recipe.parse(recipe), calibration)
+
+
+def history() -> pandas.DataFrame:
+    """Every finished run on this machine as a pandas DataFrame, newest first."""
+    from workbench.store import Store
+
+    return Store().frame()
+
+
+def __getattr__(name: str) -> Any:
+    """The widgets, imported when asked for: the command line and scripts do without them."""
+    if name in ("show", "Workbench"):
+        from workbench import widgets
+
+        return getattr(widgets, name)
+    if name == "Runner":
+        from workbench.engines import Runner
+
+        return Runner
+    raise AttributeError(f"module 'workbench' has no attribute {name!r}")

@@ -93,10 +93,14 @@ class Layers(_Event):
 
 
 class Notice(_Event):
-    """Something to know that is no failure: "eager stands in for the baseline until compiled is ready"."""
+    """Something to know that is no failure: "eager stands in for the baseline until compiled is ready".
+
+    ``measure_again`` asks a page that shows this run to start it anew: its baseline has changed.
+    """
 
     kind: Literal["notice"] = "notice"
     message: str
+    measure_again: bool = False
 
 
 class Finished(_Event):

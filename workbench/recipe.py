@@ -112,6 +112,11 @@ class Recipe(BaseModel):
         dumped = [step.model_dump(mode="json") for step in self.steps]
         return [_digest([self.seed, dumped[: n + 1]]) for n in range(len(dumped))]
 
+    @property
+    def precision(self) -> str:
+        """What the recipe asks the layers to be computed in: "fp32" or the scheme of its quantization."""
+        return next((step.scheme for step in self.steps if step.do == "quantize"), "fp32")
+
     def summary(self) -> str:
         """A few words for legends and history, e.g. "prune 50 % + int8 · onnxruntime"."""
         return f"{' + '.join(step.summary() for step in self.steps) or 'fp32'} · {self.place.engine}"

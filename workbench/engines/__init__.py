@@ -38,6 +38,10 @@ def find(name: str) -> Engine:
         raise RecipeError(unknown("engine", name, registered())) from None
 
 
-def best_available() -> str:
-    """The engine that ``"auto"`` stands for on this machine: the first one that runs int8 for real."""
-    return next(name for name in _PREFERENCE if name in registered() and registered()[name].unavailable() is None)
+def best_available(precision: str = "fp32", device: str = "cpu") -> str:
+    """The engine that ``"auto"`` stands for: the first by preference that runs ``precision`` on ``device`` here."""
+    for name in _PREFERENCE:
+        engine = registered().get(name)
+        if engine and engine.unavailable() is None and engine.refuses(precision, device) is None:
+            return name
+    return "eager"

@@ -14,7 +14,7 @@ __all__ = ["Context", "Technique", "TrainingPoint", "find", "option", "registere
 
 @cache
 def registered() -> dict[str, type[Technique]]:
-    """Every technique by the name recipes use, in the order the page shows them."""
+    """Every technique by the name recipes use, the cheapest to try first, as the page shows them."""
     found = {}
     for module_info in pkgutil.iter_modules(__path__):
         if module_info.name.startswith("_"):
@@ -23,8 +23,7 @@ def registered() -> dict[str, type[Technique]]:
         for item in vars(module).values():
             if isinstance(item, type) and issubclass(item, Technique) and item.__module__ == module.__name__:
                 found[item.model_fields["do"].default] = item
-    order = {"quantize": 0, "prune": 1, "distill": 2}
-    return dict(sorted(found.items(), key=lambda pair: (order.get(pair[0], len(order)), pair[0])))
+    return dict(sorted(found.items(), key=lambda pair: -pair[1].order))
 
 
 def find(name: str) -> type[Technique]:

@@ -75,6 +75,20 @@ class Technique(BaseModel):
     works_on: ClassVar[str] = "module"
     """"module" (an nn.Module in, one out) or "graph" (post-training, makes the QDQ graph, comes last)."""
 
+    order: ClassVar[int]
+    """Where toggles put it among the steps: a student is chosen (10) before it is pruned (20) and quantized (90)."""
+    main_option: ClassVar[str]
+    """The field a bare value sets on the command line: ``--quantize int8`` sets ``scheme``."""
+
+    def main_choices(self) -> tuple[str, ...]:
+        """The values the main option can take, where they are few; empty for a number."""
+        field = type(self).model_json_schema()["properties"][self.main_option]
+        return tuple(field.get("enum", ()))
+
+    def training_epochs(self) -> int:
+        """How many epochs this step will train for; 0 means it acts at once."""
+        return 0
+
     @abstractmethod
     def apply(self, variant: Variant, context: Context) -> Variant:
         """Return the changed variant; the given one stays as it was."""

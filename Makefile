@@ -1,0 +1,45 @@
+# Each target sets up .venv by itself; nothing else is needed but Python 3.11 or later and a C++ compiler.
+PYTHON ?= python3
+PORT ?= 8866
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard workbench/kernels/*.cpp workbench/kernels/*.h)
+
+.PHONY: app lab test bench bench-native clean
+
+app: .venv/app.stamp
+	$(BIN)/workbench app --port $(PORT)
+
+lab: .venv/app.stamp
+	$(BIN)/workbench lab
+
+# Fast tests first, notebooks and browser last.
+test: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests --ignore tests/browser
+	$(BIN)/pytest --nbval --nbval-sanitize-with notebooks/sanitize.cfg notebooks
+	sh tools/chromium.sh
+	$(BIN)/pytest tests/browser
+
+bench: .venv/test.stamp
+	sh tools/chromium.sh
+	$(BIN)/python -m benchmarks
+
+bench-native: .venv/test.stamp
+	$(BIN)/python -m benchmarks.native
+
+clean:
+	rm -rf .venv build
+
+.venv/app.stamp: $(SOURCES)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: PYTHON=python3.12 make app")'
+	$(PYTHON) -m venv .venv
+	sh tools/torch.sh $(BIN)/pip
+	$(INSTALL) --editable '.[engines]'
+	touch $@
+
+.venv/test.stamp: .venv/app.stamp
+	$(INSTALL) --editable '.[engines,test]'
+	touch $@

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_data_directory(tmp_path_factory):
+    """History of tests stays out of the user's own."""
+    os.environ["WORKBENCH_DATA"] = str(tmp_path_factory.mktemp("data"))
+    yield
+    del os.environ["WORKBENCH_DATA"]

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+import workbench as wb
+from workbench.recipe import Recipe
+from workbench.session import RunCancelled, RunFailed, Session
+
+CNN = wb.load("fashion-cnn")
+STUDENT = wb.load("fashion-student")
+
+
+def eager(**fields) -> Recipe:
+    return Recipe.parse(place={"engine": "eager"}, **fields)
+
+
+def test_a_run_ends_in_figures_for_both_sides(session):
+    result = session.start(STUDENT, eager(steps=[{"do": "prune", "amount": 0.5, "finetune_epochs": 0}])).result()
+    assert result.baseline.latency_ms.n > 0
+    assert result.variant.latency_ms.n > 0
+    assert result.variant.accuracy.n == 10_000
+    assert result.variant.size_bytes < result.baseline.size_bytes
+    assert result.receipt
+    assert result.speedup.low <= result.speedup.value <= result.speedup.high
+
+
+def test_estimates_come_before_the_figures_are_final(session):
+    seen = [event for event in session.start(STUDENT, eager())]
+    latencies = [event for event in seen if event.kind == "latency"]
+    accuracies = [event for event in seen if event.kind == "accuracy"]
+    assert not latencies[0].final
+    assert accuracies[0].variant.n < accuracies[0].total
+    assert seen[-1].kind == "finished"
+
+
+def test_events_of_a_run_carry_its_growing_id(session):
+    first, second = session.start(STUDENT, eager()), session.start(STUDENT, eager())
+    assert {event.run for event in first} == {first.id}
+    assert {event.run for event in second} == {second.id}
+    assert second.id > first.id
+
+
+def test_a_recipe_that_comes_back_shows_its_earlier_figures_first(session):
+    earlier = session.start(STUDENT, eager(seed=7)).result()
+    kinds = []
+    for event in session.start(STUDENT, eager(seed=7)):
+        kinds.append(event.kind)
+        if event.kind == "recalled":
+            assert event.result == earlier
+    assert kinds.index("recalled") < kinds.index("latency")
+
+
+def test_a_newer_toggle_overtakes_the_run_before_it(session):
+    slow = session.start(CNN, eager(steps=[{"do": "prune", "finetune_epochs": 5}]))
+    next(event for event in slow if event.kind == "training")
+    session.submit(STUDENT, eager())
+    with pytest.raises(RunCancelled):
+        slow.result()
+
+
+def test_cancelling_a_training_run_keeps_the_worker(session):
+    pid = session.worker_pid
+    run = session.start(CNN, eager(steps=[{"do": "prune", "finetune_epochs": 5}]))
+    next(event for event in run if event.kind == "training")
+    run.cancel()
+    with pytest.raises(RunCancelled):
+        run.result()
+    assert session.start(STUDENT, eager()).result()
+    assert session.worker_pid == pid
+
+
+def test_flipping_quantization_of_a_pruned_model_repeats_no_pruning(session):
+    prune = {"do": "prune", "amount": 0.3, "finetune_epochs": 1}
+    first = list(session.start(STUDENT, eager(steps=[prune])))
+    second = list(session.start(STUDENT, eager(steps=[prune, {"do": "quantize"}])))
+    assert any(event.kind == "training" for event in first)
+    assert not any(event.kind == "training" for event in second)
+
+
+def test_every_choice_is_in_the_catalog_with_its_reason_when_greyed(session):
+    catalog = session.catalog()
+    assert "fashion-cnn" in [workload.name for workload in catalog.workloads]
+    assert {"quantize", "prune", "distill"} <= {technique.name for technique in catalog.techniques}
+    assert {"eager", "compiled", "onnxruntime", "openvino"} <= {engine.name for engine in catalog.engines}
+    greyed = [device for device in catalog.devices if device.unavailable]
+    assert all(len(device.unavailable) > 5 for device in greyed)
+
+
+def test_an_error_is_one_line_and_the_session_goes_on(session):
+    run = session.start(STUDENT, eager(steps=[{"do": "quantize", "overrides": {"conv9": "fp32"}}]))
+    with pytest.raises(RunFailed, match="conv9") as caught:
+        run.result()
+    assert "\n" not in str(caught.value)
+    assert "Traceback" in caught.value.detail
+    assert session.start(STUDENT, eager()).result()
+
+
+def test_the_worker_ends_when_its_session_closes():
+    session = Session()
+    session.catalog()
+    worker = psutil.Process(session.worker_pid)
+    session.close()
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+
+
+def test_importing_the_workbench_imports_no_torch():
+    code = "import sys, workbench; workbench.Recipe.parse(steps=[{'do': 'quantize'}]); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+
+from tests.results import a_result
+from workbench.store import Store
+
+
+def test_a_finished_run_comes_back_by_its_key(tmp_path):
+    store = Store(tmp_path)
+    store.add("key", a_result(speedup=2.0))
+    store.add("key", a_result(speedup=3.0))
+    assert store.latest("key").result.speedup.value == 3.0
+    assert store.latest("another key") is None
+
+
+def test_history_outlives_the_process(tmp_path):
+    Store(tmp_path).add("key", a_result())
+    assert [entry.result for entry in Store(tmp_path).entries()] == [a_result()]
+
+
+def test_two_notebooks_can_write_at_once(tmp_path):
+    stores = [Store(tmp_path), Store(tmp_path)]
+
+    def write(store: Store) -> None:
+        for _ in range(50):
+            store.add("key", a_result())
+
+    threads = [threading.Thread(target=write, args=[store]) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(stores[0].entries(limit=1000)) == 100
+
+
+def test_history_is_intact_after_a_writer_was_killed(tmp_path):
+    writer = (
+        "import os, signal, sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path;"
+        "from tests.results import a_result; from workbench.store import Store;"
+        "store = Store(Path(sys.argv[1])); [store.add('key', a_result()) for _ in range(20)];"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", writer, str(tmp_path), "."], check=False)
+    assert len(Store(tmp_path).entries()) == 20
+
+
+def test_an_unusable_directory_means_history_in_memory_and_a_notice(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a directory")
+    store = Store(blocked)
+    store.add("key", a_result())
+    assert len(store.entries()) == 1
+    assert "kept in memory" in store.notice
+
+
+def test_a_write_that_fails_later_loses_nothing(tmp_path):
+    store = Store(tmp_path)
+    store.add("key", a_result())
+    store._database.execute("PRAGMA query_only=ON")  # what a disk turned read-only looks like to SQLite
+    store.add("key", a_result())
+    assert len(store.entries()) == 2
+    assert "kept in memory" in store.notice
+
+
+def test_history_as_a_frame_has_a_row_for_each_run(tmp_path):
+    store = Store(tmp_path)
+    store.add("a", a_result(workload="fashion-cnn"))
+    store.add("b", a_result(workload="fashion-mlp"))
+    frame = store.frame()
+    assert list(frame["workload"]) == ["fashion-mlp", "fashion-cnn"]
+    assert frame["speedup"].dtype == float

@@ -1,0 +1,132 @@
+"""The commands that open the workbench: a Voila page, JupyterLab, or a new notebook folder of one's own."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from workbench.errors import WorkbenchError
+
+_HOST = "127.0.0.1"
+_READY_TIMEOUT_SECONDS = 120
+
+
+def notebooks_directory() -> Path:
+    """Where the notebooks are: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).parent
+    inside = package / "notebooks"
+    return inside if inside.is_dir() else package.parent / "notebooks"
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    """Add ``app``, ``lab`` and ``new`` to the command line."""
+    app = commands.add_parser("app", help="serve the workbench as a page")
+    app.set_defaults(command=_app)
+    app.add_argument("--port", type=int, default=8866)
+    app.add_argument("--token", help="what opens the page; a fresh one when absent")
+    app.add_argument("--theme", choices=["light", "dark"], default="light")
+
+    lab = commands.add_parser("lab", help="open JupyterLab on the workbench notebook")
+    lab.set_defaults(command=_lab)
+    lab.add_argument("--port", type=int, default=8888)
+    lab.add_argument("--no-browser", action="store_true")
+
+    new = commands.add_parser("new", help="make a folder with a workbench notebook to start from")
+    new.set_defaults(command=_new)
+    new.add_argument("directory", metavar="DIR")
+
+
+def _app(chosen: argparse.Namespace) -> int:
+    _require_free(chosen.port)
+    token = chosen.token or secrets.token_urlsafe(16)
+    server = subprocess.Popen(
+        [
+            sys.executable, "-m", "voila", str(notebooks_directory() / "workbench.ipynb"),
+            "--no-browser", f"--port={chosen.port}", f"--Voila.ip={_HOST}", f"--token={token}", f"--theme={chosen.theme}",
+            "--preheat_kernel=True", "--pool_size=1", "--VoilaConfiguration.allow_theme_override=YES",
+            "--Voila.log_level=WARN",
+        ]
+    )  # fmt: skip
+    address = f"http://{_HOST}:{chosen.port}/?token={token}"
+    with _ended_with_us(server):
+        _wait_until_ready(server, f"http://{_HOST}:{chosen.port}/voila/static/voila.js")
+        print(f"\nThe workbench is ready at {address}\nStop it with Ctrl-C.", flush=True)
+        return server.wait()
+
+
+def _lab(chosen: argparse.Namespace) -> int:
+    _require_free(chosen.port)
+    command = [sys.executable, "-m", "jupyterlab", str(notebooks_directory() / "workbench.ipynb")]
+    command += [f"--port={chosen.port}", f"--ServerApp.ip={_HOST}", "--ServerApp.port_retries=0"]
+    if chosen.no_browser or not os.environ.get("DISPLAY"):
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    server = subprocess.Popen(command)
+    with _ended_with_us(server):
+        return server.wait()
+
+
+def _new(chosen: argparse.Namespace) -> int:
+    directory = Path(chosen.directory)
+    target = directory / "workbench.ipynb"
+    if target.exists():
+        raise WorkbenchError(f"{target} is there already; choose another folder")
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copy(notebooks_directory() / "workbench.ipynb", target)
+    print(f"wrote {target}; open it with: jupyter lab {target}")
+    return 0
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise WorkbenchError(f"port {port} can't be used ({error.strerror}); choose another: PORT={port + 1} make app, "
+                                 f"or workbench app --port {port + 1}") from None
+
+
+def _wait_until_ready(server: subprocess.Popen, address: str) -> None:
+    deadline = time.monotonic() + _READY_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise WorkbenchError(f"the server ended with exit code {server.returncode}; its message is above")
+        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+            try:
+                urllib.request.urlopen(address, timeout=2).close()
+            except urllib.error.HTTPError:
+                pass  # it answers: that is all we ask
+            return
+        time.sleep(0.05)
+    server.terminate()
+    raise WorkbenchError(f"the server didn't answer within {_READY_TIMEOUT_SECONDS} s")
+
+
+@contextlib.contextmanager
+def _ended_with_us(server: subprocess.Popen):
+    """Pass Ctrl-C and termination on, and wait for the server's kernels to go."""
+    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if server.poll() is None:
+            server.send_signal(signal.SIGINT if os.name != "nt" else signal.SIGTERM)
+            try:
+                server.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                server.kill()

@@ -1,0 +1,86 @@
+"""The worker as seen from the session: a program of its own, started, spoken to, killed, and noticed when it dies."""
+
+from __future__ import annotations
+
+import collections
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from workbench import _wire
+
+
+class WorkerProcess:
+    """``python -m workbench.worker`` with its pipes.
+
+    ``on_message(process, message)`` and, once, ``on_exit(process, description)`` are called on the
+    process's reader thread. The child ends by itself when this process does: its pipe closes.
+    """
+
+    def __init__(
+        self,
+        on_message: Callable[[WorkerProcess, dict[str, Any]], None],
+        on_exit: Callable[[WorkerProcess, str], None],
+    ) -> None:
+        search_path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+        self._popen = subprocess.Popen(
+            [sys.executable, "-m", "workbench.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": search_path, "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,  # an interrupt at the terminal is the parent's to handle
+        )
+        self._sending = threading.Lock()
+        self._stderr: collections.deque[str] = collections.deque(maxlen=50)
+        self._drain = threading.Thread(target=self._keep_stderr, daemon=True, name="workbench-worker-stderr")
+        self._drain.start()
+        threading.Thread(target=self._read, args=(on_message, on_exit), daemon=True, name="workbench-reader").start()
+
+    @property
+    def pid(self) -> int:
+        """Of the child process."""
+        return self._popen.pid
+
+    def send(self, message: dict[str, Any], blob: bytes = b"") -> None:
+        """Send one message. A dead child is no error here: ``on_exit`` tells of it."""
+        try:
+            with self._sending:
+                _wire.send(self._popen.stdin, message, blob)
+        except (OSError, ValueError):
+            pass
+
+    def kill(self) -> None:
+        """End it at once, whatever it is doing."""
+        self._popen.kill()
+
+    def close(self) -> None:
+        """Let it end: its inbox closes. Killed if it hasn't gone after two seconds."""
+        try:
+            self._popen.stdin.close()
+            self._popen.wait(timeout=2)
+        except (OSError, subprocess.TimeoutExpired):
+            self._popen.kill()
+            self._popen.wait()
+
+    def _read(self, on_message: Callable, on_exit: Callable) -> None:
+        try:
+            while True:
+                message, _ = _wire.receive(self._popen.stdout)
+                on_message(self, message)
+        except EOFError:
+            code = self._popen.wait()
+            self._drain.join(timeout=1)
+            on_exit(self, self._last_words(code))
+
+    def _last_words(self, code: int) -> str:
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        last = next((line for line in reversed(self._stderr) if line.strip()), "")
+        return f"{how}: {last}" if last and code > 0 else how
+
+    def _keep_stderr(self) -> None:
+        for line in self._popen.stderr:
+            self._stderr.append(line.decode(errors="replace").rstrip())

@@ -1,0 +1,59 @@
+"""Which recipes may come next: those one toggle away from the present one, most likely first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from workbench import engines, techniques
+from workbench.recipe import Recipe
+from workbench.techniques import Technique
+
+
+def neighbours(recipe: Recipe) -> Iterator[Recipe]:
+    """Yield the recipes one click away that need no training and no slow engine.
+
+    First each toggle flipped, then the choices of the toggles that are on, then the other engines.
+    ``recipe.place`` must be complete. What an engine refuses is left out.
+    """
+    seen = {recipe.key()}
+    for candidate in (*_toggled(recipe), *_other_choices(recipe), *_other_engines(recipe)):
+        if candidate.key() not in seen and _runs(candidate):
+            seen.add(candidate.key())
+            yield candidate
+
+
+def _toggled(recipe: Recipe) -> Iterator[Recipe]:
+    for name, technique in techniques.registered().items():
+        without = [step for step in recipe.steps if step.do != name]
+        if len(without) < len(recipe.steps):
+            yield _with_steps(recipe, without)
+        elif not _trains(technique()):
+            yield _with_steps(recipe, [*without, technique()])
+
+
+def _other_choices(recipe: Recipe) -> Iterator[Recipe]:
+    """Every other value of the main choice of each step that is on ("scheme" of quantize)."""
+    for index, step in enumerate(recipe.steps):
+        for value in step.main_choices():
+            changed = step.model_copy(update={step.main_option: value})
+            if not _trains(changed):
+                yield _with_steps(recipe, [*recipe.steps[:index], changed, *recipe.steps[index + 1 :]])
+
+
+def _other_engines(recipe: Recipe) -> Iterator[Recipe]:
+    for name, engine in engines.registered().items():
+        if not engine.slow_to_prepare:
+            yield recipe.model_copy(update={"place": recipe.place.model_copy(update={"engine": name})})
+
+
+def _with_steps(recipe: Recipe, steps: list[Technique]) -> Recipe:
+    return recipe.model_copy(update={"steps": tuple(sorted(steps, key=lambda step: step.order))})
+
+
+def _trains(step: Technique) -> bool:
+    return step.trains and step.training_epochs() > 0
+
+
+def _runs(recipe: Recipe) -> bool:
+    engine = engines.find(recipe.place.engine)
+    return engine.unavailable() is None and engine.refuses(recipe.precision, recipe.place.device) is None

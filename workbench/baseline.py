@@ -1,0 +1,106 @@
+"""What a variant is compared with: the strongest plain fp32, without ever waiting for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from workbench import engines
+from workbench.errors import EngineError
+from workbench.measure import latency
+from workbench.recipe import Place, Recipe
+from workbench.shelf import Prepared, Shelf, plain
+from workbench.techniques import Context
+from workbench.workload import LoadedWorkload
+
+_CHOICE_SECONDS = 0.3
+
+
+class Baselines:
+    """Eager and compiled fp32, whichever is faster; eager alone until compiled has been built.
+
+    The build runs in a process of its own at low priority. It is paused while anything is measured.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._faster: dict[tuple, str] = {}
+        self._building: tuple[tuple, Any] | None = None
+        self._failed: dict[tuple, str] = {}
+
+    def strongest(self, workload: LoadedWorkload, place: Place, chosen: str, context: Context) -> Prepared:
+        """The baseline for runs placed like ``place``: ``chosen``, or with "auto" the faster of the two by now."""
+        engine = chosen
+        if chosen == "auto":
+            engine = self._faster.get(_key(workload, place), "eager")
+        return self._shelf.prepared(workload, plain(place, engine), context)
+
+    def notice(self, workload: LoadedWorkload, place: Place, chosen: str) -> str | None:
+        """What the page says about the baseline while it isn't the final one."""
+        key = _key(workload, place)
+        if chosen != "auto" or key in self._faster or _why_not_compiled(place):
+            return None
+        if key in self._failed:
+            return f"compiled fp32 couldn't be built ({self._failed[key]}); eager is the baseline"
+        return "eager stands in for the baseline until compiled is ready"
+
+    def improve(
+        self, workload: LoadedWorkload, place: Place, context: Context, wait: Callable[[], None]
+    ) -> str | None:
+        """Build compiled fp32 and choose the faster; returns the sentence that tells of it, once.
+
+        ``wait`` is called between looks at the build and raises ``Cancelled`` when a real run comes.
+        """
+        key = _key(workload, place)
+        if key in self._faster or key in self._failed or _why_not_compiled(place):
+            return None
+        try:
+            build = self._build(key, workload, place)
+            build.resume()
+            while not build.finished():
+                wait()
+            compiled = self._shelf.prepared(workload, plain(place, "compiled"), context)
+        except EngineError as error:
+            self._failed[key] = str(error)
+            return self.notice(workload, place, "auto")
+        eager = self._shelf.prepared(workload, plain(place, "eager"), context)
+        self._faster[key] = self._choose(workload, place, eager, compiled, context)
+        self._building = None
+        return f"compiled fp32 is ready; {self._faster[key]} is the faster baseline"
+
+    def pause(self) -> None:
+        """Stop the build where it is: something is measured, or asked for."""
+        if self._building:
+            self._building[1].pause()
+
+    def _build(self, key: tuple, workload: LoadedWorkload, place: Place) -> Any:
+        if self._building and self._building[0] == key:
+            return self._building[1]
+        if self._building:
+            self._building[1].kill()
+        variant = self._shelf.variant(workload, Recipe(place=place), Context(train=workload.train))
+        build = engines.find("compiled").build_in_background(variant, workload.example(place.batch), place.threads)
+        self._building = (key, build)
+        return build
+
+    def _choose(
+        self, workload: LoadedWorkload, place: Place, eager: Prepared, compiled: Prepared, context: Context
+    ) -> str:
+        example = workload.example(place.batch)
+        snapshots = latency.compare(
+            lambda: eager.runner(example),
+            lambda: compiled.runner(example),
+            budget_s=_CHOICE_SECONDS,
+            checkpoint=context.checkpoint,
+        )
+        *_, last = snapshots
+        return "compiled" if last.speedup.value > 1 else "eager"
+
+
+def _why_not_compiled(place: Place) -> str | None:
+    compiled = engines.find("compiled")
+    return compiled.unavailable() or compiled.refuses("fp32", place.device)
+
+
+def _key(workload: LoadedWorkload, place: Place) -> tuple:
+    return (workload.key, place.device, place.threads, place.batch)

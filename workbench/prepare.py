@@ -1,0 +1,44 @@
+"""A recipe applied in this very process: a model in, the function that runs it out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from workbench import engines
+from workbench.core import complete
+from workbench.engines import Runner
+from workbench.errors import EngineError, WorkbenchError
+from workbench.recipe import Recipe
+from workbench.techniques import Context
+from workbench.variant import Variant
+from workbench.workload import Data
+
+
+def prepare(model: torch.nn.Module, example: torch.Tensor, recipe: Recipe, calibration: Any) -> Runner:
+    """Apply ``recipe`` to ``model``; see :func:`workbench.prepare`."""
+    recipe = complete(recipe)
+    engine = engines.find(recipe.place.engine)
+    reason = engine.unavailable() or engine.refuses(recipe.precision, recipe.place.device)
+    if reason:
+        raise EngineError(f"{engine.title} can't run this recipe: {reason}")
+    context = Context(train=_examples(example if calibration is None else calibration, recipe), seed=recipe.seed)
+    was_training = model.training
+    variant = Variant(module=model.eval())
+    try:
+        for step in recipe.steps:
+            variant = step.apply(variant, context)
+        return engine.prepare(variant, example, device=recipe.place.device, threads=recipe.place.threads)
+    finally:
+        model.train(was_training)
+
+
+def _examples(calibration: Any, recipe: Recipe) -> Data:
+    if isinstance(calibration, torch.Tensor):
+        trains = [step.do for step in recipe.steps if step.training_epochs() > 0]
+        if trains:
+            raise WorkbenchError(f"{trains[0]!r} trains: pass calibration=(inputs, labels), not inputs alone")
+        return Data(calibration, torch.zeros(len(calibration), dtype=torch.int64))
+    inputs, labels = calibration
+    return Data(torch.as_tensor(inputs), torch.as_tensor(labels))

@@ -1,0 +1,122 @@
+"""What was made once and may be asked for again: variants after each prefix of steps, and their runners."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from workbench import engines
+from workbench.engines import Runner
+from workbench.errors import EngineError
+from workbench.measure import memory
+from workbench.recipe import Place, Recipe
+from workbench.techniques import Context
+from workbench.variant import Variant
+from workbench.workload import LoadedWorkload
+
+_COPIES_PER_RUNNER = 3
+"""An engine holds about this many copies of the weights: its own, packed, and the exported form."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A variant ready to be called, with what it weighs."""
+
+    place: Place
+    variant: Variant
+    runner: Runner
+    size_bytes: int
+    peak_memory_bytes: int | None
+
+
+class Shelf:
+    """Least recently used things leave when ``budget_bytes`` is exceeded; nothing in use is ever closed.
+
+    ``place`` in every recipe given here must be complete: no "auto", threads filled in.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self.budget_bytes = budget_bytes
+        self._variants: OrderedDict[tuple, Variant] = OrderedDict()
+        self._prepared: OrderedDict[tuple, Prepared] = OrderedDict()
+
+    def has(self, workload: LoadedWorkload, recipe: Recipe) -> bool:
+        """Whether this recipe could be measured at once."""
+        return _key(workload, recipe) in self._prepared
+
+    def variant(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> Variant:
+        """The variant after all steps, resuming at the longest prefix that was made before."""
+        keys = [(workload.key, key) for key in recipe.step_keys()]
+        done = next((n for n in range(len(keys), 0, -1) if keys[n - 1] in self._variants), 0)
+        variant = self._variants[keys[done - 1]] if done else Variant(module=workload.module)
+        for key, step in list(zip(keys, recipe.steps, strict=True))[done:]:
+            context.checkpoint()
+            context.progress(step.summary(), 0, 0)
+            variant = self._variants[key] = step.apply(variant, context)
+        for key in keys:
+            if key in self._variants:
+                self._variants.move_to_end(key)
+        return variant
+
+    def prepared(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> Prepared:
+        """The variant on its engine, ready to be called.
+
+        Raises
+        ------
+        EngineError
+            When the engine isn't there, refuses the precision or device, or fails on the model.
+        """
+        key = _key(workload, recipe)
+        if key not in self._prepared:
+            self._check(recipe)
+            variant = self.variant(workload, recipe, context)
+            context.checkpoint()
+            self._prepared[key] = self._prepare(workload, recipe.place, variant, context)
+            self._make_room()
+        self._prepared.move_to_end(key)
+        return self._prepared[key]
+
+    def _check(self, recipe: Recipe) -> None:
+        engine = engines.find(recipe.place.engine)
+        reason = engine.unavailable()
+        if reason:
+            raise EngineError(f"{engine.title} isn't available: {reason}")
+        reason = engine.refuses(recipe.precision, recipe.place.device)
+        if reason:
+            raise EngineError(f"{engine.title} can't run {recipe.precision} on {recipe.place.device}: {reason}")
+
+    def _prepare(self, workload: LoadedWorkload, place: Place, variant: Variant, context: Context) -> Prepared:
+        engine = engines.find(place.engine)
+        context.progress(f"preparing {engine.title}", 0, 0)
+        example = workload.example(place.batch)
+        runner = engine.prepare(
+            variant, example, device=place.device, threads=place.threads, checkpoint=context.checkpoint
+        )
+        growth_bytes = memory.peak_memory_growth(lambda: runner(example))
+        size_bytes = memory.stored_bytes(variant, runner.kernels)
+        return Prepared(place, variant, runner, size_bytes, None if growth_bytes is None else size_bytes + growth_bytes)
+
+    def _make_room(self) -> None:
+        def used() -> int:
+            return sum(item.size_bytes * _COPIES_PER_RUNNER for item in self._prepared.values())
+
+        while len(self._prepared) > 2 and used() > self.budget_bytes:
+            _, oldest = self._prepared.popitem(last=False)
+            oldest.runner.close()
+        while len(self._variants) > 2 * len(self._prepared) + 4:
+            self._variants.popitem(last=False)
+
+
+def plain(place: Place, engine: str) -> Recipe:
+    """The recipe of the untouched fp32 model on ``engine``, otherwise placed like ``place``."""
+    return Recipe(place=place.model_copy(update={"engine": engine}))
+
+
+def without_reports(context: Context) -> Context:
+    """The same context, silent: for work the person didn't ask for."""
+    return replace(context, progress=lambda message, done, total: None, curve=lambda point: None)
+
+
+def _key(workload: LoadedWorkload, recipe: Recipe) -> tuple:
+    steps = recipe.step_keys()
+    return (workload.key, steps[-1] if steps else "", recipe.place)

@@ -1,0 +1,144 @@
+"""Finished runs, kept in SQLite: the history, and the earlier figures shown when a recipe comes back.
+
+Write-ahead logging and short transactions make it safe with several notebooks at once. Where the
+data directory can't be written the history lives in memory, and :attr:`Store.notice` says so.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from workbench.receipt import Result
+
+if TYPE_CHECKING:
+    import pandas
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    finished_at TEXT NOT NULL,
+    workload TEXT NOT NULL,
+    result_key TEXT NOT NULL,
+    result TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS runs_by_key ON runs (result_key, id);
+CREATE INDEX IF NOT EXISTS runs_by_workload ON runs (workload, id);
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished run. ``finished_at`` is ISO 8601 in UTC."""
+
+    id: int
+    finished_at: str
+    result: Result
+
+
+def data_directory() -> Path:
+    """Where the user's history lives; ``WORKBENCH_DATA`` in the environment overrides it."""
+    return Path(os.environ.get("WORKBENCH_DATA") or platformdirs.user_data_path("model-workbench", appauthor=False))
+
+
+class Store:
+    """The history of runs on this machine. Usable from any thread."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._lock = threading.Lock()
+        self._database: sqlite3.Connection | None = None
+        self.notice: str | None = None
+        directory = directory or data_directory()
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._database = self._open(str(directory / "history.sqlite"))
+        except (OSError, sqlite3.Error) as error:
+            self._fall_back(f"{directory} can't be used ({error})")
+
+    def add(self, result_key: str, result: Result) -> Entry:
+        """Keep a finished run. A full or broken disk costs the permanence, not the entry."""
+        finished_at = datetime.now(UTC).isoformat(timespec="seconds")
+        row = (finished_at, result.workload, result_key, result.model_dump_json())
+        with self._lock:
+            try:
+                number = self._insert(row)
+            except sqlite3.Error as error:
+                self._fall_back(f"the history can't be written ({error})")
+                number = self._insert(row)
+        return Entry(number, finished_at, result)
+
+    def latest(self, result_key: str) -> Entry | None:
+        """The newest run of the same workload, recipe and machine."""
+        rows = self._select("WHERE result_key = ? ORDER BY id DESC LIMIT 1", (result_key,))
+        return rows[0] if rows else None
+
+    def entries(self, workload: str | None = None, limit: int = 200) -> list[Entry]:
+        """The newest runs first, of one workload or of all."""
+        if workload is None:
+            return self._select("ORDER BY id DESC LIMIT ?", (limit,))
+        return self._select("WHERE workload = ? ORDER BY id DESC LIMIT ?", (workload, limit))
+
+    def frame(self) -> pandas.DataFrame:
+        """Every run as a DataFrame: one row a run, one column a figure, newest first."""
+        import pandas
+
+        from workbench.recipe import Recipe
+
+        rows = []
+        for entry in self.entries(limit=-1):  # SQLite's word for all
+            result = entry.result
+            rows.append(
+                {
+                    "id": entry.id,
+                    "finished_at": pandas.Timestamp(entry.finished_at),
+                    "workload": result.workload,
+                    "recipe": Recipe.parse(result.recipe).summary(),
+                    "latency_ms": result.variant.latency_ms.p50,
+                    "speedup": result.speedup.value,
+                    "speedup_low": result.speedup.low,
+                    "speedup_high": result.speedup.high,
+                    "accuracy": result.variant.accuracy.value,
+                    "accuracy_drop": result.accuracy_drop.value,
+                    "size_bytes": result.variant.size_bytes,
+                    "baseline_latency_ms": result.baseline.latency_ms.p50,
+                    "baseline_engine": result.baseline.engine,
+                    "recipe_json": result.recipe,
+                }
+            )
+        return pandas.DataFrame(rows).set_index("id") if rows else pandas.DataFrame()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def _open(self, path: str) -> sqlite3.Connection:
+        database = sqlite3.connect(path, timeout=10, check_same_thread=False, isolation_level=None)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=NORMAL")
+        database.executescript(_SCHEMA)
+        return database
+
+    def _fall_back(self, why: str) -> None:
+        self.notice = f"{why}; history is kept in memory and ends with this session"
+        memory = self._open(":memory:")
+        if self._database is not None:
+            self._database.backup(memory)  # what could be read stays readable
+        self._database = memory
+
+    def _insert(self, row: tuple) -> int:
+        cursor = self._database.execute(
+            "INSERT INTO runs (finished_at, workload, result_key, result) VALUES (?, ?, ?, ?)", row
+        )
+        return cursor.lastrowid
+
+    def _select(self, where: str, arguments: tuple) -> list[Entry]:
+        with self._lock:
+            rows = self._database.execute(f"SELECT id, finished_at, result FROM runs {where}", arguments).fetchall()
+        return [Entry(number, finished_at, Result.model_validate_json(text)) for number, finished_at, text in rows]
