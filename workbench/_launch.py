@@ -53,8 +53,8 @@ def _app(chosen: argparse.Namespace) -> int:
     server = subprocess.Popen(
         [
             sys.executable, "-m", "voila", str(notebooks_directory() / "workbench.ipynb"),
-            "--no-browser", f"--port={chosen.port}", f"--Voila.ip={_HOST}", f"--token={token}", f"--theme={chosen.theme}",
-            "--preheat_kernel=True", "--pool_size=1", "--VoilaConfiguration.allow_theme_override=YES",
+            "--no-browser", f"--port={chosen.port}", f"--Voila.ip={_HOST}", f"--token={token}",
+            f"--theme={chosen.theme}", "--preheat_kernel=True", "--pool_size=1", "--VoilaConfiguration.allow_theme_override=YES",
             "--Voila.log_level=WARN",
         ]
     )  # fmt: skip
@@ -95,8 +95,10 @@ def _require_free(port: int) -> None:
         try:
             probe.bind((_HOST, port))
         except OSError as error:
-            raise WorkbenchError(f"port {port} can't be used ({error.strerror}); choose another: PORT={port + 1} make app, "
-                                 f"or workbench app --port {port + 1}") from None
+            raise WorkbenchError(
+                f"port {port} can't be used ({error.strerror}); choose another: PORT={port + 1} make app, "
+                f"or workbench app --port {port + 1}"
+            ) from None
 
 
 def _wait_until_ready(server: subprocess.Popen, address: str) -> None:
@@ -105,10 +107,8 @@ def _wait_until_ready(server: subprocess.Popen, address: str) -> None:
         if server.poll() is not None:
             raise WorkbenchError(f"the server ended with exit code {server.returncode}; its message is above")
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            try:
+            with contextlib.suppress(urllib.error.HTTPError):  # any answer at all is what we wait for
                 urllib.request.urlopen(address, timeout=2).close()
-            except urllib.error.HTTPError:
-                pass  # it answers: that is all we ask
             return
         time.sleep(0.05)
     server.terminate()

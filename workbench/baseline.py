@@ -44,9 +44,7 @@ class Baselines:
             return f"compiled fp32 couldn't be built ({self._failed[key]}); eager is the baseline"
         return "eager stands in for the baseline until compiled is ready"
 
-    def improve(
-        self, workload: LoadedWorkload, place: Place, context: Context, wait: Callable[[], None]
-    ) -> str | None:
+    def improve(self, workload: LoadedWorkload, place: Place, context: Context, wait: Callable[[], None]) -> str | None:
         """Build compiled fp32 and choose the faster; returns the sentence that tells of it, once.
 
         ``wait`` is called between looks at the build and raises ``Cancelled`` when a real run comes.

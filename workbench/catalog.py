@@ -1,4 +1,7 @@
-"""What a page can offer here: workloads, techniques with their options, engines and devices, each with its reason when it can't be used."""
+"""What a page can offer here: workloads, techniques with their options, engines and devices.
+
+What can't be used on this machine is offered too, with the reason.
+"""
 
 from __future__ import annotations
 

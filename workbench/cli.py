@@ -133,7 +133,9 @@ def _table(result: workbench.receipt.Result) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="workbench", description="Make neural networks faster, and see what it costs.")
+    parser = argparse.ArgumentParser(
+        prog="workbench", description="Make neural networks faster, and see what it costs."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="run one recipe on one workload and print what it gave")
@@ -149,7 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     place.add_argument("--device", default="cpu", help="cpu, cuda:N or mps")
     place.add_argument("--threads", type=int, help="CPU threads; all usable ones when absent")
     place.add_argument("--batch", type=int, default=1, help="inputs per call")
-    run.add_argument("--baseline", default="auto", help="fp32 engine to compare with; auto: the faster of eager and compiled")
+    run.add_argument(
+        "--baseline", default="auto", help="fp32 engine to compare with; auto: the faster of eager and compiled"
+    )
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--save", metavar="DIR", help="write the variant and its receipt there")
     run.add_argument("--json", action="store_true", help="print the result as one JSON object")

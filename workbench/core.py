@@ -16,7 +16,8 @@ import torch
 from workbench import ahead, engines, events, models
 from workbench.baseline import Baselines
 from workbench.errors import WorkbenchError
-from workbench.measure import accuracy, machine, memory
+from workbench.measure import accuracy, machine
+from workbench.measure.limits import available_memory_bytes, usable_threads
 from workbench.measurement import Measurement
 from workbench.recipe import Recipe
 from workbench.shelf import Prepared, Shelf, plain
@@ -42,7 +43,7 @@ class Core:
         self._outbox = outbox
         self._pickled: dict[int, bytes] = {}
         self._loaded: dict[int, LoadedWorkload] = {}
-        self._shelf = Shelf(int(memory.available_memory_bytes() * _SHELF_SHARE_OF_MEMORY))
+        self._shelf = Shelf(int(available_memory_bytes() * _SHELF_SHARE_OF_MEMORY))
         self._baselines = Baselines(self._shelf)
         self._baseline_predictions: dict[str, torch.Tensor] = {}
         self._last: tuple[int, LoadedWorkload, Recipe, str] | None = None
@@ -79,7 +80,7 @@ class Core:
         plain_fp32 = self._baselines.strongest(workload, recipe.place, baseline, context)
         variant = self._shelf.prepared(workload, recipe, context)
         measurement = Measurement(workload, recipe, plain_fp32, variant, self._predictions(workload, context))
-        with machine.measuring(data_directory(), lambda: self._wait_for_others(context)):
+        with machine.measuring(data_directory(), waiting=lambda: self._wait_for_others(context)):
             for event in measurement.events(run, checkpoint):
                 self._outbox.event(event)
         self._last = (run, workload, recipe, baseline)
@@ -157,7 +158,7 @@ class Core:
             context.progress("accuracy of the baseline", 0, 0)
             eager = self._shelf.prepared(workload, plain(complete(Recipe()).place, "eager"), context)
             self._baseline_predictions[workload.key] = accuracy.predictions(
-                eager.runner, workload.test, checkpoint=context.checkpoint
+                eager.runner, workload.test.inputs, checkpoint=context.checkpoint
             )
         return self._baseline_predictions[workload.key]
 
@@ -179,7 +180,7 @@ def complete(recipe: Recipe) -> Recipe:
     engine = place.engine
     if engine == "auto":
         engine = engines.best_available(recipe.precision, place.device)
-    threads = place.threads or memory.usable_threads()
+    threads = place.threads or usable_threads()
     return recipe.model_copy(update={"place": place.model_copy(update={"engine": engine, "threads": threads})})
 
 
@@ -191,6 +192,6 @@ def _result_key(workload: LoadedWorkload, recipe: Recipe, baseline: str) -> str:
 def _require_room(directory: Path, prepared: Prepared) -> None:
     free = shutil.disk_usage(directory).free
     if free < 4 * prepared.size_bytes:
-        raise WorkbenchError(f"{directory} has {free / 1e6:.0f} MB left; the model needs {4 * prepared.size_bytes / 1e6:.0f}")
-
-
+        raise WorkbenchError(
+            f"{directory} has {free / 1e6:.0f} MB left; the model needs {4 * prepared.size_bytes / 1e6:.0f}"
+        )

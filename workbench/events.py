@@ -122,8 +122,18 @@ class Cancelled(_Event):
 
 
 Event = Annotated[
-    Started | Recalled | Progress | Training | Latency | Accuracy | Size | Layers | Notice
-    | Finished | Failed | Cancelled,
+    Started
+    | Recalled
+    | Progress
+    | Training
+    | Latency
+    | Accuracy
+    | Size
+    | Layers
+    | Notice
+    | Finished
+    | Failed
+    | Cancelled,
     Field(discriminator="kind"),
 ]
 adapter: TypeAdapter[Event] = TypeAdapter(Event)

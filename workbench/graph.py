@@ -14,7 +14,9 @@ else:
     torch = lazy("torch")
 
 
-def export(module: torch.nn.Module, example: torch.Tensor, *, fixed_batch: bool = False) -> torch.export.ExportedProgram:
+def export(
+    module: torch.nn.Module, example: torch.Tensor, *, fixed_batch: bool = False
+) -> torch.export.ExportedProgram:
     """Export ``module`` for inputs like ``example`` (float32 [batch, …]).
 
     The batch is a free dimension unless ``fixed_batch``: engines that specialise ask for that.

@@ -128,9 +128,7 @@ class Session:
         self._subscribers.append(callback)
         return lambda: self._subscribers.remove(callback) if callback in self._subscribers else None
 
-    def start(
-        self, workload: Workload, recipe: Recipe, *, baseline: str = "auto", supersede: bool = False
-    ) -> Run:
+    def start(self, workload: Workload, recipe: Recipe, *, baseline: str = "auto", supersede: bool = False) -> Run:
         """Send a run to the worker and return it.
 
         ``baseline`` is the fp32 engine to compare with, "auto" the faster of eager and compiled.

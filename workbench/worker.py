@@ -123,7 +123,9 @@ def _run(core: Any, inbox: Inbox, outbox: Outbox, message: dict[str, Any]) -> No
     except WorkbenchError as error:
         outbox.event(events.Failed(run=run, message=str(error), detail=traceback.format_exc()))
     except MemoryError:
-        outbox.event(events.Failed(run=run, message="out of memory: try a smaller batch", detail=traceback.format_exc()))
+        outbox.event(
+            events.Failed(run=run, message="out of memory: try a smaller batch", detail=traceback.format_exc())
+        )
     except Exception as error:  # a run may fail in any library; the worker lives on
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         message = f"{type(error).__name__}: {first}"

@@ -1,0 +1,43 @@
+"""A benchmark's rows, as a table for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from workbench.measure import machine
+
+OUT = Path(__file__).parent / "out"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One promise: what was measured, the aim, the figure, and whether it holds."""
+
+    what: str
+    aim: str
+    measured: str
+    holds: bool
+    detail: dict
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as a Markdown table."""
+    lines = ["| what | aim | measured | |", "|---|---|---|---|"]
+    lines += [f"| {row.what} | {row.aim} | {row.measured} | {'holds' if row.holds else '**falls short**'} |" for row in rows]
+    return "\n".join(lines)
+
+
+def write(name: str, rows: list[Row]) -> Path:
+    """Keep the rows as ``benchmarks/out/NAME.json`` with the machine and date."""
+    OUT.mkdir(exist_ok=True)
+    path = OUT / f"{name}.json"
+    document = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "environment": machine.environment(threads=None, seed=0),
+        "rows": [asdict(row) for row in rows],
+    }
+    path.write_text(json.dumps(document, indent=1))
+    return path

@@ -1,0 +1,154 @@
+"""One comparison: latency, accuracy and layers of a variant beside its baseline, as events and then as a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+
+from workbench import events
+from workbench.measure import accuracy, latency, layers, machine, warmup
+from workbench.measure.verdict import verdict
+from workbench.receipt import LayerReceipt, Result, Side
+from workbench.recipe import Recipe
+from workbench.shelf import Prepared
+from workbench.workload import LoadedWorkload
+
+_LATENCY_BUDGET_SECONDS = 3.0
+_WARM_UP_BUDGET_SECONDS = 0.5
+_LEAST_ACCURACY_BATCH = 256
+
+
+class Measurement:
+    """Measure ``variant`` beside ``baseline``; iterate over :meth:`events`, then ask for :meth:`result`.
+
+    ``baseline_predictions`` are the untouched model's classes of all test examples, int64 [N].
+    """
+
+    def __init__(
+        self,
+        workload: LoadedWorkload,
+        recipe: Recipe,
+        baseline: Prepared,
+        variant: Prepared,
+        baseline_predictions: torch.Tensor,
+    ) -> None:
+        self._workload = workload
+        self._recipe = recipe
+        self._baseline = baseline
+        self._variant = variant
+        self._baseline_predictions = baseline_predictions
+        self._latency: latency.LatencySnapshot | None = None
+        self._accuracy: accuracy.AccuracySnapshot | None = None
+        self._receipt: tuple[LayerReceipt, ...] = ()
+
+    def events(self, run: int, checkpoint: Callable[[], None]) -> Iterator[events.Event]:
+        """Yield figures as they tighten: latency and accuracy by turns, the receipt after the first of each."""
+        yield events.Size(
+            run=run,
+            baseline_bytes=self._baseline.size_bytes,
+            variant_bytes=self._variant.size_bytes,
+            baseline_peak_memory_bytes=self._baseline.peak_memory_bytes,
+            variant_peak_memory_bytes=self._variant.peak_memory_bytes,
+        )
+        latencies = self._latencies(run, checkpoint)
+        accuracies = self._accuracies(run, checkpoint)
+        yield next(latencies)
+        yield next(accuracies)
+        checkpoint()
+        self._receipt = layers.receipt(
+            self._workload.module,
+            self._variant.variant,
+            self._variant.runner,
+            self._workload.example(self._recipe.place.batch),
+        )
+        yield events.Layers(run=run, receipt=self._receipt)
+        yield from _by_turns(latencies, accuracies)
+
+    def result(self) -> Result:
+        """The finished figures; call it when :meth:`events` has ended."""
+        threads = self._recipe.place.threads
+        environment = machine.environment(threads=threads, seed=self._recipe.seed)
+        environment["accuracy_batch"] = self._accuracy_batch()
+        return Result(
+            workload=self._workload.name,
+            recipe=self._recipe.model_dump(mode="json"),
+            baseline=self._side(self._baseline, self._latency.baseline, self._accuracy.baseline),
+            variant=self._side(self._variant, self._latency.variant, self._accuracy.variant),
+            speedup=self._latency.speedup,
+            accuracy_drop=self._accuracy.drop,
+            predictions_changed=self._accuracy.changed,
+            receipt=self._receipt,
+            verdict=verdict(self._recipe, self._latency.speedup, self._receipt),
+            environment=environment,
+        )
+
+    def _latencies(self, run: int, checkpoint: Callable[[], None]) -> Iterator[events.Event]:
+        example = self._workload.example(self._recipe.place.batch)
+        calls = [lambda runner=side.runner: runner(example) for side in (self._baseline, self._variant)]
+        warm = [warmup.warm_up(call, budget_s=_WARM_UP_BUDGET_SECONDS, checkpoint=checkpoint) for call in calls]
+        snapshots = latency.compare(
+            *calls,
+            seed=self._recipe.seed,
+            budget_s=_LATENCY_BUDGET_SECONDS,
+            steady=(warm[0].steady, warm[1].steady),
+            checkpoint=checkpoint,
+        )
+        for snapshot in snapshots:
+            self._latency = snapshot
+            yield events.Latency(
+                run=run,
+                baseline_engine=self._baseline.place.engine,
+                baseline=snapshot.baseline,
+                variant=snapshot.variant,
+                speedup=snapshot.speedup,
+                baseline_samples_ms=snapshot.baseline_samples_ms,
+                variant_samples_ms=snapshot.variant_samples_ms,
+                final=snapshot.final,
+            )
+
+    def _accuracies(self, run: int, checkpoint: Callable[[], None]) -> Iterator[events.Event]:
+        snapshots = accuracy.evaluate(
+            self._baseline_predictions,
+            self._variant.runner,
+            self._workload.test,
+            batch=self._accuracy_batch(),
+            seed=self._recipe.seed,
+            checkpoint=checkpoint,
+        )
+        for snapshot in snapshots:
+            self._accuracy = snapshot
+            yield events.Accuracy(
+                run=run,
+                baseline=snapshot.baseline,
+                variant=snapshot.variant,
+                drop=snapshot.drop,
+                changed=snapshot.changed,
+                total=snapshot.total,
+            )
+
+    def _accuracy_batch(self) -> int:
+        """Accuracy doesn't depend on the batch (but for int8-dynamic, barely), and large ones take less time."""
+        return max(self._recipe.place.batch, _LEAST_ACCURACY_BATCH)
+
+    @staticmethod
+    def _side(prepared: Prepared, figures: latency.LatencyFigures, proportion: accuracy.Proportion) -> Side:
+        return Side(
+            engine=prepared.place.engine,
+            device=prepared.place.device,
+            latency_ms=figures,
+            accuracy=proportion,
+            size_bytes=prepared.size_bytes,
+            peak_memory_bytes=prepared.peak_memory_bytes,
+        )
+
+
+def _by_turns(*streams: Iterator[events.Event]) -> Iterator[events.Event]:
+    """One from each stream in turn, until all have ended."""
+    waiting = list(streams)
+    while waiting:
+        for stream in list(waiting):
+            try:
+                yield next(stream)
+            except StopIteration:
+                waiting.remove(stream)
