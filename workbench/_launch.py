@@ -54,8 +54,8 @@ def _app(chosen: argparse.Namespace) -> int:
         [
             sys.executable, "-m", "voila", str(notebooks_directory() / "workbench.ipynb"),
             "--no-browser", f"--port={chosen.port}", f"--Voila.ip={_HOST}", f"--token={token}",
-            f"--theme={chosen.theme}", "--preheat_kernel=True", "--pool_size=1", "--VoilaConfiguration.allow_theme_override=YES",
-            "--Voila.log_level=WARN",
+            f"--theme={chosen.theme}", "--VoilaConfiguration.allow_theme_override=YES", "--Voila.log_level=WARN",
+            "--preheat_kernel=True", "--pool_size=1",
         ]
     )  # fmt: skip
     address = f"http://{_HOST}:{chosen.port}/?token={token}"

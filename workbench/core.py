@@ -110,7 +110,7 @@ class Core:
                 self._outbox.event(events.Notice(run=run, message=news, measure_again=True))
 
     def save(self, token: int, document: dict[str, Any], directory: str) -> list[Path]:
-        """Write the variant (``model.pt2``, ``model.onnx`` where there is one) and ``recipe.json`` into ``directory``."""
+        """Write what the engine can of the variant (``model.pt2``, ``model.onnx``) and ``recipe.json``."""
         self._baselines.pause()
         workload = self._workload(token)
         recipe = complete(Recipe.parse(document))
@@ -190,8 +190,8 @@ def _result_key(workload: LoadedWorkload, recipe: Recipe, baseline: str) -> str:
 
 
 def _require_room(directory: Path, prepared: Prepared) -> None:
-    free = shutil.disk_usage(directory).free
-    if free < 4 * prepared.size_bytes:
+    free_bytes, needed_bytes = shutil.disk_usage(directory).free, 4 * prepared.size_bytes
+    if free_bytes < needed_bytes:
         raise WorkbenchError(
-            f"{directory} has {free / 1e6:.0f} MB left; the model needs {4 * prepared.size_bytes / 1e6:.0f}"
+            f"{directory} has {free_bytes / 1e6:.0f} MB left; the model needs {needed_bytes / 1e6:.0f}"
         )

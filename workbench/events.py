@@ -104,6 +104,8 @@ class Notice(_Event):
 
 
 class Finished(_Event):
+    """The run's end, with its figures."""
+
     kind: Literal["finished"] = "finished"
     result: Result
 
@@ -117,6 +119,8 @@ class Failed(_Event):
 
 
 class Cancelled(_Event):
+    """The run's end when it was cancelled or a newer one overtook it."""
+
     kind: Literal["cancelled"] = "cancelled"
     message: str = "cancelled"
 

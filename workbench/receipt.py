@@ -70,7 +70,7 @@ class LayerState(_Frozen):
 
 
 class LayerReceipt(_Frozen):
-    """One layer before and after. ``before`` is None for a layer the recipe brought in, ``after`` for one it removed."""
+    """One layer: ``before`` is None where the recipe brought it in, ``after`` is None where it was removed."""
 
     layer: str
     op: str

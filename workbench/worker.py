@@ -122,14 +122,10 @@ def _run(core: Any, inbox: Inbox, outbox: Outbox, message: dict[str, Any]) -> No
         outbox.event(events.Cancelled(run=run))
     except WorkbenchError as error:
         outbox.event(events.Failed(run=run, message=str(error), detail=traceback.format_exc()))
-    except MemoryError:
-        outbox.event(
-            events.Failed(run=run, message="out of memory: try a smaller batch", detail=traceback.format_exc())
-        )
     except Exception as error:  # a run may fail in any library; the worker lives on
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        message = f"{type(error).__name__}: {first}"
-        outbox.event(events.Failed(run=run, message=message, detail=traceback.format_exc()))
+        first = (str(error).strip() or "no message").splitlines()[0]
+        failure = f"{type(error).__name__}: {first}"
+        outbox.event(events.Failed(run=run, message=failure, detail=traceback.format_exc()))
 
 
 def _save(core: Any, outbox: Outbox, message: dict[str, Any]) -> None:
