@@ -1,0 +1,69 @@
+"""A variant as an exported program: what engines compile and what people take away."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench._lazy import lazy
+from workbench.graph import export
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+    from workbench.variant import Variant
+else:
+    torch = lazy("torch")
+
+_memory: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+_lock = threading.RLock()
+
+
+def executed(variant: Variant) -> torch.nn.Module:
+    """The module that says what the variant computes: its QDQ graph, its bf16 cast, or its module."""
+    if variant.graph is not None:
+        return variant.graph
+    return in_bfloat16(variant.module) if variant.precision == "bf16" else variant.module
+
+
+def in_bfloat16(module: torch.nn.Module) -> torch.nn.Module:
+    """A bfloat16 copy of ``module`` that still takes and returns float32."""
+    import copy
+
+    class InBfloat16(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = copy.deepcopy(module).to(torch.bfloat16)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return self.model(inputs.to(torch.bfloat16)).to(torch.float32)
+
+    return InBfloat16().eval()
+
+
+def remembered(variant: Variant, key: tuple, make: Callable[[], Any]) -> Any:
+    """``make()``, kept as long as the variant's model lives and its weights aren't written to."""
+    model = variant.graph if variant.graph is not None else variant.module
+    key = (*key, variant.precision, *((p.data_ptr(), p._version) for p in model.state_dict().values()))
+    with _lock:
+        known = _memory.setdefault(model, {})
+        if key not in known:
+            known[key] = make()
+        return known[key]
+
+
+def save_program(variant: Variant, example: torch.Tensor, directory: str | Path) -> Path:
+    """Write ``model.pt2``, which ``torch.export.load`` reads, for any batch size. Returns its path.
+
+    Raises
+    ------
+    EngineError
+        When the model can't be exported.
+    """
+    path = Path(directory) / "model.pt2"
+    torch.export.save(export(executed(variant), example), path)
+    return path

@@ -1,0 +1,209 @@
+"""PyTorch as it comes: no compilation, every operation one call. Runs any model, on any device."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench._lazy import lazy
+from workbench.engines._base import Engine, Kernel, Runner
+from workbench.engines._inputs import as_batch, use_threads
+from workbench.engines._layers import in_graph, judge, weighted
+from workbench.engines._program import in_bfloat16, save_program
+from workbench.graph import layer_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.variant import Precision, Variant
+else:
+    torch = lazy("torch")
+
+SIMULATED = "eager PyTorch imitates int8: it rounds to 8 bits, then computes in float32"
+
+
+class Eager(Engine):
+    """Runs modules as they are; int8 graphs step by step, simulated in float32."""
+
+    name = "eager"
+    title = "PyTorch eager"
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def refuses(self, precision: Precision, device: str) -> str | None:
+        if precision == "int8-dynamic" and device == "mps":
+            return "eager int8-dynamic computes its scales in float64, which mps doesn't have; use the CPU"
+        return None
+
+    def prepare(
+        self,
+        variant: Variant,
+        example: torch.Tensor,
+        *,
+        device: str = "cpu",
+        threads: int,
+        checkpoint: Callable[[], None] = lambda: None,
+    ) -> Runner:
+        checkpoint()
+        return EagerRunner(variant, example, device, threads)
+
+
+class EagerRunner(Runner):
+    """Results are on the inputs' own device: for CPU inputs that waits for the accelerator to finish."""
+
+    def __init__(self, variant: Variant, example: torch.Tensor, device: str, threads: int) -> None:
+        self._variant, self._device, self._threads = variant, device, threads
+        self._features = tuple(example.shape[1:])
+        self._example = example
+        if variant.graph is not None:
+            self._module = variant.graph
+        else:
+            self._module = in_bfloat16(variant.module) if variant.precision == "bf16" else variant.module
+        if device != "cpu":
+            import copy
+
+            self._module = copy.deepcopy(self._module).to(device)
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        use_threads(self._threads)
+        with torch.inference_mode():
+            outputs = self._module(as_batch(inputs, self._features, self._device))
+            return outputs.float().to(inputs.device)
+
+    @cached_property
+    def kernels(self) -> dict[str, Kernel]:
+        """By layer, the aten operations it calls; found by watching one call on the example."""
+        if self._variant.graph is not None:
+            return {
+                layer.name: judge(self._variant, layer.name, layer.quantized, layer.operation, "float32", SIMULATED)
+                for layer in in_graph(self._variant.graph.graph)
+            }
+        dtype = "bfloat16" if self._variant.precision == "bf16" else "float32"
+        example = as_batch(self._example, self._features, self._device)
+        called = _operations_by_layer(self._layers(), lambda: self._module(example))
+        return {
+            name: judge(self._variant, name, False, " + ".join(called.get(name, ())) or "not called", dtype, "")
+            for name in weighted(self._variant.module)
+        }
+
+    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
+        """Median time of each leaf module; in an int8 graph rounding counts to the layer it feeds."""
+        use_threads(self._threads)
+        inputs = as_batch(inputs, self._features, self._device)
+        measure = self._time_modules if self._variant.graph is None else self._time_nodes
+        samples = defaultdict(list)
+        with torch.inference_mode():
+            self._module(inputs)
+            for _ in range(repeats):
+                for layer, milliseconds in measure(inputs).items():
+                    samples[layer].append(milliseconds)
+        return {layer: statistics.median(values) for layer, values in samples.items()}
+
+    def save(self, directory: str | Path) -> list[Path]:
+        return [save_program(self._variant, self._example, directory)]
+
+    def close(self) -> None:
+        self._module = None
+
+    def _layers(self) -> dict[str, torch.nn.Module]:
+        """The leaf modules of what runs, by their names in the variant's module."""
+        root = self._module.model if self._variant.precision == "bf16" else self._module
+        return {name: child for name, child in root.named_modules() if name and not any(child.children())}
+
+    def _now_ms(self) -> float:
+        if self._device.startswith("cuda"):
+            torch.cuda.synchronize(self._device)
+        elif self._device == "mps":
+            torch.mps.synchronize()
+        return time.perf_counter() * 1e3
+
+    def _time_modules(self, inputs: torch.Tensor) -> dict[str, float]:
+        spent = defaultdict(float)
+        started = {}
+
+        def before(name):
+            def hook(*_):
+                started[name] = self._now_ms()
+
+            return hook
+
+        def after(name):
+            def hook(*_):
+                spent[name] += self._now_ms() - started[name]
+
+            return hook
+
+        handles = []
+        try:
+            for name, child in self._layers().items():
+                handles += [child.register_forward_pre_hook(before(name)), child.register_forward_hook(after(name))]
+            self._module(inputs)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return spent
+
+    def _time_nodes(self, inputs: torch.Tensor) -> dict[str, float]:
+        spent = defaultdict(float)
+        owners = _owners(self._module.graph)
+
+        class Timed(torch.fx.Interpreter):
+            def run_node(_, node):
+                begin = self._now_ms()
+                result = super().run_node(node)
+                if node in owners:
+                    spent[owners[node]] += self._now_ms() - begin
+                return result
+
+        Timed(self._module).run(inputs)
+        return spent
+
+
+def _owners(graph: torch.fx.Graph) -> dict[torch.fx.Node, str]:
+    """The layer each node counts to: its own, else the one its result goes to."""
+    owners = {}
+    for node in reversed(graph.nodes):
+        name = layer_of(node) or next((owners[user] for user in node.users if user in owners), None)
+        if name is not None:
+            owners[node] = name
+    return owners
+
+
+def _operations_by_layer(layers: dict[str, torch.nn.Module], call: Callable) -> dict[str, list[str]]:
+    """The aten operations each module calls; a convolution with the backend PyTorch chooses for it."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    inside: list[str] = []
+    called = defaultdict(list)
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            if inside:
+                name = f"aten::{function.__name__.split('.')[0]}"
+                if name == "aten::convolution" and hasattr(torch._C, "_select_conv_backend"):
+                    backend = torch._C._select_conv_backend(*args)
+                    name += f" ({str(backend).split('.')[-1]})"
+                if name not in called[inside[-1]] and name not in _NO_WORK:
+                    called[inside[-1]].append(name)
+            return function(*args, **(kwargs or {}))
+
+    handles = []
+    try:
+        for name, child in layers.items():
+            handles.append(child.register_forward_pre_hook(lambda *_, name=name: inside.append(name)))
+            handles.append(child.register_forward_hook(lambda *_: (inside.pop(), None)[1]))
+        with torch.no_grad(), Watch():  # inference_mode would hide what conv2d and linear break down to
+            call()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return called
+
+
+_NO_WORK = {"aten::t", "aten::view", "aten::detach", "aten::_unsafe_view", "aten::transpose"}

@@ -1,0 +1,176 @@
+"""ONNX Runtime on the CPU: int8 kernels for static and dynamic quantization, fast to prepare."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench._lazy import lazy
+from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner
+from workbench.engines._cpu import cpu_flags
+from workbench.engines._inputs import as_batch
+from workbench.engines._layers import judge, quantized_layers, weighted
+from workbench.engines._onnx import OnnxModel, exported
+from workbench.engines._onnx_integer import with_integer_operations
+from workbench.engines._program import remembered, save_program
+from workbench.errors import EngineError
+
+if TYPE_CHECKING:
+    import onnx
+    import torch
+
+    from workbench.variant import Precision, Variant
+else:
+    torch = lazy("torch")
+    onnx = lazy("onnx")
+
+INTEGER = {
+    "QLinearConv", "QGemm", "QLinearMatMul", "ConvInteger", "MatMulInteger",
+    "MatMulIntegerToFloat", "DynamicQuantizeMatMul",
+}  # fmt: skip
+COMPUTE = INTEGER | {"Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"}
+
+
+class OnnxRuntime(Engine):
+    """Runs the exported ONNX model with all of ONNX Runtime's graph optimisations."""
+
+    name = "onnxruntime"
+    title = "ONNX Runtime"
+
+    def unavailable(self) -> str | None:
+        missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+        return f"{missing[0]} is not installed; pip install {' '.join(missing)}" if missing else None
+
+    def refuses(self, precision: Precision, device: str) -> str | None:
+        if device != "cpu":
+            return "ONNX Runtime runs on the CPU here; choose device cpu"
+        if precision == "bf16":
+            return "ONNX Runtime has no bfloat16 kernels for the CPU; choose eager, compiled or openvino"
+        return None
+
+    def prepare(
+        self,
+        variant: Variant,
+        example: torch.Tensor,
+        *,
+        device: str = "cpu",
+        threads: int,
+        checkpoint: Callable[[], None] = lambda: None,
+    ) -> Runner:
+        if refusal := self.refuses(variant.precision, device):
+            raise EngineError(refusal)
+        checkpoint()
+        model = exported(variant, example)
+        checkpoint()
+        if variant.graph is not None:
+            features = tuple(example.shape[1:])
+            proto = remembered(variant, ("onnx-integer", features), lambda: with_integer_operations(model.proto))
+            model = OnnxModel(proto, model.layers)
+        return OnnxRuntimeRunner(variant, example, model, threads)
+
+
+class OnnxRuntimeRunner(Runner):
+    """One session for every batch size. Tensors go in and out as NumPy views, without copies."""
+
+    def __init__(self, variant: Variant, example: torch.Tensor, model: OnnxModel, threads: int) -> None:
+        self._variant, self._example, self._model, self._threads = variant, example, model, threads
+        self._features = tuple(example.shape[1:])
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "optimised.onnx"
+            self._session = _session(model, threads, optimized_model_filepath=str(path))
+            self.kernels = self._kernels(onnx.load(path, load_external_data=False))
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self._session.run(None, {self._model.input: self._batch(inputs).numpy()})[0])
+
+    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
+        """Medians from the profile of a second session; what isn't part of a layer is left out."""
+        inputs = self._batch(inputs).numpy()
+        with tempfile.TemporaryDirectory() as directory:
+            session = _session(
+                self._model, self._threads, enable_profiling=True, profile_file_prefix=str(Path(directory) / "profile")
+            )
+            for _ in range(repeats + 1):
+                session.run(None, {self._model.input: inputs})
+            events = json.loads(Path(session.end_profiling()).read_text())
+        samples, kinds = defaultdict(list), {}
+        for event in events:
+            name, _, what = event["name"].rpartition("_kernel_time")
+            if event.get("cat") == "Node" and name and not what:
+                samples[name].append(event["dur"] / 1e3)
+                kinds[name] = event["args"]["op_name"]
+        times = defaultdict(float)
+        for name, durations in samples.items():
+            if layer := self._layer_of(name, kinds[name]):
+                times[layer] += statistics.median(durations[1:])
+        if not times:
+            raise LayerTimesUnavailable("ONNX Runtime's profile names no layer of this model")
+        return dict(times)
+
+    def save(self, directory: str | Path) -> list[Path]:
+        path = Path(directory) / "model.onnx"
+        onnx.save(self._model.proto, path)
+        return [save_program(self._variant, self._example, directory), path]
+
+    def close(self) -> None:
+        self._session = None
+
+    def _batch(self, inputs: torch.Tensor) -> torch.Tensor:
+        return as_batch(inputs, self._features)
+
+    def _layer_of(self, node: str, operation: str) -> str | None:
+        """The layer of a node of the optimised graph. Blocked layouts (NCHWc) name it after its result."""
+        layer = self._model.layer_of(node)
+        if layer is None and operation in COMPUTE and node.endswith("_nchwc"):
+            layer = self._model.layer_before(node.removesuffix("_nchwc"))
+        return layer
+
+    def _kernels(self, optimised: onnx.ModelProto) -> dict[str, Kernel]:
+        """What the session runs for each layer, read from the graph it optimised."""
+        asked = quantized_layers(self._variant)
+        kernels = {}
+        for node in optimised.graph.node:
+            layer = self._layer_of(node.name, node.op_type)
+            if layer is None or node.op_type not in COMPUTE:
+                continue
+            dtype = "int8" if node.op_type in INTEGER else "float32"
+            why = f"ONNX Runtime found no int8 kernel here: it dequantizes, then runs {node.op_type} in float32"
+            kernels[layer] = judge(self._variant, layer, layer in asked, node.op_type, dtype, why)
+        for layer in weighted(self._variant.module).keys() - kernels.keys():
+            why = "ONNX Runtime folded this layer into others or doesn't call it"
+            kernels[layer] = judge(self._variant, layer, layer in asked, "not found", "float32", why)
+        return kernels
+
+
+def _session(model: OnnxModel, threads: int, **options: Any):
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3
+    settings.intra_op_num_threads = threads
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # Threads that spin between calls would slow down the runner measured next to this one.
+    settings.add_session_config_entry("session.force_spinning_stop", "1")
+    if _products_saturate():
+        settings.add_session_config_entry("session.x64quantprecision", "1")  # u8 weights: exact, a little slower
+    for name, value in options.items():
+        setattr(settings, name, value)
+    try:
+        return onnxruntime.InferenceSession(
+            model.proto.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # pybind wraps each status code in a kind of its own
+        raise EngineError(f"ONNX Runtime can't run this model: {' '.join(str(error).split())[:200]}") from error
+
+
+def _products_saturate() -> bool:
+    """Whether u8 × s8 products overflow in this CPU's kernels: x86 without VNNI adds pairs of them in 16 bits."""
+    flags = cpu_flags()
+    return platform.machine().lower() in ("x86_64", "amd64") and not flags & {"avx512_vnni", "avx_vnni"}

@@ -1,0 +1,205 @@
+"""OpenVINO on the CPU: float32, bfloat16 and statically quantized int8, compiled in a blink."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench._lazy import lazy
+from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner
+from workbench.engines._cpu import cpu_flags
+from workbench.engines._inputs import as_batch
+from workbench.engines._layers import judge, quantized_layers, weighted
+from workbench.engines._onnx import OnnxModel, exported
+from workbench.engines._program import save_program
+from workbench.errors import EngineError
+
+if TYPE_CHECKING:
+    import onnx
+    import openvino
+    import torch
+
+    from workbench.variant import Precision, Variant
+else:
+    torch = lazy("torch")
+    onnx = lazy("onnx")
+    openvino = lazy("openvino")
+
+COMPUTE = {"Convolution", "Deconvolution", "FullyConnected", "MatMul"}
+FUSED = "(fused with other layers)"
+DTYPES = {"f32": "float32", "bf16": "bfloat16", "u8": "int8", "i8": "int8", "f16": "float16"}
+
+
+class OpenVino(Engine):
+    """Runs the exported ONNX model, compiled for the example's shape."""
+
+    name = "openvino"
+    title = "OpenVINO"
+
+    def unavailable(self) -> str | None:
+        missing = [name for name in ("onnx", "onnxscript", "openvino") if find_spec(name) is None]
+        return f"{missing[0]} is not installed; pip install {' '.join(missing)}" if missing else None
+
+    def refuses(self, precision: Precision, device: str) -> str | None:
+        if device != "cpu":
+            return "OpenVINO runs on the CPU here; choose device cpu"
+        if precision == "int8-dynamic":
+            return (
+                "OpenVINO has no convolution that quantizes its input as it runs; "
+                "choose int8-static, or onnxruntime for int8-dynamic"
+            )
+        flags = cpu_flags()
+        if precision == "bf16" and flags and not flags & {"avx512_bf16", "amx_bf16", "bf16"}:
+            return "OpenVINO has no bfloat16 kernels for this CPU; they need AVX512-BF16 or AMX"
+        return None
+
+    def prepare(
+        self,
+        variant: Variant,
+        example: torch.Tensor,
+        *,
+        device: str = "cpu",
+        threads: int,
+        checkpoint: Callable[[], None] = lambda: None,
+    ) -> Runner:
+        if refusal := self.refuses(variant.precision, device):
+            raise EngineError(refusal)
+        checkpoint()
+        model = exported(variant, example)
+        checkpoint()
+        return OpenVinoRunner(variant, example, model, threads)
+
+
+class OpenVinoRunner(Runner):
+    """Compiled for the example's batch; a second model, compiled on demand, serves every other size."""
+
+    def __init__(self, variant: Variant, example: torch.Tensor, model: OnnxModel, threads: int) -> None:
+        self._variant, self._example, self._model, self._threads = variant, example, model, threads
+        self._features = tuple(example.shape[1:])
+        self._options: dict[str, Any] = {}
+        self._any_batch: openvino.InferRequest | None = None
+        compiled = self._compile(len(example))
+        operations = _operations(compiled, model)
+        if variant.precision != "fp32" and any(
+            o.kind == "Subgraph" and o.layers - _computed(operations) for o in operations
+        ):
+            # OpenVINO may fuse linear layers into one generated kernel, without saying what that computes in.
+            self._options = {"SNIPPETS_MODE": "DISABLE"}
+            compiled = self._compile(len(example))
+            operations = _operations(compiled, model)
+        self._request = compiled.create_infer_request()
+        self.kernels = self._kernels(operations)
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        inputs = as_batch(inputs, self._features)
+        request = self._request
+        if len(inputs) != len(self._example):
+            if self._any_batch is None:
+                self._any_batch = self._compile(-1).create_infer_request()
+            request = self._any_batch
+        # The output is copied out of the request, which the next call overwrites; the input is not.
+        return torch.from_numpy(request.infer([inputs.numpy()], share_inputs=True)[0])
+
+    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
+        """Medians of OpenVINO's own counters, from a model compiled with them."""
+        inputs = as_batch(inputs, self._features)
+        alone = {layer for layer, kernel in self.kernels.items() if not kernel.name.endswith(FUSED)}
+        request = self._compile(len(inputs), PERF_COUNT=True).create_infer_request()
+        samples = defaultdict(list)
+        for _ in range(repeats + 1):
+            request.infer([inputs.numpy()])
+            spent = defaultdict(float)
+            for entry in request.profiling_info:
+                layer = self._model.layer_of(entry.node_name)
+                if not layer or (layer in self.kernels and layer not in alone):
+                    continue
+                if entry.status == openvino.ProfilingInfo.Status.EXECUTED:  # else it's part of another
+                    spent[layer] += entry.real_time.total_seconds() * 1e3
+            for layer, milliseconds in spent.items():
+                samples[layer].append(milliseconds)
+        if not samples:
+            raise LayerTimesUnavailable("OpenVINO runs this model's layers fused into one kernel")
+        return {layer: statistics.median(values[1:]) for layer, values in samples.items()}
+
+    def save(self, directory: str | Path) -> list[Path]:
+        path = Path(directory) / "model.onnx"
+        onnx.save(self._model.proto, path)
+        return [save_program(self._variant, self._example, directory), path]
+
+    def close(self) -> None:
+        self._request = self._any_batch = None
+
+    def _compile(self, batch: int, **options: Any) -> openvino.CompiledModel:
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": self._threads,
+            # Left alone, OpenVINO would compute float32 models in bfloat16 where the CPU can.
+            "INFERENCE_PRECISION_HINT": "bf16" if self._variant.precision == "bf16" else "f32",
+        }
+        try:
+            model = _core().read_model(self._model.proto.SerializeToString())
+            model.reshape([batch, *self._features])
+            return _core().compile_model(model, "CPU", settings | self._options | options)
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO can't run this model: {' '.join(str(error).split())[:200]}") from error
+
+    def _kernels(self, operations: list[_Operation]) -> dict[str, Kernel]:
+        """What runs each layer, read from the model as OpenVINO executes it."""
+        variant = self._variant
+        asked = quantized_layers(variant)
+        computed = _computed(operations)
+        kernels = {}
+        for layer in weighted(variant.module):
+            own = [o for o in operations if layer in o.layers and o.kind in COMPUTE]
+            fused = [o for o in operations if layer in o.layers and o.kind == "Subgraph" and layer not in computed]
+            name, dtype, why = "not found", "float32", "OpenVINO folded this layer into others or doesn't call it"
+            if own:
+                name, dtype = own[0].primitive, own[0].dtype
+                why = f"OpenVINO runs it with {name}, which computes in {dtype}"
+            elif fused:
+                name = f"{fused[0].primitive} {FUSED}"
+                why = "OpenVINO fused it with other layers and doesn't say what the fused kernel computes in"
+            kernels[layer] = judge(variant, layer, layer in asked, name, dtype, why)
+        return kernels
+
+
+@dataclass(frozen=True)
+class _Operation:
+    """One step of a compiled model: OpenVINO's kind and primitive, and the layers it came from."""
+
+    kind: str
+    primitive: str
+    dtype: str
+    layers: frozenset[str]
+
+
+def _operations(compiled: openvino.CompiledModel, model: OnnxModel) -> list[_Operation]:
+    operations = []
+    for operation in compiled.get_runtime_model().get_ops():
+        info = operation.get_rt_info()
+        facts = {key: str(info[key].astype(str)) for key in _FACTS if key in info}
+        names = [operation.get_friendly_name(), *facts.get("originalLayersNames", "").split(",")]
+        layers = frozenset(layer for name in names if (layer := model.layer_of(name)))
+        precision = facts.get("runtimePrecision", "")
+        dtype = DTYPES.get(precision, precision)
+        operations.append(_Operation(facts.get("layerType", ""), facts.get("primitiveType", ""), dtype, layers))
+    return operations
+
+
+def _computed(operations: list[_Operation]) -> frozenset[str]:
+    """The layers that have a multiplication of their own."""
+    return frozenset().union(*(operation.layers for operation in operations if operation.kind in COMPUTE))
+
+
+_FACTS = ("layerType", "primitiveType", "runtimePrecision", "originalLayersNames")
+
+
+@cache
+def _core() -> openvino.Core:
+    return openvino.Core()
