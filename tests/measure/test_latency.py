@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import gc
+import itertools
+
+import pytest
+import torch
+
+from workbench.errors import Cancelled
+from workbench.measure.latency import compare
+
+
+def counting(times: int):
+    """A call whose work is proportional to ``times``, and nothing else."""
+
+    def call() -> int:
+        total = 0
+        for i in range(times):
+            total += i
+        return total
+
+    return call
+
+
+def test_a_true_difference_of_a_tenth_is_detected():
+    *_, last = compare(counting(2200), counting(2000), target=0.01, budget_s=2.5)
+    assert last.speedup.low > 1
+    # The loop's fixed cost is under 1 % of it, so the truth lies within 1.09…1.10; noise may widen, not move it.
+    assert last.speedup.low <= 1.10
+    assert last.speedup.high >= 1.09
+
+
+def test_the_first_numbers_come_after_one_block_and_the_last_are_marked_final():
+    snapshots = list(compare(counting(500), counting(500), budget_s=0.4))
+    assert snapshots[0].blocks == 1
+    assert [snapshot.final for snapshot in snapshots] == [False] * (len(snapshots) - 1) + [True]
+
+
+def test_the_interval_tightens_as_blocks_arrive():
+    first, *_, last = compare(counting(2000), counting(1000), budget_s=1.0, target=0.0)
+    assert last.blocks > first.blocks
+    assert last.speedup.half_width < first.speedup.half_width
+
+
+def test_it_ends_once_the_interval_is_narrow_enough():
+    snapshots = list(compare(counting(2000), counting(2000), target=10.0, budget_s=60.0))
+    # ±1000 % is reached at once, so that 24 blocks are the only thing to wait for.
+    assert snapshots[-1].blocks >= 24
+    assert snapshots[-2].blocks < 24
+
+
+def test_calls_longer_than_the_budget_still_give_an_interval_from_three_blocks():
+    *_, last = compare(counting(100_000), counting(100_000), budget_s=0.0)
+    assert last.blocks == 3
+    assert last.speedup.low <= last.speedup.value <= last.speedup.high
+
+
+def test_figures_cover_every_sample_and_percentiles_are_in_order():
+    *_, last = compare(counting(300), counting(600), budget_s=0.3)
+    for figures in (last.baseline, last.variant):
+        assert figures.p50 <= figures.p90 <= figures.p95 <= figures.p99
+        assert figures.n >= last.blocks * 2
+
+
+def test_snapshots_carry_only_new_samples_and_no_more_than_asked_for():
+    snapshots = list(compare(counting(100), counting(100), budget_s=0.5, most_samples=50))
+    assert all(0 < len(snapshot.baseline_samples_ms) <= 50 for snapshot in snapshots)
+    assert sum(len(snapshot.baseline_samples_ms) for snapshot in snapshots) <= snapshots[-1].baseline.n
+
+
+def test_all_samples_arrive_when_they_are_few():
+    tensor = torch.randn(300, 300)
+    snapshots = list(compare(lambda: tensor @ tensor, lambda: tensor @ tensor, budget_s=0.3, most_samples=10**6))
+    assert sum(len(snapshot.variant_samples_ms) for snapshot in snapshots) == snapshots[-1].variant.n
+
+
+def test_a_call_of_microseconds_is_told_apart_from_one_a_half_longer():
+    *_, last = compare(counting(150), counting(100), budget_s=1.5)
+    assert last.speedup.low > 1.1
+
+
+def test_each_block_visits_both_sides_twice_in_mirrored_order():
+    order = []
+    visits = itertools.count()
+    comparison = compare(lambda: order.append("A"), lambda: order.append("B"), checkpoint=lambda: next(visits))
+    next(comparison)
+    runs = "".join(side for side, _ in itertools.groupby(order))
+    assert next(visits) == 4
+    assert runs in ("ABA", "BAB")  # ABBA and BAAB, neighbours of one side run together
+
+
+def test_the_order_of_blocks_depends_on_the_seed_alone():
+    def orders(seed):
+        order = []
+        for snapshot in compare(lambda: order.append("A"), lambda: order.append("B"), seed=seed, snapshot_s=0.0):
+            if snapshot.blocks == 8:
+                break
+        return "".join(side for side, _ in itertools.groupby(order))
+
+    assert orders(1) == orders(1)
+    assert len({orders(seed) for seed in range(6)}) > 1
+
+
+def test_cancelling_stops_before_the_next_visit():
+    calls = []
+    stop = False
+
+    def checkpoint():
+        if stop:
+            raise Cancelled
+
+    comparison = compare(lambda: calls.append(1), lambda: None, checkpoint=checkpoint, budget_s=30)
+    next(comparison)
+    stop = True
+    seen = len(calls)
+    with pytest.raises(Cancelled):
+        next(comparison)
+    assert len(calls) == seen
+
+
+def test_what_the_caller_does_between_snapshots_is_no_part_of_the_budget():
+    busy = counting(3_000_000)
+    for snapshot in compare(counting(1000), counting(1000), budget_s=0.3, target=0.0):
+        if not snapshot.final:
+            busy()
+        last = snapshot
+    # Three turns of `busy` alone would use the budget up; the blocks must have gone on regardless.
+    assert last.elapsed_s < 3.0
+    assert last.blocks >= 3
+
+
+def test_garbage_collection_is_as_it_was_when_a_snapshot_is_handed_out():
+    for _ in compare(counting(100), counting(100), budget_s=0.1):
+        assert gc.isenabled()
+
+
+def test_an_error_of_the_measured_call_passes_through():
+    def broken():
+        raise RuntimeError("no such kernel")
+
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        next(compare(counting(10), broken))
+    assert gc.isenabled()
+
+
+def test_an_unsteady_warm_up_is_reported_with_the_figures():
+    last = next(compare(counting(10), counting(10), steady=(True, False)))
+    assert last.baseline.steady
+    assert not last.variant.steady

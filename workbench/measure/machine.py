@@ -1,0 +1,172 @@
+"""The machine a figure belongs to: what makes figures comparable, and one measurement at a time on it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import platform
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from workbench.measure.limits import cpu_quota, usable_threads
+
+_LIBRARIES = ("torch", "torchao", "onnxruntime", "openvino")
+_ISA = {
+    "avx2": "avx2",
+    "avx512f": "avx512",
+    "avx_vnni": "avx_vnni",
+    "avx512_vnni": "avx512_vnni",
+    "avx512_bf16": "avx512_bf16",
+    "amx_int8": "amx_int8",
+    "amx_bf16": "amx_bf16",
+    "asimd": "neon",
+    "asimddp": "dotprod",
+    "i8mm": "i8mm",
+    "bf16": "bf16",
+    "sve": "sve",
+}
+"""The system's name of an instruction set → ours, for those that decide which kernels can be fast."""
+
+INT8_INSTRUCTIONS = frozenset({"avx_vnni", "avx512_vnni", "amx_int8", "dotprod", "i8mm"})
+BF16_INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def environment(threads: int | None, seed: int) -> dict[str, Any]:
+    """What goes with every result: machine, threads, load, versions and seed.
+
+    ``threads`` is the count the run uses; None stands for all usable ones.
+    """
+    return {
+        "cpu": _cpu_model(),
+        "cores": psutil.cpu_count(logical=False),
+        "usable_threads": usable_threads(),
+        "threads": threads if threads is not None else usable_threads(),
+        "cpu_quota": cpu_quota(),
+        "isa": list(isa()),
+        "governor": _governor(),
+        "load": round(psutil.getloadavg()[0], 2),
+        "memory_bytes": psutil.virtual_memory().total,
+        "os": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "versions": versions(),
+        "seed": seed,
+    }
+
+
+def fingerprint() -> str:
+    """A sha256 over what makes figures comparable: processor, cores, quota, threads and versions."""
+    facts = [_cpu_model(), psutil.cpu_count(logical=False), cpu_quota(), usable_threads(), list(isa()), versions()]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+@functools.cache
+def isa() -> tuple[str, ...]:
+    """The instruction sets that matter here, e.g. ``("avx2", "avx512", "avx512_vnni")``; empty where unknown."""
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        # Every Apple chip since the M1 has these two, and there is no /proc/cpuinfo to read them from.
+        return ("neon", "dotprod")
+    flags = set(re.findall(r"\w+", _cpuinfo("flags") or _cpuinfo("Features")))
+    return tuple(ours for theirs, ours in _ISA.items() if theirs in flags)
+
+
+def versions() -> dict[str, str]:
+    """The installed versions of the libraries that run models, read without importing them."""
+    found = {}
+    for library in _LIBRARIES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[library] = metadata.version(library)
+    return found
+
+
+@functools.cache
+def _cpu_model() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(field: str) -> str:
+    """The first value of a field in Linux's /proc/cpuinfo; "" elsewhere."""
+    with contextlib.suppress(OSError):
+        match = re.search(rf"^{field}\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        return match[1].strip() if match else ""
+    return ""
+
+
+def _governor() -> str | None:
+    with contextlib.suppress(OSError):
+        return Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text().strip()
+    return None
+
+
+@contextlib.contextmanager
+def measuring(
+    directory: Path | str, waiting: Callable[[], None] = lambda: None, poll_s: float = 0.05
+) -> Iterator[Path]:
+    """Hold this machine's turn to measure: other processes that ask meanwhile wait. Yields the lock file.
+
+    The system gives the turn back when the process ends, however it ends.
+
+    Parameters
+    ----------
+    directory
+        The user's data directory. Where it can't be written, the system's temporary directory stands in.
+    waiting
+        Called every ``poll_s`` seconds while another process has the turn: to say so, or to raise
+        :class:`workbench.errors.Cancelled`.
+    """
+    with _open_lock(Path(directory)) as file:
+        while not _try_lock(file):
+            waiting()
+            time.sleep(poll_s)
+        try:
+            yield Path(file.name)
+        finally:
+            _unlock(file)
+
+
+def _open_lock(directory: Path) -> IO[bytes]:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return (directory / "measuring.lock").open("a+b")
+    except OSError:
+        user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+        return (Path(tempfile.gettempdir()) / f"workbench-measuring-{user}.lock").open("a+b")
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(file: IO[bytes]) -> bool:
+        file.seek(0)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(file: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)

@@ -1,0 +1,128 @@
+"""The outcome of a run in a sentence or two: how much faster, or the likely reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from workbench.measure.intervals import difference_in_words
+from workbench.measure.layers import NEW_ZEROS
+from workbench.measure.machine import BF16_INSTRUCTIONS, INT8_INSTRUCTIONS, isa
+from workbench.receipt import Interval, LayerReceipt
+from workbench.recipe import Recipe
+
+_LITTLE_WORK_MS = 0.1
+"""A layer with less than this to do spends a share worth naming on being called and converting its inputs."""
+
+_WIDE = 0.05
+_MOST_REASONS = 2
+_MOST_NAMES = 3
+
+
+def verdict(
+    recipe: Recipe,
+    speedup: Interval,
+    receipt: Sequence[LayerReceipt],
+    *,
+    baseline_ms: float | None = None,
+    multiply_adds: int | None = None,
+    instructions: Collection[str] | None = None,
+) -> str:
+    """Say how the variant's speed compares, and where int8, bf16 or pruning made nothing faster, likely why.
+
+    Parameters
+    ----------
+    recipe
+        What was asked for.
+    speedup
+        Baseline over variant with its interval.
+    receipt
+        The layers before and after.
+    baseline_ms
+        The baseline's median latency at the recipe's batch. Where absent, the layers' own times tell how
+        much work they have.
+    multiply_adds
+        Of one call of the variant, all layers together; named where there is too little work.
+    instructions
+        What this processor has, as :func:`workbench.measure.machine.isa` says; read here when absent.
+    """
+    sentence = _speed(speedup)
+    if speedup.low > 1:
+        return sentence
+    rows = [row for row in receipt if row.after is not None]
+    precision = next((getattr(step, "scheme", "fp32") for step in recipe.steps if step.do == "quantize"), "fp32")
+    available = set(isa() if instructions is None else instructions)
+    reasons = [
+        *_arithmetic(rows, precision, recipe.place.engine, available),
+        *_zeros(rows),
+        *_little_work(rows, precision, recipe.place.batch, baseline_ms, multiply_adds),
+    ][:_MOST_REASONS]
+    return f"{sentence} Likely because {', and because '.join(reasons)}." if reasons else sentence
+
+
+def _speed(speedup: Interval) -> str:
+    words = difference_in_words(speedup)
+    low, high = speedup.low, speedup.high
+    if words == "no difference":
+        told = "No difference in speed"
+        if speedup.half_width > _WIDE:
+            told += " that could be told from the machine's noise"
+        return f"{told} (95 % interval {low:.2f}× to {high:.2f}×)."
+    if speedup.value < 1:
+        low, high = 1 / high, 1 / low
+    return f"{words[0].upper()}{words[1:]} than the baseline (95 % interval {low:.2f}× to {high:.2f}×)."
+
+
+def _arithmetic(rows: list[LayerReceipt], precision: str, engine: str, available: set[str]) -> Iterator[str]:
+    """Reasons in how the layers compute, the strongest first."""
+    if precision == "fp32":
+        return
+    short = precision.split("-")[0]
+    simulated = [row for row in rows if row.reality == "simulated"]
+    left = [row for row in rows if row.compute_dtype == "float32" and row.reality == "unchanged"]
+    if simulated:
+        why = simulated[0].reason or "it computes in another dtype and rounds in between"
+        yield f"{short} is only simulated by the {engine} engine in {len(simulated)} of {len(rows)} layers ({why})"
+        return
+    if left:
+        yield f"{_names(left)} stayed in float32{_why(left)}"
+    if short == "int8" and available and not available & INT8_INSTRUCTIONS:
+        yield "this processor has no VNNI, AMX or dot-product instructions, so int8 costs about as much as float32"
+    if short == "bf16" and available and not available & BF16_INSTRUCTIONS:
+        yield "this processor has no bf16 instructions, so every value is widened to float32 and back"
+
+
+def _zeros(rows: list[LayerReceipt]) -> Iterator[str]:
+    zeroed = [row for row in rows if NEW_ZEROS in row.reason]
+    if zeroed:
+        yield f"zeros left in place don't speed up dense kernels ({len(zeroed)} of {len(rows)} layers)"
+
+
+def _little_work(
+    rows: list[LayerReceipt], precision: str, batch: int, baseline_ms: float | None, multiply_adds: int | None
+) -> Iterator[str]:
+    reduced = precision != "fp32" and any(row.reality == "real" for row in rows)
+    shrunk = any(row.before and row.before.weight_shape != row.after.weight_shape for row in rows)
+    times = [row.time_ms for row in rows if row.time_ms is not None]
+    if not (reduced or shrunk) or (baseline_ms is None and not times):
+        return
+    per_layer_ms = baseline_ms / len(rows) if baseline_ms is not None else sum(times) / len(times)
+    if per_layer_ms < _LITTLE_WORK_MS:
+        amount = f" and {multiply_adds / 1e6 / len(rows):.2g} million multiply-adds" if multiply_adds else ""
+        cost = "calling it and converting its inputs" if reduced else "calling it"
+        yield (
+            f"at batch {batch} a layer has only about {per_layer_ms:.2g} ms{amount} of work, "
+            f"so {cost} costs as much as can be saved (a larger batch may gain more)"
+        )
+
+
+def _names(rows: list[LayerReceipt]) -> str:
+    names = [row.layer for row in rows[:_MOST_NAMES]]
+    if len(rows) > _MOST_NAMES:
+        return f"{', '.join(names)} and {len(rows) - _MOST_NAMES} more layers"
+    return f"{'layers' if len(names) > 1 else 'layer'} {' and '.join(names)}"
+
+
+def _why(rows: list[LayerReceipt]) -> str:
+    reasons = {row.reason for row in rows}
+    reason = reasons.pop() if len(reasons) == 1 else ""
+    return f" ({reason})" if reason else ""
