@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.widgets.parts import HandDrivenSession
+from workbench.widgets import Workbench, _pump
+
+
+@pytest.fixture
+def session() -> HandDrivenSession:
+    return HandDrivenSession()
+
+
+@pytest.fixture
+def bench(session):
+    widget = Workbench(session=session)
+    yield widget
+    widget.close()
+
+
+@pytest.fixture
+def settle():
+    """Write out everything that waits in the pump."""
+    return lambda: _pump.shared().flush()

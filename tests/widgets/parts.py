@@ -1,0 +1,65 @@
+"""A session driven by hand, and what it offers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+from workbench import catalog, events
+from workbench.recipe import Recipe
+from workbench.workload import Workload
+
+
+class HandDrivenSession:
+    """A session whose worker is the test: it records what was submitted and says what it is told to."""
+
+    def __init__(self) -> None:
+        self.submitted: list[tuple[int, Workload, Recipe]] = []
+        self.cancels = 0
+        self.entries: list = []
+        self._numbers = itertools.count(1)
+        self._subscribers: list[Callable] = []
+
+    def submit(self, workload: Workload, recipe: Recipe) -> int:
+        number = next(self._numbers)
+        self.submitted.append((number, workload, recipe))
+        return number
+
+    def cancel(self) -> None:
+        self.cancels += 1
+
+    def subscribe(self, callback: Callable) -> Callable[[], None]:
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback) if callback in self._subscribers else None
+
+    def on_ready(self, callback: Callable) -> None:
+        callback(offered())
+
+    def history(self, workload: str | None = None, limit: int = 200) -> list:
+        return [entry for entry in self.entries if entry.result.workload == workload][:limit]
+
+    def say(self, event: events.Event) -> None:
+        for callback in list(self._subscribers):
+            callback(event)
+
+    @property
+    def last(self) -> int:
+        return self.submitted[-1][0]
+
+
+def offered() -> catalog.Catalog:
+    return catalog.Catalog(
+        workloads=(
+            catalog.WorkloadInfo(name="fashion-cnn", description="10,000 images"),
+            catalog.WorkloadInfo(name="fashion-mlp", description="10,000 images"),
+        ),
+        techniques=catalog.technique_infos(),
+        engines=(
+            catalog.EngineInfo(name="eager", title="Eager", unavailable=None, refuses={}),
+            catalog.EngineInfo(name="openvino", title="OpenVINO", unavailable="pip install openvino", refuses={}),
+        ),
+        devices=(catalog.DeviceInfo(name="cpu", title="CPU"),),
+        students=("fashion-student",),
+        default_engine="eager",
+        threads=2,
+    )

@@ -1,0 +1,108 @@
+"""What the numbers look like and what they are said to mean."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.results import a_result
+from workbench.receipt import Interval
+from workbench.recipe import Recipe
+from workbench.widgets import Figures, _format, _histogram
+from workbench.widgets._effects import effects
+from workbench.widgets._front import pareto_front
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0214, "0.0214"),
+        (0.2, "0.200"),
+        (1.234, "1.23"),
+        (12.34, "12.3"),
+        (1234.5, "1,230"),
+        (0.9996, "1.00"),
+        (0, "0"),
+    ],
+)
+def test_three_significant_digits_without_an_exponent(value, text):
+    assert _format.significant(value) == text
+
+
+@given(st.floats(1e-6, 1e6))
+def test_a_figure_is_shown_within_half_a_percent_of_what_it_is(value):
+    shown = float(_format.significant(value).replace(",", ""))
+    assert math.isclose(shown, value, rel_tol=0.5 / 100)  # three digits: at most 5 in the fourth, of 1.00
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(812, "812 B"), (81_000, "81 kB"), (1_100_000, "1.1 MB"), (999_700, "1.0 MB")]
+)
+def test_sizes_are_decimal(count, text):
+    assert _format.size(count) == text
+
+
+def test_minus_is_a_minus_sign_and_a_zero_has_none():
+    assert _format.points(-0.002) == "−0.2 pt"
+    assert _format.points(-0.00001) == "±0 pt"
+    assert _format.change(100, 10) == "−90 %"
+
+
+def test_an_interval_that_contains_one_reads_no_difference():
+    result = a_result().model_copy(update={"speedup": Interval(value=1.03, low=0.99, high=1.07)})
+    card = Figures(result).view["cards"][1]
+    assert (card["value"], card["tone"], card["arrow"]) == ("no difference", "", "")
+
+
+def test_slower_is_said_with_a_sign_and_in_words_not_by_colour_alone():
+    result = a_result().model_copy(
+        update={"speedup": Interval(value=0.8, low=0.78, high=0.82), "verdict": "slower: eager only simulates int8"}
+    )
+    view = Figures(result).view
+    assert (view["cards"][1]["value"], view["cards"][1]["arrow"]) == ("0.80×", "▼")
+    assert view["verdict"] == {"tone": "worse", "text": "slower: eager only simulates int8", "mark": ""}
+
+
+@given(st.lists(st.floats(1e-4, 1e3), max_size=50), st.lists(st.floats(1e-4, 1e3), max_size=50))
+def test_a_histogram_counts_every_sample_in_the_bin_that_holds_it(first, second):
+    bins = _histogram.add(_histogram.add((), first), second)
+    assert _histogram.total(bins) == len(first) + len(second)
+    for index, _ in bins:
+        low, high = (10 ** (edge / _histogram.BINS_PER_DECADE) for edge in (index, index + 1))
+        # the edges themselves are rounded: a few units in the last place of a double
+        assert any(low * (1 - 1e-12) <= sample < high * (1 + 1e-12) for sample in first + second)
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=12))
+def test_nothing_beats_a_point_of_the_front_and_something_beats_each_other_one(pairs):
+    points = {number: pair for number, pair in enumerate(pairs)}
+    front = pareto_front((number, ms, accuracy) for number, (ms, accuracy) in points.items())
+
+    def beats(one, other):
+        return one != other and one[0] <= other[0] and one[1] >= other[1]
+
+    assert not any(beats(points[a], points[b]) for a in points for b in front)
+    for number in points.keys() - set(front):
+        assert any(beats(points[a], points[number]) or points[a] == points[number] for a in front)
+
+
+def recipe(*steps: dict) -> dict:
+    return Recipe.parse(steps=list(steps)).model_dump(mode="json")
+
+
+def test_a_toggle_s_effect_is_its_recipe_against_the_one_without_it():
+    quantize = {"do": "quantize"}
+    plain, quantized = a_result(recipe=recipe(), speedup=2.0), a_result(recipe=recipe(quantize), speedup=3.0)
+    assert effects(recipe(quantize), [quantized, plain])["quantize"]["text"] == "1.50× · ±0 pt · real"
+
+
+def test_a_toggle_alone_is_compared_with_the_baseline_until_its_absence_was_measured():
+    quantized = a_result(recipe=recipe({"do": "quantize"}), speedup=3.0)
+    assert effects(recipe({"do": "quantize"}), [quantized])["quantize"]["text"].startswith("3.00×")
+
+
+def test_an_unmeasured_recipe_has_no_effects():
+    assert effects(recipe({"do": "quantize"}), [a_result(recipe=recipe())]) == {}

@@ -1,0 +1,40 @@
+"""What the notebook kernel carries for the page."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+
+from workbench.widgets import LatencyPlot, ParetoPlot, TrainingPlot
+from workbench.widgets.history_table import HistoryTable
+from workbench.widgets.plotly_library import library
+
+
+def test_the_kernel_loads_no_heavy_library_for_the_page():
+    heavy = ("torch", "pandas", "plotly", "onnx", "onnxruntime", "openvino", "torchao", "matplotlib")
+    code = f"import sys, workbench, workbench.widgets; print([name for name in {heavy} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"
+
+
+def test_plotly_crosses_the_wire_once_however_many_charts_there_are():
+    charts = [LatencyPlot(), ParetoPlot(), TrainingPlot(), LatencyPlot()]
+    assert {chart.library for chart in charts} == {library().model_id}
+    assert sum(isinstance(value, bytes) for chart in charts for value in chart.get_state().values()) == 0
+
+
+def test_the_library_is_the_installed_plotly_compressed():
+    code = gzip.decompress(library().code)
+    assert b"plotly.js v" in code[:200]
+    assert len(library().code) < len(code) / 3
+
+
+def test_a_new_row_is_sent_alone():
+    table = HistoryTable(rows=[{"id": 1}])
+    sent = []
+    table._send = lambda message, buffers=None: sent.append(message)
+    table.comm = type("Comm", (), {"kernel": 1})() if table.comm is None else table.comm
+    table.append({"id": 2})
+    assert [message.get("content") for message in sent] == [{"append": {"id": 2}}]
+    assert table.get_state("rows")["rows"] == [{"id": 1}, {"id": 2}]

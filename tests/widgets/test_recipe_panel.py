@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.widgets.parts import offered
+from workbench.errors import RecipeError
+from workbench.recipe import Recipe
+from workbench.widgets import RecipePanel, _pump
+
+INT8 = {"steps": [{"do": "quantize", "scheme": "int8-static"}], "place": {"engine": "eager"}}
+
+
+@pytest.fixture
+def panel():
+    return RecipePanel(offered())
+
+
+def ask(panel: RecipePanel, number: int, recipe: dict) -> None:
+    """What the browser does when a control is used."""
+    panel._wanted = {"client": "browser", "number": number, "recipe": recipe}
+
+
+def test_setting_the_recipe_is_what_a_click_does(panel):
+    panel.recipe = INT8
+    by_hand = panel.recipe
+    panel.recipe = {}
+    ask(panel, 1, INT8)
+    assert panel.recipe == by_hand == Recipe.parse(INT8).model_dump(mode="json")
+
+
+def test_an_unknown_scheme_set_from_python_is_an_error_with_the_nearest_names(panel):
+    with pytest.raises(RecipeError, match="int8"):
+        panel.recipe = {"steps": [{"do": "quantize", "scheme": "int7"}]}
+
+
+def test_an_impossible_change_from_the_page_is_refused_in_place_and_nothing_is_lost(panel):
+    panel.recipe = INT8
+    before = panel.recipe
+    ask(panel, 1, {"steps": [{"do": "quantise"}]})
+    _pump.shared().flush()
+    assert panel.recipe == before
+    assert "did you mean quantize?" in panel.error
+    ask(panel, 2, {"steps": []})
+    _pump.shared().flush()
+    assert panel.error == ""
+    assert panel.recipe["steps"] == []
+
+
+def test_a_recipe_from_a_newer_version_is_refused_in_place(panel):
+    ask(panel, 1, {"workbench_recipe": 99})
+    _pump.shared().flush()
+    assert "newer workbench" in panel.error
+
+
+def test_the_answer_names_the_change_it_answers(panel):
+    ask(panel, 1, INT8)
+    ask(panel, 2, {})
+    _pump.shared().flush()
+    assert (panel._shown["client"], panel._shown["number"]) == ("browser", 2)
+    panel.recipe = INT8
+    _pump.shared().flush()
+    assert "client" not in panel._shown
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.sampled_from(["int8-static", "int8-dynamic", "bf16", None]), min_size=1, max_size=8))
+def test_any_sequence_of_toggles_ends_in_the_last_recipe(schemes):
+    panel = RecipePanel(offered())
+    for number, scheme in enumerate(schemes, start=1):
+        ask(panel, number, {"steps": [{"do": "quantize", "scheme": scheme}] if scheme else []})
+    _pump.shared().flush()
+    shown = panel._shown["recipe"]["steps"]
+    assert shown == panel.recipe["steps"]
+    assert [step["scheme"] for step in shown] == [scheme for scheme in schemes[-1:] if scheme]
+
+
+def test_its_controls_come_from_the_declarations_alone(panel):
+    declared = {technique.name: technique for technique in offered().techniques}
+    drawn = {technique["name"]: technique for technique in panel._schema["techniques"]}
+    assert drawn.keys() == declared.keys()
+    for name, technique in declared.items():
+        plain = [option.name for option in technique.options if not isinstance(option.default, dict | list | tuple)]
+        assert [option["name"] for option in drawn[name]["options"]] == plain
+
+
+def test_without_a_catalog_it_waits_for_one():
+    assert RecipePanel()._schema == {}
+
+
+def test_an_unknown_keyword_names_the_likely_one():
+    with pytest.raises(TypeError, match="did you mean 'effects'"):
+        RecipePanel(effect={})

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from tests.results import a_result
+from workbench import events
+from workbench.recipe import Recipe
+from workbench.widgets import Workbench
+
+INT8 = {"steps": [{"do": "quantize"}], "place": {"engine": "eager", "threads": 1}}
+COMPLETE = Recipe.parse(INT8).model_dump(mode="json")
+
+
+def finish(session, **details) -> None:
+    number, workload, recipe = session.submitted[-1]
+    result = a_result(workload=workload.model, recipe=recipe.model_dump(mode="json"), **details)
+    session.say(events.Finished(run=number, result=result))
+
+
+def test_it_opens_with_the_plain_model_measured_at_once(bench, session):
+    number, workload, recipe = session.submitted[0]
+    assert (number, workload.model, recipe) == (1, "fashion-cnn", Recipe())
+    assert bench.state.busy
+
+
+def test_a_toggle_submits_its_recipe_and_the_page_is_at_work(bench, session, settle):
+    bench.panel.recipe = INT8
+    settle()
+    assert session.submitted[-1][2] == Recipe.parse(INT8)
+    assert bench.progress.view["busy"]
+    assert bench.panel.busy
+
+
+def test_figures_reach_the_widgets(bench, session, settle):
+    bench.panel.recipe = INT8
+    finish(session, speedup=3.0)
+    settle()
+    values = [card["value"] for card in bench.figures.view["cards"]]
+    assert values == ["0.200 ms", "3.00×", "92.0 %", "200 kB"]
+    assert bench.layers.rows[0]["reality"] == "real"
+    assert bench.receipt.rows[0]["kernel"] == "QLinearConv"
+    assert bench.figures.view["verdict"]["text"] == "2.0× faster"
+
+
+def test_a_finished_run_joins_history_and_plot_once(bench, session, settle):
+    finish(session)
+    settle()
+    settle()
+    assert len(bench.history.rows) == len(bench.pareto_plot.rows) == 1
+    assert bench.pareto_plot.front == [1]
+    assert bench.history.selected == bench.pareto_plot.selected == 1
+
+
+@pytest.mark.parametrize("part", ["history", "pareto_plot"])
+def test_choosing_an_earlier_run_brings_its_recipe_back(bench, session, settle, part):
+    bench.panel.recipe = INT8
+    finish(session)
+    bench.panel.recipe = {}
+    settle()
+    getattr(bench, part).selected = 1
+    assert bench.panel.recipe == COMPLETE
+    assert session.submitted[-1][2] == Recipe.parse(INT8)
+
+
+def test_runs_of_others_on_the_same_session_are_not_shown(bench, session, settle):
+    finish(session)
+    settle()
+    before = bench.state
+    session.say(events.Started(run=99, workload="other", recipe={}))
+    assert bench.state is before
+
+
+def test_an_event_that_comes_before_submit_has_returned_is_not_lost(session):
+    class Hasty(type(session)):
+        def submit(self, workload, recipe):
+            number = super().submit(workload, recipe)
+            self.say(events.Started(run=number, workload=workload.model, recipe=COMPLETE))
+            return number
+
+    hasty = Hasty()
+    bench = Workbench(session=hasty)
+    bench.panel.recipe = INT8
+    assert bench.state.recipe["steps"] == COMPLETE["steps"]
+
+
+def test_cancel_reaches_the_session(bench, session):
+    bench.progress.cancels += 1
+    assert session.cancels == 1
+
+
+def test_an_error_of_a_run_is_shown_in_place_and_the_next_run_works(bench, session, settle):
+    session.say(events.Failed(run=session.last, message="the worker died; it was restarted: run it again"))
+    settle()
+    assert "restarted" in bench.progress.view["error"]
+    bench.progress.repeats += 1
+    settle()
+    assert bench.progress.view["error"] == ""
+    assert bench.progress.view["busy"]
+
+
+def test_choosing_a_workload_runs_it_and_shows_its_own_history(bench, session, settle):
+    entry = SimpleNamespace(result=a_result(workload="fashion-mlp"), finished_at="2026-01-01T12:00:00+00:00")
+    session.entries = [entry]
+    bench.bar.workload = "fashion-mlp"
+    settle()
+    assert session.submitted[-1][1].model == "fashion-mlp"
+    assert len(bench.history.rows) == 1
+
+
+def test_an_unknown_workload_is_refused_in_place_with_the_nearest_name(bench, session, settle):
+    bench.bar.workload = "fashion-cn"
+    settle()
+    assert "did you mean fashion-cnn" in bench.panel.error
+    assert bench.bar.workload == "fashion-cnn"
+    assert len(session.submitted) == 1
+
+
+def test_starting_over_goes_back_to_the_plain_model(bench, session):
+    bench.panel.recipe = INT8
+    bench.bar.resets += 1
+    assert session.submitted[-1][2] == Recipe()
+
+
+def test_training_takes_the_place_of_latency_while_it_lasts(bench, session, settle):
+    point = events.Training(run=session.last, technique="prune", step=1, total_steps=9, epoch=0.1, loss=2.0)
+    session.say(point)
+    settle()
+    assert bench.live.strip.selected == 1
+    assert bench.training_plot.view["points"] == [[0.1, 2.0]]
+    session.say(events.Progress(run=session.last, message="measuring"))
+    settle()
+    assert bench.live.strip.selected == 0
+    assert bench.live.strip.hidden == []
+
+
+def test_the_code_names_the_recipe_that_ran(bench, session, settle):
+    bench.panel.recipe = INT8
+    finish(session)
+    settle()
+    names = {}
+    body = bench.code.python.replace("import workbench as wb", "").replace("result =", "# ").replace("print", "# ")
+    exec(body, {"wb": __import__("workbench")}, names)
+    assert names["recipe"] == Recipe.parse(INT8)
+    assert Recipe.parse(bench.code.recipe) == Recipe.parse(INT8)
+
+
+def test_a_closed_page_hears_nothing_more(bench, session):
+    before = bench.state
+    bench.close()
+    finish(session)
+    assert bench.state is before

@@ -1,0 +1,35 @@
+"""What every widget of the workbench is."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, ClassVar
+
+import anywidget
+
+from workbench.widgets import _assets
+
+
+class Widget(anywidget.AnyWidget):
+    """An anywidget whose JavaScript and stylesheet lie beside its Python file, under the same name."""
+
+    _shared_scripts: ClassVar[tuple[str, ...]] = ("_common",)
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        name = cls.__module__.rpartition(".")[2]
+        # traitlets subclasses an instance's class once more to add traits; that one has them already
+        if not name.startswith("_") and "_esm" not in cls.__dict__:
+            cls._esm = _assets.javascript(*cls._shared_scripts, name)
+            cls._css = _assets.stylesheet(name)
+        super().__init_subclass__(**keywords)
+
+    def __init__(self, **traits: Any) -> None:
+        for name in traits:
+            if not self.has_trait(name):
+                raise TypeError(f"{type(self).__name__} has no {name!r}; {self._advice(name)}")
+        super().__init__(**traits)
+
+    def _advice(self, name: str) -> str:
+        own = sorted(trait for trait in type(self).class_own_traits() if not trait.startswith("_"))
+        near = difflib.get_close_matches(name, own, n=1)
+        return f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(own)}"

@@ -1,0 +1,132 @@
+// Shared by the charts: Plotly, colours of the theme, a card with a table twin.
+
+/** Plotly, once the library widget has loaded it. */
+function plotly(model) {
+  const key = Symbol.for("workbench.plotly");
+  globalThis[key] ??= deferred();
+  model.widget_manager.get_model(model.get("library"));
+  return globalThis[key].promise;
+}
+
+/** What a custom property of the theme comes to, as rgba() that Plotly reads. */
+function colour(el, name, alpha = 1) {
+  const probe = h("span", { style: `color: var(${name}); display: none` });
+  el.append(probe);
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  context.fillStyle = getComputedStyle(probe).color;
+  context.fillRect(0, 0, 1, 1);
+  probe.remove();
+  const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
+  return `rgba(${red}, ${green}, ${blue}, ${alpha})`;
+}
+
+/** A card: title, drawing area, a line for when there is nothing to draw, and the table twin. */
+function chartCard(el, title) {
+  const id = unique("chart");
+  const parts = {
+    note: h("span", { class: "wb-note" }),
+    drawing: h("div", { class: "wb-drawing", role: "img", "aria-label": title }),
+    empty: h("p", { class: "wb-empty" }),
+    twin: h("div", { class: "wb-twin-body", tabindex: "0", role: "region", "aria-label": `${title}, as a table` }),
+  };
+  parts.details = h("details", { class: "wb-twin" }, h("summary", {}, "Table"), parts.twin);
+  parts.card = h(
+    "section",
+    { class: "wb-card wb-chart", "aria-labelledby": id },
+    h("div", { class: "wb-chart-head" }, h("h2", { id }, title), parts.note, parts.details),
+    h("div", { class: "wb-chart-body" }, parts.drawing, parts.empty),
+  );
+  el.append(parts.card);
+  return parts;
+}
+
+/** Draw with Plotly, again when size or theme change; `figure()` gives {data, layout} or null for nothing. */
+function drawing(model, parts, figure) {
+  let library = null;
+  let waiting = false;
+  const draw = () => {
+    waiting = false;
+    const { width, height } = parts.drawing.getBoundingClientRect();
+    if (!library || width < 40 || height < 40) return;
+    const { data, layout } = figure() ?? { data: [], layout: { xaxis: { visible: false }, yaxis: { visible: false } } };
+    const all = { ...baseLayout(parts.card), ...layout, width: Math.floor(width), height: Math.floor(height) };
+    library.react(parts.drawing, data, all, { displayModeBar: false, responsive: false, doubleClick: false });
+  };
+  const redraw = () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(draw);
+  };
+  plotly(model).then((loaded) => {
+    library = loaded;
+    redraw();
+  });
+  const size = new ResizeObserver(redraw);
+  size.observe(parts.drawing);
+  const theme = new MutationObserver(redraw);
+  theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });
+  const cleanUp = () => {
+    size.disconnect();
+    theme.disconnect();
+    library?.purge(parts.drawing);
+  };
+  return { redraw, cleanUp };
+}
+
+function baseLayout(card) {
+  const family = getComputedStyle(card).fontFamily;
+  return {
+    margin: { l: 46, r: 14, t: 12, b: 38 },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family, size: 11.5, color: colour(card, "--wb-dim") },
+    hoverlabel: { font: { family, size: 12 }, bgcolor: colour(card, "--wb-bg"), bordercolor: colour(card, "--wb-line-strong") },
+    showlegend: false,
+    dragmode: false,
+    hovermode: "closest",
+    transition: { duration: 0 },
+  };
+}
+
+function axis(card, title, extra = {}) {
+  return {
+    title: { text: title, standoff: 6, font: { size: 11.5 } },
+    gridcolor: colour(card, "--wb-line", 0.7),
+    linecolor: colour(card, "--wb-line-strong"),
+    tickcolor: colour(card, "--wb-line-strong"),
+    showline: true,
+    zeroline: false,
+    ticks: "outside",
+    ticklen: 4,
+    fixedrange: true,
+    ...extra,
+  };
+}
+
+/** Ticks at 1, 2 and 5 times powers of ten within a range given as logarithms, as plain numbers. */
+function logTicks(low, high) {
+  const values = [];
+  const steps = high - low > 2.2 ? [1] : high - low > 0.9 ? [1, 2, 5] : high - low > 0.35 ? [1, 1.5, 2, 3, 4, 5, 7] : null;
+  if (steps) {
+    for (let power = Math.floor(low); power <= Math.ceil(high); power += 1)
+      for (const step of steps) values.push(step * 10 ** power);
+  } else {
+    const [from, to] = [10 ** low, 10 ** high];
+    const rough = (to - from) / 5;
+    const unit = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].map((factor) => factor * unit).find((size) => size >= rough);
+    for (let value = Math.ceil(from / step) * step; value <= to; value += step) values.push(value);
+  }
+  const inside = values.filter((value) => Math.log10(value) >= low && Math.log10(value) <= high);
+  return { tickmode: "array", tickvals: inside, ticktext: inside.map((value) => String(Number(value.toPrecision(3)))) };
+}
+
+function table(caption, head, rows) {
+  return h(
+    "table",
+    { class: "wb-table" },
+    h("caption", { class: "wb-offscreen" }, caption),
+    h("thead", {}, h("tr", {}, head.map((title) => h("th", { scope: "col" }, title)))),
+    h("tbody", {}, rows.map(([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), others.map((cell) => h("td", {}, cell))))),
+  );
+}

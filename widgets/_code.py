@@ -1,0 +1,67 @@
+"""Code that repeats a run in a fresh kernel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from workbench.workload import Workload
+
+
+def python(workload: Workload, recipe: dict[str, Any]) -> str:
+    """A few lines of Python that run ``recipe`` on ``workload`` again."""
+    return "\n".join(
+        [
+            "import workbench as wb",
+            "",
+            *_workload_lines(workload),
+            f"recipe = wb.Recipe.parse({_laid_out(recipe, _literal)})",
+            "result = wb.run(workload, recipe).result()",
+            "print(result.verdict)",
+            "",
+        ]
+    )
+
+
+def recipe_json(recipe: dict[str, Any]) -> str:
+    """The recipe as the one document every part of the system reads."""
+    return _laid_out(recipe, json.dumps)
+
+
+def _laid_out(recipe: dict[str, Any], write: Callable[[Any], str]) -> str:
+    """One line for each field, and one for each step."""
+    lines = []
+    for name, value in recipe.items():
+        if isinstance(value, list) and value:
+            lines += [
+                f'  "{name}": [',
+                *(f"    {write(item)}," for item in value[:-1]),
+                f"    {write(value[-1])}",
+                "  ],",
+            ]
+        else:
+            lines.append(f'  "{name}": {write(value)},')
+    if lines:
+        lines[-1] = lines[-1].removesuffix(",")
+    return "\n".join(["{", *lines, "}"])
+
+
+def _literal(value: Any) -> str:
+    """``value`` as Python writes it, with the double quotes of the surrounding code."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)}: {_literal(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_literal, value)) + "]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def _workload_lines(workload: Workload) -> list[str]:
+    if isinstance(workload.model, str) and workload.data is None:
+        return [f"workload = wb.load({workload.model!r})"]
+    weights = f", weights={workload.weights!r}" if workload.weights else ""
+    model = repr(workload.model) if isinstance(workload.model, str) else "model"
+    return [
+        f"# {'data is' if model != 'model' else 'model and data are'} the ones given to wb.show",
+        f"workload = wb.Workload({model}, data{weights})",
+    ]

@@ -1,0 +1,59 @@
+"""What each toggle has done so far: this recipe's figures against those of the same recipe without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from workbench.receipt import Result
+from workbench.widgets import _format as fmt
+
+Effect = dict[str, str]
+
+
+def effects(recipe: dict[str, Any], results: Iterable[Result]) -> dict[str, Effect]:
+    """For each step of ``recipe``, by name: ``{"text": "1.9× · −0.02 pt · real", "tone": "better"}``.
+
+    ``results`` are finished runs of the same workload, newest first. A step has an effect to show
+    once both recipes, with it and without it, were measured; speeds are compared through their own
+    baselines, since they were measured at different times. A step alone in its recipe is compared
+    with the baseline where the recipe without it wasn't measured.
+    """
+    known: dict[str, Result] = {}
+    for result in results:
+        known.setdefault(_identity(result.recipe), result)
+    whole = known.get(_identity(recipe))
+    if whole is None:
+        return {}
+    steps = recipe.get("steps", [])
+    found = {}
+    for index, step in enumerate(steps):
+        without = known.get(_identity({**recipe, "steps": [*steps[:index], *steps[index + 1 :]]}))
+        if without is not None:
+            found[step["do"]] = _difference(whole, without)
+        elif len(steps) == 1:
+            found[step["do"]] = _difference(whole, None)
+    return found
+
+
+def _difference(whole: Result, without: Result | None) -> Effect:
+    before = without.variant if without else whole.baseline
+    speed = whole.speedup.value / (without.speedup.value if without else 1.0)
+    lost = before.accuracy.value - whole.variant.accuracy.value
+    size = fmt.change(before.size_bytes, whole.variant.size_bytes)
+    # one line beside the toggle: what it does to the size only where it does nothing to the speed
+    same_speed = 0.98 < speed < 1.02 and whole.variant.size_bytes != before.size_bytes
+    parts = [f"{size} size" if same_speed else fmt.ratio(speed), fmt.points(-lost, 1)]
+    realities = {layer.reality for layer in whole.receipt}
+    parts.append("simulated" if "simulated" in realities else "real" if "real" in realities else "unchanged")
+    return {"text": " · ".join(parts), "tone": "better" if speed > 1.02 else "worse" if speed < 0.98 else ""}
+
+
+def _identity(recipe: dict[str, Any]) -> str:
+    return repr(_sorted(recipe))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return sorted((key, _sorted(item)) for key, item in value.items())
+    return [_sorted(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,31 @@
+"""A list of rows that grows: the page gets all of them once, then only the new ones."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import traitlets as t
+
+from workbench.widgets._base import Widget
+
+
+class RowsWidget(Widget):
+    """A widget with :attr:`rows`, each a dict with an ``id``. :meth:`append` sends only the new row."""
+
+    _shared_scripts: ClassVar = ("_common", "_rows")
+
+    rows = t.List(t.Dict()).tag(sync=True)
+
+    _appending = False
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Add ``row`` at the end; a page opened later gets it with all the others."""
+        self._appending = True
+        try:
+            self.rows = [*self.rows, row]
+        finally:
+            self._appending = False
+        self.send({"append": row})
+
+    def _should_send_property(self, key: str, value: Any) -> bool:
+        return not (key == "rows" and self._appending) and super()._should_send_property(key, value)

@@ -1,0 +1,272 @@
+"""From the page's state to what each widget shows: plain text and numbers, ready to draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench import events
+from workbench.receipt import LatencyFigures, LayerReceipt, LayerState
+from workbench.widgets import _format as fmt
+from workbench.widgets._state import PageState, Part
+
+View = dict[str, Any]
+
+
+def figures(state: PageState) -> View:
+    """The four large figures and the verdict in words."""
+    cards = [_latency_card(state), _speedup_card(state), _accuracy_card(state), _size_card(state)]
+    return {"cards": cards, "verdict": _verdict(state), "recalled": _recalled_note(state)}
+
+
+def latency(state: PageState) -> View:
+    """Both distributions, as sparse logarithmic bins, and their percentiles."""
+    if state.latency is None:
+        return {"sides": [], "mark": _mark(state, "latency")}
+    event = state.latency
+    sides = [
+        _side("baseline", event.baseline_engine, event.baseline, state.baseline_bins),
+        _side("now", state.recipe.get("place", {}).get("engine", ""), event.variant, state.variant_bins),
+    ]
+    return {"sides": sides, "mark": _mark(state, "latency"), "steady": event.baseline.steady and event.variant.steady}
+
+
+def training(state: PageState) -> View:
+    """The loss curve so far."""
+    if state.training is None:
+        return {}
+    event = state.training
+    return {
+        "technique": event.technique,
+        "points": [list(point) for point in state.curve],
+        "progress": f"step {event.step:,} of {event.total_steps:,} · loss {fmt.significant(event.loss)}",
+        "live": state.phase == "training",
+    }
+
+
+def current_point(state: PageState) -> View:
+    """Where the run under way stands in the plot of accuracy against latency; empty when none is."""
+    if not state.busy or _mark(state, "latency") or _mark(state, "accuracy") or not (state.latency and state.accuracy):
+        return {}
+    ms, accuracy = state.latency.variant.p50, state.accuracy.variant.value
+    return {"ms": float(f"{ms:.4g}"), "accuracy": round(100 * accuracy, 3), "label": "now"}
+
+
+def baseline_point(state: PageState) -> View:
+    """Where the plain model stands."""
+    if not (state.latency and state.accuracy):
+        return {}
+    ms, accuracy = state.latency.baseline.p50, state.accuracy.baseline.value
+    label = f"fp32 · {state.latency.baseline_engine}"
+    return {"ms": float(f"{ms:.3g}"), "accuracy": round(100 * accuracy, 2), "label": label}
+
+
+def progress(state: PageState) -> View:
+    """The footer: what goes on, notices and errors."""
+    counted = f"{state.message}: {state.done:,} of {state.total:,}" if state.total else state.message
+    return {
+        "phase": state.phase,
+        "busy": state.busy,
+        "again": state.phase in events.ENDINGS,
+        "text": counted,
+        "share": state.done / state.total if state.total else None,
+        "spoken": state.error or state.verdict if state.phase in ("finished", "failed") else state.message,
+        "notices": list(state.notices),
+        "error": state.error,
+        "environment": environment(state.environment),
+    }
+
+
+def environment(facts: dict[str, Any]) -> str:
+    """One line on the machine behind the figures, from what the result says of it."""
+    parts = []
+    if facts.get("threads"):
+        parts.append(f"{facts['threads']} thread{'s' if facts['threads'] != 1 else ''}")
+    if facts.get("cpu"):
+        parts.append(str(facts["cpu"]))
+    if facts.get("torch"):
+        parts.append(f"torch {str(facts['torch']).partition('+')[0]}")
+    if facts.get("seed") is not None:
+        parts.append(f"seed {facts['seed']}")
+    return " · ".join(parts)
+
+
+def facts(environment: dict[str, Any]) -> list[list[str]]:
+    """Name and value of everything the result says of machine and versions."""
+    return [[name.replace("_", " "), _plain(value)] for name, value in environment.items()]
+
+
+def layers(receipt: tuple[LayerReceipt, ...]) -> list[View]:
+    """One row for each layer: what became of it, its time, size and error."""
+    longest = max((layer.time_ms or 0 for layer in receipt), default=0)
+    return [
+        {
+            "layer": layer.layer,
+            "op": layer.op,
+            "change": _change(layer),
+            "weights": fmt.size(layer.after.weight_bytes) if layer.after else fmt.ABSENT,
+            "time": fmt.significant(1000 * layer.time_ms) if layer.time_ms is not None else fmt.ABSENT,
+            "time_reason": layer.time_reason,
+            "share": round(layer.time_ms / longest, 3) if layer.time_ms and longest else 0,
+            "error": fmt.percent(layer.output_error) if layer.output_error is not None else fmt.ABSENT,
+            "kernel": layer.kernel or fmt.ABSENT,
+            "reality": layer.reality,
+            "reason": layer.reason,
+        }
+        for layer in receipt
+    ]
+
+
+def receipt(layers: tuple[LayerReceipt, ...]) -> list[View]:
+    """One row for each layer: weight and arithmetic before and after, and why."""
+    return [
+        {
+            "layer": layer.layer,
+            "op": layer.op,
+            "before": _weight(layer.before),
+            "after": _weight(layer.after),
+            "compute": layer.compute_dtype or fmt.ABSENT,
+            "kernel": layer.kernel or fmt.ABSENT,
+            "reality": layer.reality,
+            "reason": layer.reason,
+        }
+        for layer in layers
+    ]
+
+
+def _card(label: str, mark: str) -> View:
+    return {"label": label, "value": fmt.ABSENT, "tone": "", "arrow": "", "lines": [], "mark": mark}
+
+
+def _latency_card(state: PageState) -> View:
+    card = _card("Latency, median", _mark(state, "latency"))
+    if state.latency:
+        now, before = state.latency.variant, state.latency.baseline
+        card["value"] = fmt.milliseconds(now.p50)
+        card["lines"] = [f"was {fmt.milliseconds(before.p50)} · p95 {fmt.significant(now.p95)}", f"{now.n:,} calls"]
+        if not now.steady:
+            card["lines"][1] += " · not steady yet"
+    return card
+
+
+def _speedup_card(state: PageState) -> View:
+    card = _card("Speed-up", _mark(state, "latency"))
+    if state.latency:
+        speedup = state.latency.speedup
+        decided = fmt.decided(speedup, 1.0)
+        card["value"] = fmt.ratio(speedup.value) if decided else "no difference"
+        card["tone"] = {1: "better", -1: "worse", 0: ""}[decided]
+        card["arrow"] = {1: "▲", -1: "▼", 0: ""}[decided]
+        spread = f"{fmt.significant(speedup.low)} – {fmt.significant(speedup.high)}×"
+        card["lines"] = [f"95 %: {spread}", f"against {state.latency.baseline_engine} fp32"]
+    return card
+
+
+def _accuracy_card(state: PageState) -> View:
+    card = _card("Accuracy", _mark(state, "accuracy"))
+    if state.accuracy:
+        event = state.accuracy
+        drop, now = event.drop, event.variant
+        difference = f"{fmt.points(-drop.value, 2)} ({fmt.points(-drop.high, 1)[:-3]} – {fmt.points(-drop.low, 1)})"
+        card["value"] = fmt.percent(now.value)
+        card["tone"] = {1: "worse", -1: "better", 0: ""}[fmt.decided(drop, 0.0)]
+        card["arrow"] = {"worse": "▼", "better": "▲", "": ""}[card["tone"]]
+        seen = f"on {now.n:,}" if now.n == event.total else f"on {now.n:,} of {event.total:,}"
+        card["lines"] = [difference, f"{event.changed:,} predictions changed · {seen}"]
+    return card
+
+
+def _size_card(state: PageState) -> View:
+    card = _card("Size on disk", _mark(state, "size"))
+    if state.size:
+        event = state.size
+        card["value"] = fmt.size(event.variant_bytes)
+        card["tone"] = "better" if event.variant_bytes < event.baseline_bytes else ""
+        card["tone"] = "worse" if event.variant_bytes > event.baseline_bytes else card["tone"]
+        card["arrow"] = {"better": "▼", "worse": "▲", "": ""}[card["tone"]]
+        was = f"{fmt.change(event.baseline_bytes, event.variant_bytes)} · was {fmt.size(event.baseline_bytes)}"
+        peak = event.variant_peak_memory_bytes
+        card["lines"] = [was, f"peak memory {fmt.size(peak)}" if peak is not None else "peak memory unknown here"]
+    return card
+
+
+def _verdict(state: PageState) -> View:
+    if state.phase == "failed":
+        return {"tone": "worse", "text": state.error}
+    if state.busy and state.latency and "latency" in state.stale:
+        return {"tone": "waiting", "text": "Working on it; the pale figures are those of the run before"}
+    if state.busy and not state.verdict:
+        words = (
+            "First estimates; they tighten as more calls come in" if state.latency else "The first estimates come soon"
+        )
+        return {"tone": "waiting", "text": words}
+    if state.phase == "cancelled":
+        return {"tone": "waiting", "text": "Cancelled: what was measured until then is shown"}
+    if not state.verdict:
+        return {"tone": "", "text": ""}
+    decided = fmt.decided(state.latency.speedup, 1.0) if state.latency else 0
+    return {"tone": {1: "better", -1: "worse", 0: ""}[decided], "text": state.verdict, "mark": _mark(state, "latency")}
+
+
+def _recalled_note(state: PageState) -> str:
+    if not state.recalled:
+        return ""
+    return f"Earlier figures of this recipe, measured {fmt.when(state.recalled_at)}; fresh ones are coming in"
+
+
+def _mark(state: PageState, part: Part) -> str:
+    """How to mark figures that aren't this run's own."""
+    if part in state.stale:
+        return "stale"
+    return "recalled" if part in state.recalled else ""
+
+
+def _side(name: str, engine: str, side: LatencyFigures, bins: tuple[tuple[int, int], ...]) -> View:
+    percentiles = {key: getattr(side, key) for key in ("p50", "p90", "p95", "p99")}
+    return {
+        "name": name,
+        "engine": engine,
+        "p50": side.p50,
+        "p95": side.p95,
+        "label": fmt.milliseconds(side.p50),
+        "cells": [*(fmt.significant(value) for value in percentiles.values()), f"{side.n:,}"],
+        "bins": [number for pair in bins for number in pair],
+    }
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(item) for item in value)
+    return fmt.ABSENT if value is None else str(value)
+
+
+def _change(layer: LayerReceipt) -> str:
+    before, after = layer.before, layer.after
+    if after is None:
+        return "removed"
+    if before is None:
+        return f"new, {_dtype(after.dtype)}"
+    parts = []
+    if before.weight_shape != after.weight_shape:
+        parts.append(f"{_shape(before.weight_shape)} → {_shape(after.weight_shape)}")
+    if before.dtype != after.dtype:
+        parts.append(f"{_dtype(before.dtype)} → {_dtype(after.dtype)}")
+    if after.sparsity > before.sparsity + 0.005:
+        parts.append(f"{fmt.percent(after.sparsity, 0)} zeros")
+    return ", ".join(parts) or f"{_dtype(after.dtype)}, as before"
+
+
+def _weight(state: LayerState | None) -> str:
+    if state is None:
+        return fmt.ABSENT
+    zeros = f" · {fmt.percent(state.sparsity, 0)} zeros" if state.sparsity >= 0.005 else ""
+    return f"{_shape(state.weight_shape)} {_dtype(state.dtype)} · {fmt.size(state.weight_bytes)}{zeros}"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "×".join(str(length) for length in shape)
+
+
+def _dtype(dtype: str) -> str:
+    return {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}.get(dtype, dtype)

@@ -1,0 +1,14 @@
+"""The run as code and as a recipe, to copy."""
+
+from __future__ import annotations
+
+import traitlets as t
+
+from workbench.widgets._base import Widget
+
+
+class CodeView(Widget):
+    """“Copy as Python” and “Copy recipe”."""
+
+    python = t.Unicode(help="code that repeats the run in a fresh kernel").tag(sync=True)
+    recipe = t.Unicode(help="the recipe as JSON").tag(sync=True)

@@ -1,0 +1,32 @@
+function render({ model, el }) {
+  root(el, "downloads");
+  const button = h("button", { type: "button", class: "wb-button wb-primary" }, "Download model");
+  const status = h("p", { role: "status" });
+  const error = h("p", { class: "wb-error", role: "alert", hidden: true });
+  let asked = false;
+  button.addEventListener("click", () => {
+    if (button.getAttribute("aria-disabled")) return;
+    asked = true;
+    send(model, "wanted", model.get("wanted") + 1);
+  });
+  const about = "The variant as an exported PyTorch program (.pt2), as ONNX where that exists, and the receipt (JSON). No pickles.";
+  el.append(h("div", { class: "wb-scroll" }, h("p", {}, about), button, status, error));
+  const receive = (message, buffers) => {
+    if (!message.file || !asked) return; // another view of this widget asked for it
+    const link = h("a", { href: URL.createObjectURL(new Blob([buffers[0]])), download: message.file });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  };
+  model.on("msg:custom", receive);
+  follow(model, ["state", "error", "saved"], () => {
+    const state = model.get("state");
+    state === "ready" ? button.removeAttribute("aria-disabled") : button.setAttribute("aria-disabled", "true");
+    const files = model.get("saved").map((file) => `${file.name} (${Math.ceil(file.size_bytes / 1000).toLocaleString("en")} kB)`).join(", ");
+    const words = { unready: "Available when a run has finished.", working: "Writing the model …", ready: files ? `Handed over: ${files}` : "" };
+    write(status, words[state]);
+    write(error, model.get("error"));
+    error.hidden = !model.get("error");
+  });
+}
+
+export default { render };

@@ -1,0 +1,101 @@
+const BINS_PER_DECADE = 256;
+
+/** Pairs of (bin, count) from the flat list. */
+function pairs(bins) {
+  return Array.from({ length: bins.length / 2 }, (_, i) => [bins[2 * i], bins[2 * i + 1]]);
+}
+
+/** The bin below which a share of the counts lies. */
+function quantile(counted, share) {
+  const total = counted.reduce((sum, [, count]) => sum + count, 0);
+  let seen = 0;
+  for (const [bin, count] of counted) {
+    seen += count;
+    if (seen >= share * total) return bin;
+  }
+  return counted.at(-1)[0];
+}
+
+/** A smooth density over the grid (in bins), of area one. */
+function density(counted, grid, bandwidth) {
+  const total = counted.reduce((sum, [, count]) => sum + count, 0);
+  return grid.map((x) => {
+    let sum = 0;
+    for (const [bin, count] of counted) {
+      const distance = (x - bin - 0.5) / bandwidth;
+      if (Math.abs(distance) < 4) sum += count * Math.exp(-0.5 * distance * distance);
+    }
+    return sum / (total * bandwidth);
+  });
+}
+
+function range(sides) {
+  const logs = sides.flatMap((side) => {
+    const counted = pairs(side.bins);
+    const middle = [Math.log10(side.p50), Math.log10(side.p95)];
+    return counted.length ? [...middle, quantile(counted, 0.005) / BINS_PER_DECADE, quantile(counted, 0.975) / BINS_PER_DECADE] : middle;
+  });
+  const [low, high] = [Math.min(...logs), Math.max(...logs)];
+  const margin = Math.max(0.06, 0.14 * (high - low));
+  return [low - margin, high + margin];
+}
+
+function figure(view, card) {
+  const [low, high] = range(view.sides);
+  const grid = Array.from({ length: 361 }, (_, i) => (low + ((high - low) * i) / 360) * BINS_PER_DECADE);
+  const bandwidth = Math.max(1.2, ((high - low) * BINS_PER_DECADE) / 90);
+  const curves = view.sides.map((side) => (side.bins.length ? density(pairs(side.bins), grid, bandwidth) : null));
+  const top = Math.max(...curves.flatMap((curve) => curve ?? [0])) || 1;
+  const x = grid.map((bin) => 10 ** (bin / BINS_PER_DECADE));
+  const looks = [
+    { ink: colour(card, "--wb-dim"), fill: colour(card, "--wb-dim", 0.22), dash: "dot" },
+    { ink: colour(card, "--wb-blue"), fill: colour(card, "--wb-blue", 0.3), dash: "solid" },
+  ];
+  const data = view.sides.flatMap((side, i) => {
+    if (!curves[i]) return [];
+    const y = curves[i].map((value) => value / top);
+    const line = { color: looks[i].ink, width: 2, dash: looks[i].dash };
+    const hover = `${side.name} (${side.engine})<br>%{x:.4~g} ms<extra></extra>`;
+    return [{ x, y, mode: "lines", line, fill: "tozeroy", fillcolor: looks[i].fill, hovertemplate: hover }];
+  });
+  const peaks = view.sides.map((side, i) => (curves[i] ? Math.max(...curves[i]) / top : 0.55));
+  const close = Math.abs(Math.log10(view.sides[0].p50 / view.sides[1].p50)) < 0.22 * (high - low);
+  const annotations = view.sides.map((side, i) => ({
+    x: Math.log10(side.p50),
+    y: peaks[i],
+    text: `${side.name} <b>${side.label}</b>`,
+    showarrow: false,
+    yshift: close && i === 0 ? 30 : 14,
+    xanchor: anchor((Math.log10(side.p50) - low) / (high - low)),
+    font: { size: 12, color: looks[i].ink },
+    bgcolor: colour(card, "--wb-bg", 0.75),
+  }));
+  const shapes = view.sides.map((side, i) => ({
+    type: "line", x0: side.p50, x1: side.p50, y0: 0, y1: peaks[i], line: { color: looks[i].ink, width: 1, dash: "dot" },
+  }));
+  const xaxis = axis(card, "milliseconds per call, logarithmic", { type: "log", range: [low, high], ...logTicks(low, high) });
+  return { data, layout: { xaxis, yaxis: { visible: false, range: [0, 1.32], fixedrange: true }, annotations, shapes, margin: { l: 14, r: 14, t: 6, b: 40 } } };
+}
+
+function anchor(place) {
+  return place < 0.2 ? "left" : place > 0.8 ? "right" : "center";
+}
+
+function render({ model, el }) {
+  root(el, "latency-plot");
+  const parts = chartCard(el, "Latency, live");
+  const chart = drawing(model, parts, () => (model.get("view").sides?.length ? figure(model.get("view"), parts.card) : null));
+  follow(model, ["view"], () => {
+    const { sides = [], mark = "", steady = true } = model.get("view");
+    parts.card.dataset.mark = mark;
+    write(parts.empty, sides.length ? "" : "The first calls are timed as soon as the variant is prepared.");
+    parts.drawing.setAttribute("aria-label", ["Latency", ...sides.map((side) => `${side.name} on ${side.engine}: median ${side.label}`)].join("; "));
+    write(parts.note, mark === "recalled" ? "earlier figures" : steady ? "" : "not steady yet");
+    const cells = sides.map((side) => [`${side.name} (${side.engine})`, ...side.cells]);
+    parts.twin.replaceChildren(table("Time of one call in milliseconds", ["ms", "p50", "p90", "p95", "p99", "calls"], cells));
+    chart.redraw();
+  });
+  return chart.cleanUp;
+}
+
+export default { render };

@@ -1,0 +1,29 @@
+"""Accuracy against latency: every run so far, and which of them nothing beats."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import traitlets as t
+
+from workbench.widgets._chart import Chart
+from workbench.widgets._front import pareto_front
+from workbench.widgets._rows import RowsWidget
+
+
+class ParetoPlot(Chart, RowsWidget):
+    """Each row: ``{"id": 3, "ms": 0.021, "accuracy": 91.6, "label": "int8 · onnxruntime"}``.
+
+    A click on a point sets :attr:`selected` to its id; so does its button in the table twin.
+    """
+
+    _shared_scripts: ClassVar = ("_common", "_chart", "_rows")
+
+    selected = t.Int(help="the id of the row that is shown; 0 for none").tag(sync=True)
+    current = t.Dict(help="the run under way: ms, accuracy, label; empty without one").tag(sync=True)
+    baseline = t.Dict(help="the plain model: ms, accuracy, label").tag(sync=True)
+    front = t.List(t.Int(), help="ids of the rows that no other beats, fastest first").tag(sync=True)
+
+    @t.observe("rows")
+    def _find_front(self, change: t.Bunch) -> None:
+        self.front = pareto_front((row["id"], row["ms"], row["accuracy"]) for row in change["new"])

@@ -1,0 +1,327 @@
+const SLIDER_DELAY_MS = 80;
+const client = Math.random().toString(36).slice(2);
+
+// -- controls: each is {el, set(value), refuse(reasons by value)}
+
+/** Several names of which one is chosen: a radio group with arrow keys; refused ones stay reachable and say why. */
+function segmented(label, choices, change) {
+  const id = unique("group");
+  const reason = h("span", { class: "wb-reason", role: "note", hidden: true });
+  const buttons = choices.map(({ value, text }) => {
+    const why = h("span", { class: "wb-offscreen", id: unique("why") });
+    const button = h("button", { type: "button", role: "radio", "aria-checked": "false", tabindex: "-1", "data-value": value }, text);
+    const tell = () => {
+      write(reason, why.textContent);
+      reason.hidden = !why.textContent;
+    };
+    const hush = () => (reason.hidden = true);
+    for (const [event, listener] of [["focus", tell], ["mouseenter", tell], ["blur", hush], ["mouseleave", hush]]) button.addEventListener(event, listener);
+    return { value, button, why };
+  });
+  const choose = (value) => {
+    if (buttons.find((each) => each.value === value).button.getAttribute("aria-disabled")) return;
+    if (buttons.find((each) => each.value === value).button.getAttribute("aria-checked") === "true") return;
+    set(value);
+    change(value);
+  };
+  const set = (value) => {
+    const known = buttons.some((each) => each.value === value);
+    buttons.forEach(({ value: own, button }, i) => {
+      button.setAttribute("aria-checked", String(own === value));
+      button.tabIndex = own === value || (!known && i === 0) ? 0 : -1;
+    });
+  };
+  const group = h("div", { class: "wb-segmented", role: "radiogroup", "aria-labelledby": id }, buttons.map(({ button, why }) => [button, why]));
+  group.addEventListener("click", (event) => event.target.dataset.value && choose(event.target.dataset.value));
+  group.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const at = buttons.findIndex(({ button }) => button === document.activeElement);
+    const next = buttons[(at + step + buttons.length) % buttons.length];
+    next.button.focus();
+    choose(next.value);
+  });
+  const refuse = (reasons) => {
+    for (const { value, button, why } of buttons) {
+      write(why, reasons[value] ?? "");
+      for (const [name, content] of [["aria-disabled", "true"], ["aria-describedby", why.id]])
+        reasons[value] ? button.setAttribute(name, content) : button.removeAttribute(name);
+    }
+  };
+  return { el: row(h("span", { class: "wb-option-label", id }, label), h("div", { class: "wb-wide" }, group, reason)), set, refuse };
+}
+
+/** A slider over the numbers that `scale` maps its places to. */
+function slider(label, scale, change, waits) {
+  const id = unique("slider");
+  const input = h("input", { type: "range", id, min: scale.first, max: scale.last, step: scale.step });
+  const output = h("output", { for: id, class: "wb-value" });
+  let timer = null;
+  const show = (value) => {
+    write(output, scale.text(value));
+    input.setAttribute("aria-valuetext", scale.text(value));
+    input.style.setProperty("--wb-filled", `${(100 * (input.value - scale.first)) / (scale.last - scale.first || 1)}%`);
+  };
+  const report = () => {
+    clearTimeout(timer);
+    timer = null;
+    change(scale.value(Number(input.value)));
+  };
+  input.addEventListener("input", () => {
+    show(scale.value(Number(input.value)));
+    clearTimeout(timer);
+    timer = waits() ? null : setTimeout(report, SLIDER_DELAY_MS);
+  });
+  input.addEventListener("change", report);
+  const set = (value) => {
+    if (timer !== null || value === undefined) return; // being dragged: the hand on it is newer
+    input.value = scale.place(value);
+    show(value);
+  };
+  return { el: row(h("label", { for: id, class: "wb-option-label" }, label), input, output), set, refuse() {} };
+}
+
+function field(label, type, change, extra = {}) {
+  const id = unique("field");
+  const input = h("input", { type, id, class: "wb-field", ...extra });
+  input.addEventListener("change", () => change(type === "number" ? Number(input.value) : input.value));
+  const set = (value) => {
+    if (document.activeElement !== input) input.value = value ?? "";
+  };
+  return { el: row(h("label", { for: id, class: "wb-option-label" }, label), h("div", { class: "wb-wide" }, input)), set, refuse() {} };
+}
+
+function flag(label, change) {
+  const id = unique("flag");
+  const input = h("input", { type: "checkbox", id, onchange: () => change(input.checked) });
+  const set = (value) => (input.checked = Boolean(value));
+  return { el: row(h("label", { for: id, class: "wb-option-label" }, label), h("div", { class: "wb-wide" }, input)), set, refuse() {} };
+}
+
+function row(...parts) {
+  return h("div", { class: "wb-option" }, parts);
+}
+
+function linear(option) {
+  const whole = option.type === "integer";
+  const share = option.unit === "fraction";
+  const span = option.maximum - option.minimum;
+  const step = whole ? 1 : span <= 1 ? 0.01 : span <= 10 ? 0.1 : 0.5;
+  const units = { fraction: " %", epochs: " ep.", epoch: " ep." };
+  const unit = units[option.unit] ?? (option.unit ? ` ${option.unit}` : "");
+  const text = (value) => `${share ? Math.round(100 * value) : Number(Number(value).toFixed(2))}${unit}`;
+  return { first: option.minimum, last: option.maximum, step, value: (place) => Number(place.toFixed(4)), place: (value) => value, text };
+}
+
+/** 1, 2, 4, … up to `last`. */
+function doubling(last) {
+  return { first: 0, last: Math.log2(last), step: 1, value: (place) => 2 ** place, place: (value) => Math.round(Math.log2(value)), text: String };
+}
+
+function control(option, change, waits) {
+  if (option.type === "choice") return segmented(option.title, option.choices.map((value) => ({ value, text: value.replaceAll("-", " ") })), change);
+  if (option.type === "flag") return flag(option.title, change);
+  if (option.type === "text") return field(option.title, "text", change);
+  if (option.minimum === null || option.maximum === null) return field(option.title, "number", change, { min: option.minimum, max: option.maximum, step: option.type === "integer" ? 1 : "any" });
+  return slider(option.title, linear(option), change, waits);
+}
+
+// -- the recipe, as a document that is edited
+
+const stepOf = (recipe, name) => recipe.steps.find((step) => step.do === name);
+const valueOf = (step, option) => step?.[option.name] ?? option.default;
+const matters = (technique, step, option) => Object.entries(option.when ?? {}).every(([other, values]) => {
+  const declared = technique.options.find((each) => each.name === other);
+  return values.includes(declared ? valueOf(step, declared) : step?.[other]);
+});
+const trains = (technique, step) => technique.trains && technique.options.filter((option) => option.unit.startsWith("epoch")).every((option) => valueOf(step, option) > 0);
+
+/** Where a new step belongs: among those that change the module in the order shown, before those on the graph. */
+function insert(recipe, step, techniques) {
+  const rank = (name) => {
+    const index = techniques.findIndex((technique) => technique.name === name);
+    return (techniques[index]?.works_on === "graph" ? 100 : 0) + index;
+  };
+  const at = recipe.steps.findIndex((other) => rank(other.do) > rank(step.do));
+  recipe.steps.splice(at < 0 ? recipe.steps.length : at, 0, step);
+}
+
+function precisionOf(recipe, schema) {
+  const engines = schema.engines.flatMap((engine) => Object.keys(engine.refuses));
+  const named = recipe.steps.flatMap((step) => Object.values(step)).filter((value) => engines.includes(value));
+  return named.at(-1) ?? "fp32";
+}
+
+function techniqueCard(technique, panel) {
+  const effect = h("span", { class: "wb-effect", id: unique("effect") });
+  const toggle = h("button", { type: "button", role: "switch", class: "wb-switch", "aria-checked": "false", "aria-describedby": effect.id, title: technique.help }, h("span", { class: "wb-track", "aria-hidden": "true" }), technique.title);
+  const remembered = {};
+  toggle.addEventListener("click", () => {
+    if (toggle.getAttribute("aria-disabled")) return;
+    panel.edit((recipe) => {
+      const step = stepOf(recipe, technique.name);
+      if (step) {
+        Object.assign(remembered, step);
+        recipe.steps = recipe.steps.filter((other) => other.do !== technique.name);
+        return;
+      }
+      const values = Object.fromEntries(technique.options.map((option) => [option.name, remembered[option.name] ?? panel.allowed(option)]));
+      insert(recipe, { ...remembered, do: technique.name, ...values }, panel.schema.techniques);
+    }, technique.name);
+  });
+  const waits = () => trains(technique, stepOf(panel.recipe, technique.name));
+  const options = technique.options.map((option) => ({
+    option,
+    ...control(option, (value) => panel.edit((recipe) => {
+      const step = stepOf(recipe, technique.name);
+      if (step) step[option.name] = value;
+    }, technique.name), waits),
+  }));
+  for (const { el, option } of options) el.title = option.help;
+  const body = h("div", { class: "wb-options" }, options.map((each) => each.el));
+  const why = h("p", { class: "wb-why", id: unique("why"), hidden: true });
+  const card = h("section", { class: "wb-card wb-technique", "aria-label": technique.title }, h("div", { class: "wb-toggle" }, toggle, effect), why, body);
+  const update = () => {
+    const step = stepOf(panel.recipe, technique.name);
+    const refusal = step ? "" : panel.refusal(technique);
+    toggle.setAttribute("aria-checked", String(Boolean(step)));
+    refusal ? toggle.setAttribute("aria-disabled", "true") : toggle.removeAttribute("aria-disabled");
+    write(why, refusal);
+    why.hidden = !refusal;
+    body.hidden = !step;
+    for (const each of options) {
+      each.el.hidden = !matters(technique, step, each.option);
+      each.set(valueOf(step, each.option));
+      if (each.option.type === "choice") each.refuse(panel.refusedChoices(each.option));
+    }
+    panel.describe(effect, technique.name, Boolean(step));
+  };
+  return { card, update };
+}
+
+function placeCard(panel) {
+  const { schema } = panel;
+  const effect = h("span", { class: "wb-effect wb-quiet" });
+  const id = unique("place");
+  const place = (name) => (value) => panel.edit((recipe) => (recipe.place[name] = value), "place");
+  const never = () => false;
+  const device = segmented("Device", schema.devices.map(({ name, title }) => ({ value: name, text: title })), place("device"));
+  const engine = segmented("Engine", schema.engines.map(({ name, title }) => ({ value: name, text: title })), place("engine"));
+  const batch = slider("Batch", doubling(1024), place("batch"), never);
+  const whole = { type: "integer", minimum: 1, maximum: schema.threads, unit: "" };
+  const threads = schema.threads > 1 ? slider("Threads", linear(whole), place("threads"), never) : null;
+  const single = row(h("span", { class: "wb-option-label" }, "Threads"), h("span", { class: "wb-wide wb-quiet" }, "1: this process has one core"));
+  const body = h("div", { class: "wb-options" }, device.el, engine.el, batch.el, threads?.el ?? single);
+  const card = h("section", { class: "wb-card", "aria-labelledby": id }, h("div", { class: "wb-toggle" }, h("h2", { id }, "Place"), effect), body);
+  const update = () => {
+    const { recipe } = panel;
+    const chosen = recipe.place.engine === "auto" ? schema.default_engine : recipe.place.engine;
+    const precision = precisionOf(recipe, schema);
+    device.set(recipe.place.device);
+    device.refuse(Object.fromEntries(schema.devices.map((each) => [each.name, each.unavailable])));
+    engine.set(chosen);
+    engine.refuse(Object.fromEntries(schema.engines.map((each) => [each.name, each.unavailable ?? each.refuses[precision]])));
+    batch.set(recipe.place.batch);
+    threads?.set(recipe.place.threads ?? schema.threads);
+    panel.describe(effect, "place", true, schema.engines.find((each) => each.name === chosen)?.title ?? chosen);
+  };
+  return { card, update };
+}
+
+function makePanel(model) {
+  let sent = 0;
+  let answered = 0;
+  const panel = {
+    schema: model.get("_schema"),
+    recipe: structuredClone(model.get("_shown").recipe),
+    asking: null,
+    update() {},
+    edit(change, part) {
+      const recipe = structuredClone(panel.recipe);
+      change(recipe);
+      panel.recipe = recipe;
+      panel.asking = part;
+      sent += 1;
+      send(model, "_wanted", { recipe, client, number: sent });
+      panel.update();
+    },
+    /** Take over what Python shows, unless a newer change of this browser is on its way. */
+    adopt() {
+      const shown = model.get("_shown");
+      if (shown.client === client) {
+        answered = Math.max(answered, shown.number);
+        if (shown.number < sent) return;
+      }
+      panel.asking = null;
+      panel.recipe = structuredClone(shown.recipe);
+      panel.update();
+    },
+    /** The last change was refused: show what still holds. */
+    refused() {
+      answered = sent;
+      panel.asking = null;
+      panel.recipe = structuredClone(model.get("_shown").recipe);
+      panel.update();
+    },
+    engine() {
+      const name = panel.recipe.place.engine;
+      return panel.schema.engines.find((each) => each.name === (name === "auto" ? panel.schema.default_engine : name));
+    },
+    refusedChoices(option) {
+      const refuses = panel.engine()?.refuses ?? {};
+      return Object.fromEntries(option.choices.filter((value) => refuses[value]).map((value) => [value, refuses[value]]));
+    },
+    /** Why a technique could do nothing here: each of its precisions is refused by the engine chosen. */
+    refusal(technique) {
+      const chooser = technique.options.find((option) => option.type === "choice" && option.choices.length && Object.keys(panel.refusedChoices(option)).length === option.choices.length);
+      return chooser ? Object.values(panel.refusedChoices(chooser))[0] : "";
+    },
+    allowed(option) {
+      const refused = panel.refusedChoices(option);
+      return refused[option.default] ? option.choices.find((value) => !refused[value]) : option.default;
+    },
+    describe(element, name, on, otherwise = "on") {
+      const effect = on ? model.get("effects")[name] : null;
+      const waiting = on && (panel.asking === name || (model.get("busy") && !effect && name !== "place"));
+      write(element, !on ? "off" : waiting ? "measuring …" : (effect?.text ?? otherwise));
+      element.dataset.tone = on && !waiting ? (effect?.tone ?? "") : "";
+    },
+  };
+  return panel;
+}
+
+function render({ model, el }) {
+  root(el, "recipe-panel");
+  el.setAttribute("role", "region");
+  el.setAttribute("aria-label", "Recipe");
+  let panel = null;
+  const error = h("p", { class: "wb-error", role: "alert", hidden: true });
+  const showError = () => {
+    const text = model.get("error");
+    write(error, text);
+    error.hidden = !text;
+    if (text) panel?.refused();
+  };
+  const build = () => {
+    if (!model.get("_schema").techniques) {
+      const bones = [118, 60, 60, 160].map((height) => h("div", { class: "wb-card wb-bone", style: `height: ${height}px` }));
+      el.replaceChildren(error, h("p", { class: "wb-offscreen" }, "The toggles appear when the core has started."), ...bones);
+      return;
+    }
+    panel = makePanel(model);
+    const cards = [...panel.schema.techniques.map((technique) => techniqueCard(technique, panel)), placeCard(panel)];
+    panel.update = () => cards.forEach((card) => card.update());
+    el.replaceChildren(error, ...cards.map((card) => card.card));
+    panel.update();
+  };
+  model.on("change:_schema", build);
+  model.on("change:_shown", () => panel?.adopt());
+  model.on("change:effects", () => panel?.update());
+  model.on("change:busy", () => panel?.update());
+  model.on("change:error", showError);
+  build();
+  showError();
+}
+
+export default { render };

@@ -1,0 +1,75 @@
+"""The toggles: which techniques, with which options, and where the result runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import traitlets as t
+
+from workbench.catalog import Catalog
+from workbench.errors import RecipeError
+from workbench.recipe import Recipe
+from workbench.widgets import _pump, _schema
+from workbench.widgets._base import Widget
+
+
+class RecipePanel(Widget):
+    """A panel of toggles, made from the catalog's declarations alone.
+
+    Setting :attr:`recipe` is what a click does. A recipe that makes no sense is refused in place:
+    :attr:`error` says why and :attr:`recipe` stays as it was.
+
+    Every control acts at once. A slider of a step that trains acts when it is let go, since each
+    value in between would start a training that the next one stops.
+
+    Parameters
+    ----------
+    catalog
+        What can be offered here; without one the panel shows that the core is starting.
+    recipe
+        A :class:`Recipe`, a dict or a JSON text.
+    """
+
+    recipe = t.Dict(help="the recipe shown, complete and valid")
+    effects = t.Dict(help='by technique: {"text": "1.9× · −0.2 pt · real", "tone": "better"}').tag(sync=True)
+    error = t.Unicode(help="why the last change was refused").tag(sync=True)
+    busy = t.Bool(help="whether the recipe shown is being measured").tag(sync=True)
+
+    _schema = t.Dict().tag(sync=True)
+    _shown = t.Dict(help="the recipe, and which browser's which change it answers").tag(sync=True)
+    _wanted = t.Dict(help="a change made in a browser: recipe, client, number").tag(sync=True)
+
+    def __init__(
+        self, catalog: Catalog | None = None, recipe: Recipe | dict | str | None = None, **traits: Any
+    ) -> None:
+        self._answering: dict[str, Any] = {}
+        super().__init__(**traits)
+        self.recipe = Recipe.parse(recipe).model_dump(mode="json")
+        self._shown = {"recipe": self.recipe}
+        if catalog is not None:
+            self.offer(catalog)
+
+    def offer(self, catalog: Catalog) -> None:
+        """Show what ``catalog`` offers."""
+        self._schema = _schema.panel(catalog)
+
+    @t.validate("recipe")
+    def _validate_recipe(self, proposal: t.Bunch) -> dict[str, Any]:
+        return Recipe.parse(proposal["value"] or None).model_dump(mode="json")
+
+    @t.observe("recipe")
+    def _show_recipe(self, change: t.Bunch) -> None:
+        shown = {"recipe": change["new"], **self._answering}
+        _pump.shared().put(self, urgent=True, _shown=shown, error="")
+
+    @t.observe("_wanted")
+    def _on_wanted(self, change: t.Bunch) -> None:
+        wanted = change["new"]
+        self._answering = {"client": wanted["client"], "number": wanted["number"]}
+        try:
+            self.recipe = wanted["recipe"]
+            _pump.shared().put(self, urgent=True, error="")
+        except RecipeError as error:
+            _pump.shared().put(self, urgent=True, error=str(error))
+        finally:
+            self._answering = {}

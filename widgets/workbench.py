@@ -1,0 +1,288 @@
+"""The whole page: toggles on the left, figures, charts and details on the right, progress at the foot."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import traitlets as t
+from ipywidgets import HBox, VBox
+
+from workbench import events
+from workbench.catalog import Catalog
+from workbench.errors import WorkbenchError, unknown
+from workbench.recipe import Recipe
+from workbench.session import Session, default_session
+from workbench.widgets import _code, _effects, _pump, _state, _views
+from workbench.widgets._runs import Runs
+from workbench.widgets.code_view import CodeView
+from workbench.widgets.downloads import Downloads
+from workbench.widgets.figures import Figures
+from workbench.widgets.history_table import HistoryTable
+from workbench.widgets.latency_plot import LatencyPlot
+from workbench.widgets.layer_table import LayerTable
+from workbench.widgets.page_frame import PageFrame
+from workbench.widgets.pareto_plot import ParetoPlot
+from workbench.widgets.plotly_library import library
+from workbench.widgets.receipt_view import ReceiptView
+from workbench.widgets.recipe_panel import RecipePanel
+from workbench.widgets.run_progress import RunProgress
+from workbench.widgets.tab_strip import Tabs
+from workbench.widgets.training_plot import TrainingPlot
+from workbench.widgets.workload_bar import WorkloadBar
+from workbench.workload import Workload
+
+_DEFAULT_WORKLOAD = "fashion-cnn"
+_LATENCY_TAB, _TRAINING_TAB = 0, 1
+
+
+class Workbench(VBox):
+    """The workbench in one widget.
+
+    Its parts are attributes (``panel``, ``figures``, ``latency_plot``, …); setting a trait of one is
+    what a click on it does: ``bench.panel.recipe = {...}``, ``bench.bar.workload = "fashion-mlp"``.
+
+    Parameters
+    ----------
+    workload
+        A :class:`Workload` or the name of an embedded one.
+    session
+        Where runs happen; the session of this process when absent.
+    recipe
+        What to start with; the plain model on the best engine here when absent.
+    """
+
+    def __init__(
+        self,
+        workload: Workload | str | None = None,
+        session: Session | None = None,
+        recipe: Recipe | dict | str | None = None,
+    ) -> None:
+        self._own = _as_workload(workload)
+        self._workload = self._own
+        self.session = session or default_session()
+        self.state = _state.PageState(workload=_name(self._own))
+        self._pump = _pump.shared()
+        self._lock = threading.RLock()
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._submitted: set[int] = set()
+        self._runs = Runs()
+        self._catalog: Catalog | None = None
+        self._build(recipe)
+        super().__init__([self.bar, self._body, self.progress, PageFrame(), library()])
+        for name in ("wb", "wb-page"):
+            self.add_class(name)
+        self._wire()
+        self._load_history()
+        self.submit()
+
+    def submit(self) -> int:
+        """Run the panel's recipe on the chosen workload; overtakes what runs. Returns the run's id."""
+        recipe = Recipe.parse(self.panel.recipe)
+        with self._lock:  # held until the id is known: the first event may come before `submit` returns
+            number = self.session.submit(self._workload, recipe)
+            self._submitted.add(number)
+            name = _name(self._workload)
+            self._dispatch(_state.Submitted(number, name, recipe.model_dump(mode="json")), urgent=True)
+        return number
+
+    def cancel(self) -> None:
+        """Stop what runs."""
+        self.session.cancel()
+
+    def close(self) -> None:
+        """Take the page down. The session stays as it is."""
+        self._unsubscribe()
+        super().close()
+
+    def __repr__(self) -> str:
+        return f"<Workbench on {self.state.workload}: {self.state.phase}>"
+
+    # -- making it
+
+    def _build(self, recipe: Recipe | dict | str | None) -> None:
+        self.panel = RecipePanel(recipe=recipe)
+        self.bar = WorkloadBar(workload=self.state.workload)
+        self.figures = Figures()
+        self.latency_plot, self.training_plot, self.pareto_plot = LatencyPlot(), TrainingPlot(), ParetoPlot()
+        self.layers, self.receipt, self.history = LayerTable(), ReceiptView(), HistoryTable()
+        self.code, self.downloads = CodeView(), Downloads(save=self._save)
+        self.progress = RunProgress()
+        details = {"Layers": self.layers, "Receipt": self.receipt, "History": self.history}
+        self.details = Tabs("Details", details | {"Code": self.code, "Download": self.downloads})
+        live = {"Latency": self.latency_plot, "Training": self.training_plot}
+        self.live = Tabs("Live charts", live, hidden=(_TRAINING_TAB,))
+        charts = _box(HBox, "wb-charts", self.live, self.pareto_plot)
+        main = _box(VBox, "wb-main", self.figures, charts, self.details)
+        self._body = _box(HBox, "wb-body", _box(VBox, "wb-side", self.panel), main)
+        self.details.add_class("wb-details")
+        self.bar.add_class("wb-header")
+        self.progress.add_class("wb-footer")
+
+    def _wire(self) -> None:
+        self.panel.observe(lambda _: self.submit(), "recipe")
+        self.bar.observe(self._on_workload, "workload")
+        self.bar.observe(lambda _: self._apply({}), "resets")
+        self.progress.observe(lambda _: self.cancel(), "cancels")
+        self.progress.observe(lambda _: self.submit(), "repeats")
+        self.pareto_plot.observe(self._on_selected, "selected")
+        self.history.observe(self._on_selected, "selected")
+        self._unsubscribe = self.session.subscribe(self._on_event)
+        self.session.on_ready(self._on_ready)
+
+    # -- what a person does
+
+    def _apply(self, recipe: dict[str, Any]) -> None:
+        self.panel.recipe = recipe
+
+    def _on_workload(self, change: t.Bunch) -> None:
+        if change["new"] == _name(self._workload):
+            return
+        try:
+            self._workload = self._named(change["new"])
+        except WorkbenchError as error:
+            self._pump.put(self.bar, urgent=True, workload=change["old"])
+            self._pump.put(self.panel, urgent=True, error=str(error))
+            return
+        self._load_history()
+        self.submit()
+
+    def _named(self, name: str) -> Workload:
+        known = [workload.name for workload in self._catalog.workloads] if self._catalog else []
+        if name == _name(self._own):
+            return self._own
+        if self._catalog and name not in known:
+            raise WorkbenchError(unknown("workload", name, known))
+        return Workload(name)
+
+    def _on_selected(self, change: t.Bunch) -> None:
+        row = self._runs.find(change["new"])
+        if row is not None and row.id != self._runs.shown(self.state.recipe):
+            self._apply(row.result.recipe)
+
+    def _save(self, directory: Path) -> list[Path]:
+        return self.session.save_model(self._workload, Recipe.parse(self.state.recipe), directory)
+
+    # -- what the session says, on its reader thread
+
+    def _on_ready(self, catalog: Catalog) -> None:
+        with self._lock:
+            self._catalog = catalog
+        self._pump.call((id(self), "catalog"), lambda: self._offer(catalog), urgent=True)
+        self._dispatch(_state.Ready())
+
+    def _on_event(self, event: events.Event) -> None:
+        with self._lock:
+            if event.run in self._submitted:  # others share the session: scripts, a second page
+                self._dispatch(event, urgent=event.kind in events.ENDINGS)
+
+    def _dispatch(self, event: events.Event | _state.Ready | _state.Submitted, *, urgent: bool = False) -> None:
+        with self._lock:
+            before = self.state
+            self.state = _state.reduce(before, event)
+            if self.state is before:
+                return
+            if isinstance(event, events.Finished):
+                self._runs.add(event.result)
+            self._pump.call((id(self), "state"), self._render, urgent=urgent)
+
+    # -- writing, in the pump only
+
+    def _offer(self, catalog: Catalog) -> None:
+        self.panel.offer(catalog)
+        own = [{"name": _name(self._own), "description": "your own model and data"}]
+        embedded = [workload.model_dump() for workload in catalog.workloads]
+        mine = [] if any(each["name"] == own[0]["name"] for each in embedded) else own
+        self.bar.workloads = mine + embedded
+
+    def _load_history(self) -> None:
+        self._runs = Runs.of(self.session.history(_name(self._workload)))
+        self.history.rows = self._runs.history_rows()
+        self.pareto_plot.rows = self._runs.points()
+
+    def _render(self) -> None:
+        with self._lock:
+            state, runs = self.state, self._runs
+        for row in runs.take_new():
+            self.history.append(row.history())
+            self.pareto_plot.append(row.point())
+        self.figures.view = _views.figures(state)
+        self.latency_plot.view = _views.latency(state)
+        self.training_plot.view = _views.training(state)
+        self.progress.view = _views.progress(state)
+        self._render_tables(state)
+        self._render_charts(state, runs)
+        self._render_recipe(state, runs)
+
+    def _render_tables(self, state: _state.PageState) -> None:
+        mark = "stale" if "layers" in state.stale else "recalled" if "layers" in state.recalled else ""
+        self.layers.mark = self.receipt.mark = mark
+        if state.receipt is not self._drawn_receipt:
+            self._drawn_receipt = state.receipt
+            self.layers.rows = _views.layers(state.receipt)
+            self.receipt.rows = _views.receipt(state.receipt)
+        self.receipt.facts = _views.facts(state.environment)
+
+    _drawn_receipt: object = None
+
+    def _render_charts(self, state: _state.PageState, runs: Runs) -> None:
+        self.live.strip.hidden = [] if state.training else [_TRAINING_TAB]
+        showing = _TRAINING_TAB if state.phase == "training" else _LATENCY_TAB
+        if showing != self._live_tab:
+            self.live.strip.selected = self._live_tab = showing
+        self.pareto_plot.current = _views.current_point(state)
+        self.pareto_plot.baseline = _views.baseline_point(state)
+        self.pareto_plot.selected = self.history.selected = runs.shown(state.recipe)
+
+    _live_tab: int = _LATENCY_TAB
+
+    def _render_recipe(self, state: _state.PageState, runs: Runs) -> None:
+        self.panel.busy = state.busy
+        self.panel.effects = _effects.effects(state.recipe, runs.results())
+        recipe = Recipe.parse(state.recipe) if state.recipe else Recipe()
+        self.bar.workload = state.workload
+        self.bar.summary = recipe.summary()
+        self.bar.changed = self.panel.recipe != Recipe().model_dump(mode="json")
+        self.code.python = _code.python(self._workload, state.recipe)
+        self.code.recipe = _code.recipe_json(state.recipe)
+        if self.downloads.state != "working":
+            self.downloads.state = "ready" if state.result else "unready"
+
+
+def show(
+    model: Any = None, data: Any = None, *, train: Any = None, recipe: Recipe | dict | str | None = None
+) -> Workbench:
+    """Open the workbench on a model and its data, or on the embedded workload.
+
+    Parameters
+    ----------
+    model
+        As :class:`Workload` takes it; absent for the embedded ``fashion-cnn``.
+    data
+        ``(inputs, labels)``, a ``Dataset`` or a ``DataLoader``; embedded workloads bring their own.
+    train
+        The same, for calibration, fine-tuning and distillation.
+    recipe
+        What to start with.
+    """
+    if isinstance(model, Workload) or model is None:
+        return Workbench(model, recipe=recipe)
+    return Workbench(Workload(model, data, train), recipe=recipe)
+
+
+def _as_workload(workload: Workload | str | None) -> Workload:
+    return workload if isinstance(workload, Workload) else Workload(workload or _DEFAULT_WORKLOAD)
+
+
+def _name(workload: Workload) -> str:
+    if workload.name or isinstance(workload.model, str):
+        return workload.name or workload.model
+    return type(workload.model).__name__
+
+
+def _box(kind: Callable[..., Any], name: str, *children: Any) -> Any:
+    box = kind(list(children))
+    box.add_class(name)
+    return box
