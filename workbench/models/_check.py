@@ -1,0 +1,73 @@
+"""Whether a model and its data fit each other, said in one line where they don't."""
+
+from __future__ import annotations
+
+import torch
+
+from workbench.errors import WorkloadError
+from workbench.models._files import first_line
+from workbench.workload import Data
+
+
+def finite_weights(module: torch.nn.Module) -> None:
+    """Raise ``WorkloadError`` naming the first parameter or buffer that holds NaN or infinity."""
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            count = int((~torch.isfinite(tensor)).sum())
+            raise WorkloadError(
+                f"the weights of {name!r} are not all finite: {count} of {tensor.numel()} are NaN or infinite; "
+                "load weights from before the training went wrong"
+            )
+
+
+def finite_inputs(inputs: torch.Tensor, what: str) -> None:
+    """Raise ``WorkloadError`` with the index of the first example that holds NaN or infinity."""
+    bad = ~torch.isfinite(inputs).reshape(len(inputs), -1).all(1)
+    if bad.any():
+        first = int(bad.nonzero()[0])
+        raise WorkloadError(
+            f"{what} hold NaN or infinity in {int(bad.sum())} of {len(inputs)} examples, first at index {first}; "
+            "remove or mend these"
+        )
+
+
+def fits(module: torch.nn.Module, test: Data, train: Data) -> int:
+    """Run two examples through the model and compare its outputs with the labels; returns the number of classes.
+
+    Raises
+    ------
+    WorkloadError
+        If the forward pass fails, its output isn't float [N, classes], or a label is out of range.
+    """
+    sample = test.inputs[[0, len(test) - 1]]
+    shape = list(sample.shape)
+    try:
+        with torch.no_grad():
+            outputs = module(sample)
+    except Exception as error:  # a user's forward may raise anything
+        reason = first_line(error)
+        raise WorkloadError(f"the model fails on inputs of shape {shape}: {reason}; give inputs it takes") from error
+    if not isinstance(outputs, torch.Tensor):
+        raise WorkloadError(
+            f"the model returns {type(outputs).__name__} for inputs of shape {shape}; "
+            "it has to return one tensor [N, classes]: wrap it in a module that does"
+        )
+    if outputs.ndim != 2 or len(outputs) != len(sample) or outputs.shape[1] < 2 or not outputs.is_floating_point():
+        raise WorkloadError(
+            f"the model returns {outputs.dtype} of shape {list(outputs.shape)} for inputs of shape {shape}; "
+            "a classifier returns float [N, classes] with at least 2 classes"
+        )
+    classes = outputs.shape[1]
+    for what, labels in (("test", test.labels), ("train", train.labels)):
+        _in_range(labels, classes, what)
+    return classes
+
+
+def _in_range(labels: torch.Tensor, classes: int, what: str) -> None:
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        first = int(outside.nonzero()[0])
+        raise WorkloadError(
+            f"label {int(labels[first])} at index {first} of the {what} examples is outside 0…{classes - 1}, "
+            f"the model's {classes} outputs; correct the labels or give the model more outputs"
+        )

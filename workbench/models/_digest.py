@@ -1,0 +1,80 @@
+"""Equal keys for equal workloads: sha256 over architecture, weights and data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from types import CodeType
+from typing import Any
+
+import torch
+
+from workbench.workload import Data
+
+_SETTINGS = (int, float, str, bool, type(None), torch.dtype, torch.Size)
+
+
+def combine(*parts: str) -> str:
+    """One digest of several."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def architecture(module: torch.nn.Module) -> str:
+    """A digest of the layers, their plain settings, and the code of every class that isn't torch's own.
+
+    The code is in it because a notebook cell may define a class anew under its old name.
+    """
+    digest = hashlib.sha256()
+    for name, part in module.named_modules():
+        kind = type(part)
+        settings = {key: value for key, value in vars(part).items() if _is_setting(key, value)}
+        digest.update(repr((name, kind.__module__, kind.__qualname__, sorted(settings.items()))).encode())
+        if isinstance(part, torch.fx.GraphModule) or hasattr(part, "graph"):
+            digest.update(str(part.graph).encode())
+        digest.update(repr([_code(each) for each in _own_classes(kind)]).encode())
+    return digest.hexdigest()
+
+
+def weights(module: torch.nn.Module) -> str:
+    """A digest of all parameters and buffers by name."""
+    return _tensors(module.state_dict().items())
+
+
+def examples(data: Data) -> str:
+    """A digest of inputs and labels."""
+    return _tensors([("inputs", data.inputs), ("labels", data.labels)])
+
+
+def _tensors(named: Any) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in named:
+        if not isinstance(tensor, torch.Tensor):  # a module's extra state
+            digest.update(repr((name, tensor)).encode())
+            continue
+        digest.update(repr((name, tensor.dtype, tuple(tensor.shape))).encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(memoryview(flat.view(torch.uint8).numpy()) if flat.numel() else b"")
+    return digest.hexdigest()
+
+
+def _is_setting(key: str, value: Any) -> bool:
+    if key.startswith("_") or key == "training":
+        return False
+    if isinstance(value, (tuple, list)):
+        return all(isinstance(each, _SETTINGS) for each in value)
+    return isinstance(value, _SETTINGS)
+
+
+def _own_classes(kind: type) -> list[type]:
+    return [each for each in kind.__mro__ if each is not object and each.__module__.partition(".")[0] != "torch"]
+
+
+def _code(kind: type) -> list[tuple]:
+    functions = [(name, value) for name, value in sorted(vars(kind).items()) if hasattr(value, "__code__")]
+    return [(name, _stable(function.__code__)) for name, function in functions]
+
+
+def _stable(code: CodeType) -> tuple:
+    """What a piece of code does, without where it was written."""
+    constants = [_stable(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts]
+    return (code.co_code, code.co_names, code.co_varnames, constants)

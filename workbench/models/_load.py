@@ -1,0 +1,124 @@
+"""From the description of a workload to the workload in memory."""
+
+from __future__ import annotations
+
+import copy
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from workbench.datasets import card_paths, data_card, fashion_mnist, model_card
+from workbench.errors import WorkloadError, unknown
+from workbench.models import _check, _data, _digest, _factory, _memory, _onnx, _pt2, build, embedded
+from workbench.models._files import first_line, refuse_pickle
+from workbench.workload import Data, LoadedWorkload, Workload
+
+FILES = {".pt2": _pt2.read, ".onnx": _onnx.read}
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A model as found: ``weights`` is their digest where a card already tells it."""
+
+    name: str
+    module: torch.nn.Module
+    description: str
+    weights: str | None = None
+    embedded: bool = False
+
+
+def load_workload(workload: Workload) -> LoadedWorkload:
+    """See :func:`workbench.models.load`."""
+    model = _find(workload)
+    module, notes = _prepare(model.module)
+    if model.embedded and workload.data is None:
+        test, train, data_digest = _embedded_data()
+        if workload.train is not None:
+            train, more = _data.read(workload.train, "train")
+            notes, data_digest = notes + more, _digest.combine(data_digest, _digest.examples(train))
+    else:
+        test, train, more = _data.split(workload.data, workload.train)
+        notes, data_digest = notes + more, _digest.combine(_digest.examples(test), _digest.examples(train))
+    classes = _check.fits(module, test, train)
+    return LoadedWorkload(
+        name=workload.name or model.name,
+        key=_digest.combine(_digest.architecture(module), model.weights or _digest.weights(module), data_digest),
+        module=module,
+        test=test,
+        train=train,
+        classes=classes,
+        description=model.description,
+        note="; ".join(notes),
+    )
+
+
+def _find(workload: Workload) -> _Model:
+    model = workload.model
+    if isinstance(model, torch.nn.Module):
+        return _Model(type(model).__name__, model, f"{type(model).__name__}, given in Python")
+    if not isinstance(model, (str, os.PathLike)):
+        raise WorkloadError(
+            f"the model is of type {type(model).__name__}; it can be a torch.nn.Module, the name of an embedded "
+            "workload, the path of a .pt2 or .onnx file, or 'module:factory'"
+        )
+    text, path = os.fspath(model), Path(model)
+    if text in embedded():
+        return _embedded_model(text)
+    if path.suffix.lower() in FILES:
+        if not path.is_file():
+            raise WorkloadError(f"the model file {path} doesn't exist; give the path of a .pt2 or .onnx file")
+        return _Model(path.stem, FILES[path.suffix.lower()](path), f"from {path.name}")
+    refuse_pickle(path)
+    if path.suffix.lower() == ".safetensors":
+        raise WorkloadError(f"{path} holds weights alone; give model='module:factory' and weights={text!r}")
+    if ":" in text and not path.exists():
+        return _Model(text.partition(":")[2], _factory.read(text, workload.weights), f"made by {text}")
+    if path.exists() or os.sep in text:
+        raise WorkloadError(f"{path} is no model file; give a .pt2 file, an .onnx file or 'module:factory'")
+    raise WorkloadError(unknown("workload", text, embedded()))
+
+
+def _embedded_model(name: str) -> _Model:
+    card = model_card(name)
+    (folder,) = {path.parent for path in card_paths() if path.stem == name}
+    module = build(name)
+    module.load_state_dict(load_file(folder / card.files[0].name))
+    return _Model(name, module, embedded()[name], weights=card.files[0].sha256, embedded=True)
+
+
+def _embedded_data() -> tuple[Data, Data, str]:
+    test, train = (_as_data(*part()) for part in (fashion_mnist.test, fashion_mnist.train))
+    return test, train, _digest.combine(*(file.sha256 for file in data_card("fashion-mnist").files))
+
+
+def _as_data(images: Any, labels: Any) -> Data:
+    """Turn uint8 images [N, 28, 28] into float32 [N, 1, 28, 28] in 0…1."""
+    return Data(torch.tensor(images).unsqueeze(1).float().div_(255), torch.tensor(labels).long())
+
+
+def _prepare(module: torch.nn.Module) -> tuple[torch.nn.Module, list[str]]:
+    """A module in eval mode with finite float32 weights on the CPU; the given one stays as it was."""
+    kinds = {each.dtype for each in [*module.parameters(), *module.buffers()] if each.is_floating_point()}
+    devices = {each.device.type for each in [*module.parameters(), *module.buffers()]}
+    if "meta" in devices:
+        raise WorkloadError("the model's weights are on the meta device, so it has none; load them before giving it")
+    notes = []
+    others = sorted(str(kind).removeprefix("torch.") for kind in kinds - {torch.float32})
+    if others or devices - {"cpu"} or any(part.training for part in module.modules()):
+        size_bytes = _memory.module_bytes(module)
+        _memory.refuse_beyond_memory(f"a copy of the {type(module).__name__}", _memory.COPIES_OF_MODEL * size_bytes)
+        try:
+            module = copy.deepcopy(module).cpu().float().eval()
+        except Exception as error:  # a user's module may hold anything
+            raise WorkloadError(
+                f"{type(module).__name__} can't be copied: {first_line(error)}; give it on the CPU, as float32 in eval "
+                "mode, or store it as .pt2"
+            ) from error
+    if others:
+        notes.append(f"{' and '.join(others)} weights were converted to float32")
+    _check.finite_weights(module)
+    return module, notes

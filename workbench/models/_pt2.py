@@ -1,0 +1,144 @@
+"""A ``.pt2`` file (``torch.export.save``), loaded without running code from it."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils._sympy import functions as symbolic
+
+from workbench.errors import WorkloadError
+from workbench.models._files import first_line
+from workbench.models._memory import COPIES_OF_MODEL, refuse_beyond_memory
+
+_SYMBOLIC_NAMES = {"Symbol", "Integer", "Rational", "Float", "Add", "Mul", "Pow", "Max", "Min", *symbolic.__all__}
+_SYMBOLIC_NODES = (
+    ast.Expression, ast.Call, ast.Name, ast.Load, ast.Constant, ast.keyword, ast.BinOp, ast.UnaryOp, ast.Compare,
+    ast.operator, ast.unaryop, ast.cmpop,
+)  # fmt: skip
+
+
+def read(path: Path) -> torch.nn.Module:
+    """Load the exported program and give it back its modules' names; the result takes one tensor.
+
+    Raises
+    ------
+    WorkloadError
+        If it is no such file, would run code while it loads, is too large for memory, or takes
+        anything but one tensor with a free batch dimension.
+    """
+    _refuse_code(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            program = torch.export.load(path)
+        except Exception as error:  # the reader raises many unrelated kinds
+            reason = first_line(error)
+            raise WorkloadError(f"{path} can't be read: {reason}; save it again with torch.export.save") from error
+        _check_signature(program, path)
+        module = torch.export.unflatten(program)
+    module.__class__ = _OneInput
+    return module.eval()
+
+
+class _OneInput(torch.export.UnflattenedModule):
+    """Takes one tensor by name: a forward of ``*args`` can't be exported again with a free batch."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return super().forward(inputs)
+
+
+def _check_signature(program: torch.export.ExportedProgram, path: Path) -> None:
+    names = program.graph_signature.user_inputs
+    nodes = {node.name: node for node in program.graph.find_nodes(op="placeholder")}
+    if len(names) != 1 or not isinstance(names[0], str) or not isinstance(nodes[names[0]].meta["val"], torch.Tensor):
+        raise WorkloadError(f"{path} takes {len(names)} inputs; export a model that takes one tensor [N, …]")
+    batch = nodes[names[0]].meta["val"].shape[0]
+    if not isinstance(batch, torch.SymInt):
+        raise WorkloadError(
+            f"{path} takes exactly {batch} example(s) at a time; export it again with "
+            "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)"
+        )
+
+
+def _refuse_code(path: Path) -> None:
+    """Look through the archive for what torch.export.load would unpickle, evaluate or execute."""
+    if not zipfile.is_zipfile(path):
+        raise WorkloadError(f"{path} is not a .pt2 file: it is no zip archive; save the model with torch.export.save")
+    with zipfile.ZipFile(path) as archive:
+        entries = {_inside(name): name for name in archive.namelist()}
+        if "archive_format" not in entries:
+            raise WorkloadError(f"{path} is not a .pt2 file of this kind; save it again with torch.export.save")
+        refuse_beyond_memory(f"the model {path}", COPIES_OF_MODEL * sum(info.file_size for info in archive.infolist()))
+        for entry, name in entries.items():
+            if entry.startswith("data/aotinductor/"):
+                _refuse(path, "holds compiled code")
+            elif entry.endswith(".pt"):
+                _check_pickle(path, entry, archive.read(name))
+            elif entry.endswith(".json"):
+                _check_json(path, json.loads(archive.read(name)))
+
+
+def _inside(name: str) -> str:
+    """The name of an archive's entry below the folder that everything in it lies in."""
+    return name.partition("/")[2]
+
+
+def _check_pickle(path: Path, entry: str, content: bytes) -> None:
+    if not content:
+        return
+    try:
+        torch.load(io.BytesIO(content), weights_only=True)
+    except Exception:  # whatever the restricted unpickler stumbles over is more than tensors
+        _refuse(path, f"holds in {entry} a pickle of more than tensors")
+
+
+def _check_json(path: Path, document: Any) -> None:
+    for key, value in _fields(document):
+        if key == "use_pickle" and value:
+            _refuse(path, "holds pickled weights")
+        elif key == "path_name" and str(value).startswith(("custom_obj", "opaque_obj")):
+            _refuse(path, "holds pickled objects")
+        elif key == "expr_str" and not _is_symbolic(str(value)):
+            _refuse(path, f"holds the shape expression {value!r}")
+
+
+def _fields(document: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield key, value
+            yield from _fields(value)
+    elif isinstance(document, list):
+        for value in document:
+            yield from _fields(value)
+
+
+def _is_symbolic(expression: str) -> bool:
+    """Whether an expression is built of symbols, numbers and torch's functions for shapes alone."""
+    try:
+        tree = ast.parse(expression, mode="eval")
+    except SyntaxError:
+        return False
+    for node in ast.walk(tree):
+        if not isinstance(node, _SYMBOLIC_NODES):
+            return False
+        if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in _SYMBOLIC_NAMES):
+            return False
+    return all(name.isidentifier() for name in _symbols(tree))
+
+
+def _symbols(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def _refuse(path: Path, what: str) -> None:
+    raise WorkloadError(f"{path} {what}, which could run code when it is loaded; save it again with torch.export.save")
