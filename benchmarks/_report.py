@@ -26,7 +26,9 @@ class Row:
 def table(rows: list[Row]) -> str:
     """The rows as a Markdown table."""
     lines = ["| what | aim | measured | |", "|---|---|---|---|"]
-    lines += [f"| {row.what} | {row.aim} | {row.measured} | {'holds' if row.holds else '**falls short**'} |" for row in rows]
+    lines += [
+        f"| {row.what} | {row.aim} | {row.measured} | {'holds' if row.holds else '**falls short**'} |" for row in rows
+    ]
     return "\n".join(lines)
 
 

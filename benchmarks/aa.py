@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from benchmarks._report import Row
 from workbench.engines import find
 from workbench.measure import latency, machine
 from workbench.measure.intervals import difference_in_words, wilson
@@ -50,6 +51,15 @@ def compare_once(seed: int, seconds: float, batch: int, threads: int, target: fl
     steady = tuple(warm_up(side, budget_s=0.3).steady for side in sides)
     *_, last = latency.compare(*sides, seed=seed, budget_s=seconds, target=target, steady=steady)
     return last
+
+
+def measure(runs: int = 100, seconds: float = 1.0) -> list[Row]:
+    """How many of ``runs`` comparisons of a model with itself have an interval that contains 1."""
+    last = [compare_once(seed, seconds, 1, machine.usable_threads(), 0.02) for seed in range(runs)]
+    inside = sum(contains_one(snapshot.speedup) for snapshot in last)
+    detail = {"half_widths": [snapshot.speedup.half_width for snapshot in last]}
+    what = f"A/A runs whose 95 % interval contains 1, of {runs}"
+    return [Row(what, "≥ 93 of 100", str(inside), inside >= 0.93 * runs, detail)]
 
 
 def contains_one(interval: Interval) -> bool:

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from workbench import cli
+from workbench.recipe import Recipe
+
+
+def parse(*arguments: str) -> Recipe:
+    return cli._recipe(cli._parser().parse_args(["run", "fashion-student", *arguments]))
+
+
+def test_flags_make_the_same_recipe_as_json():
+    flags = parse("--prune", "0.3", "--prune-criterion", "l2", "--quantize", "int8", "--engine", "eager", "--batch", "8")
+    document = {
+        "steps": [{"do": "prune", "amount": 0.3, "criterion": "l2"}, {"do": "quantize", "scheme": "int8-static"}],
+        "place": {"engine": "eager", "batch": 8},
+    }
+    assert flags == Recipe.parse(document)
+
+
+def test_a_recipe_file_is_taken_as_it_is(tmp_path):
+    recipe = Recipe.parse(steps=[{"do": "quantize"}], seed=3)
+    (tmp_path / "recipe.json").write_text(recipe.to_json())
+    assert parse("--recipe", str(tmp_path / "recipe.json")) == recipe
+
+
+def test_run_prints_one_json_object_with_the_promised_names(tmp_path):
+    command = [sys.executable, "-m", "workbench.cli", "run", "fashion-student", "--quantize", "int8", "--json"]
+    command += ["--engine", "eager", "--baseline", "eager", "--save", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert {"workload", "recipe", "baseline", "variant", "speedup", "accuracy_drop", "receipt", "environment"} <= set(result)
+    assert {"p50", "p90", "p95", "p99", "n"} <= set(result["variant"]["latency_ms"])
+    assert (tmp_path / "model.pt2").exists()
+    assert Recipe.parse((tmp_path / "recipe.json").read_text()).precision == "int8-static"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "fashion-cn"], "did you mean fashion-cnn"),
+        (["run", "fashion-cnn", "--engine", "eagre"], "did you mean eager"),
+        (["run", "fashion-cnn", "--quantize", "int7"], "int8"),
+        (["run", "fashion-cnn", "--recipe", "nowhere.json"], "no recipe file"),
+    ],
+)
+def test_a_mistake_is_one_line_on_stderr_and_a_nonzero_exit(arguments, words, capfd):
+    assert cli.main(arguments) != 0
+    error = capfd.readouterr().err.strip()
+    assert words in error
+    assert len([line for line in error.splitlines() if not line.startswith("·")]) == 1
+
+
+@pytest.mark.parametrize("what", ["workloads", "techniques", "engines", "devices"])
+def test_list_names_everything_there_is(what, capsys):
+    assert cli.main(["list", what, "--json"]) == 0
+    expected = {"workloads": "fashion-cnn", "techniques": "prune", "engines": "compiled", "devices": "cpu"}
+    assert expected[what] in json.loads(capsys.readouterr().out)
+
+
+def test_doctor_reports_the_machine(capsys):
+    assert cli.main(["doctor"]) == 0
+    assert "usable_threads" in capsys.readouterr().out
+
+
+def test_new_makes_a_notebook_and_never_overwrites_one(tmp_path, capsys):
+    assert cli.main(["new", str(tmp_path / "mine")]) == 0
+    assert (tmp_path / "mine" / "workbench.ipynb").exists()
+    assert cli.main(["new", str(tmp_path / "mine")]) == 1
+
+
+def test_a_taken_port_is_named_with_another_to_try(capsys):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert cli.main(["app", "--port", str(port)]) == 1
+    assert f"PORT={port + 1} make app" in capsys.readouterr().err
