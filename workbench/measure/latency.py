@@ -26,6 +26,11 @@ that has passed would be charged for the neighbour."""
 
 _VISIT_S = 0.003
 _MOST_CALLS = 200
+_FEWEST_CALLS = 3
+_PATIENCE_S = 0.025
+"""A call that waits for a preempted thread takes tens of milliseconds. One such call must not be all that a visit
+settles or times, so there are at least three, unless they take longer than this."""
+
 _SETTLED_ANYWAY_S = 0.2  # beyond this, a switch costs under 1 % of the call: a second call would only cost time
 _FEWEST_BLOCKS = 3
 _FEWEST_TO_STOP_EARLY = 24
@@ -160,13 +165,14 @@ def _visit(side: _Side, clock_ns: int) -> np.ndarray:
     clock, call, times = time.perf_counter_ns, side.call, []
     slow = bool(side.visits_ns) and side.visits_ns[-1].min() > _SETTLED_ANYWAY_S * 1e9
     with _no_garbage_collection():
-        now = clock()
-        settled = now if slow else now + int(SETTLE_S * 1e9)
-        while now < settled:
+        untimed, now = 0, clock()
+        settled, patience = now + int(SETTLE_S * 1e9), now + int(_PATIENCE_S * 1e9)
+        while not slow and (now < settled or (untimed < _FEWEST_CALLS and now < patience)):
             call()
             now = clock()
-        enough = now + int(_VISIT_S * 1e9)
-        while not times or (now < enough and len(times) < _MOST_CALLS):
+            untimed += 1
+        enough, patience = now + int(_VISIT_S * 1e9), now + int(_PATIENCE_S * 1e9)
+        while (now < enough and len(times) < _MOST_CALLS) or (len(times) < _FEWEST_CALLS and now < patience):
             before = clock()
             call()
             now = clock()
