@@ -1,0 +1,276 @@
+"""From the native graph to a program: tensors with their borders, step records, and the memory plan."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from workbench._lazy import lazy
+from workbench.engines._native_epilogue import conv_arrays, epilogue_of
+from workbench.engines._native_ir import Activation, Graph, Op, Value
+from workbench.kernels import arena, records
+from workbench.kernels.program import Builder, Program, Tensor
+from workbench.kernels.records import Dtype, Place, Record
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = lazy("numpy")
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A program, and for each of its steps the operation it came from (None at the two ends)."""
+
+    program: Program
+    ops: tuple[Op | None, ...]
+    arena_bytes: int
+
+
+def emit(graph: Graph, isa: str, vectors: dict[Op, int] | int = 2) -> Emitted:
+    """Build the program. ``vectors``: channel vectors per convolution tile, for all or by operation."""
+    return _Emitter(graph, vectors).emit(isa)
+
+
+class _Emitter:
+    def __init__(self, graph: Graph, vectors: dict[Op, int] | int):
+        self.graph = graph
+        self.vectors = vectors
+        self.tensors: list[Tensor] = []
+        self.storages: list[arena.Storage] = []
+        self.storage_of: list[int | None] = []  # by tensor; None outside the arena
+        self.of_value: dict[Value, int] = {}
+        self.records: list[Record] = []
+        self.ops: list[Op | None] = []
+
+    def emit(self, isa: str) -> Emitted:
+        taken = self._input()
+        for op in self.graph.ops:
+            if op is not taken:
+                getattr(self, f"_{op.kind}")(op)
+        self._output()
+        arena_bytes = arena.plan(self.storages)
+        builder = Builder(records=self.records)
+        for tensor, number in zip(self.tensors, self.storage_of, strict=True):
+            start = 0 if number is None else self.storages[number].offset
+            builder.tensor(replace(tensor, offset=tensor.offset + start))
+        input_bytes, output_bytes = (4 * math.prod(v.shape) for v in (self.graph.input, self.graph.output))
+        program = builder.build(isa, input_bytes, output_bytes, arena_bytes)
+        return Emitted(program, tuple(self.ops), arena_bytes)
+
+    # Tensors
+
+    def _tensor(self, value: Value, pixel_pitch: int = 0) -> int:
+        """Memory for a value that the next step writes."""
+        if value is self.graph.output and self._goes_out_as_it_is(value):
+            number = self._outside(value, Place.OUTPUT)
+        else:
+            height, width, channels = value.image
+            border = value.quant.zero_point if value.quant else 0
+            pads = self._pads(value)
+            tensor = Tensor.of(Place.ARENA, height, width, channels, _dtype(value), pads, border, pixel_pitch)
+            own_layout = any(pads) or pixel_pitch
+            layout = (height, width, channels, tensor.dtype, pads, border, pixel_pitch) if own_layout else None
+            self.storages.append(arena.Storage(tensor.size_bytes, layout, len(self.records), len(self.records)))
+            number = self._add(tensor, len(self.storages) - 1)
+        self.of_value[value] = number
+        return number
+
+    def _outside(self, value: Value, place: Place) -> int:
+        return self._add(Tensor.of(place, *value.image, Dtype.F32), None)
+
+    def _add(self, tensor: Tensor, storage: int | None) -> int:
+        self.tensors.append(tensor)
+        self.storage_of.append(storage)
+        return len(self.tensors) - 1
+
+    def _goes_out_as_it_is(self, value: Value) -> bool:
+        in_order = len(value.shape) == 1 and value.channels_last_of is None
+        return in_order and value.quant is None and not self.graph.readers(value)
+
+    def _pads(self, value: Value) -> tuple[int, int, int, int]:
+        """The border its convolutions read: top, left, bottom, right."""
+        pads = [0, 0, 0, 0]
+        for op in self.graph.readers(value):
+            if op.kind != "conv" or op.inputs[0] is not value:
+                continue
+            window = op.weights.window
+            for axis in (0, 1):
+                size, out = value.image[axis], op.output.image[axis]
+                reach = (out - 1) * window.stride[axis] + (window.size[axis] - 1) * window.dilation[axis] + 1
+                pads[axis] = max(pads[axis], window.padding[axis])
+                pads[axis + 2] = max(pads[axis + 2], reach - window.padding[axis] - size)
+        return tuple(pads)
+
+    def _step(self, record: Record, op: Op | None, touched: list[int | None]) -> None:
+        for number in touched:
+            storage = None if number is None else self.storage_of[number]
+            if storage is not None:
+                self.storages[storage].last = len(self.records)
+        self.records.append(record)
+        self.ops.append(op)
+
+    # The two ends
+
+    def _input(self) -> Op | None:
+        """Bring the input in; returns the conversion that was done on the way, if there was one."""
+        value = self.graph.input
+        if len(value.shape) != 3:
+            self.of_value[value] = self._outside(value, Place.INPUT)
+            return None
+        first = self.graph.only_reader(value)
+        converted = first if first is not None and first.kind == "convert" else None
+        target = converted.output if converted else value
+        # A group of four bytes per pixel: reading stays aligned and the interleaving is a plain store.
+        narrow = _dtype(target) is Dtype.U8 and target.shape[0] in (2, 3)
+        output = self._tensor(target, pixel_pitch=4 if narrow else 0)
+        epilogue, scale = epilogue_of(None, target), 1.0
+        if target.quant:
+            scale = float(np.float32(1.0 / target.quant.step))
+        self._step(records.image_in(output, epilogue, scale), converted, [output])
+        return converted
+
+    def _output(self) -> None:
+        value = self.graph.output
+        number = self.of_value[value]
+        if self.tensors[number].place is Place.OUTPUT:
+            return
+        image = value.shape if len(value.shape) == 3 else value.channels_last_of
+        if image:
+            channels, height, width = image
+            tensor = replace(self.tensors[number], height=height, width=width, channels=channels)
+            if value.channels_last_of:
+                tensor = replace(tensor, pixel_pitch=channels * 4, row_pitch=width * channels * 4)
+            view = self._add(tensor, self.storage_of[number])
+            self._step(records.image_out(view), None, [view])
+        else:
+            self._copy(value, number, self._outside(value, Place.OUTPUT), None)
+
+    # Operations
+
+    def _conv(self, op: Op) -> None:
+        weights, source = op.weights, op.inputs[0]
+        input = self.of_value[source]
+        residual = None if op.residual is None else self.of_value[op.residual]
+        output = self._tensor(op.output)
+        scale, bias = conv_arrays(op)
+        epilogue = epilogue_of(op.activation, op.output, op.residual)
+        zero_point = source.quant.zero_point if weights.steps is not None else 0
+        every_channel_alone = weights.groups == source.image[2] == op.output.image[2] and weights.groups > 1
+        if every_channel_alone and not source.half:
+            record = records.depthwise(
+                input, output, residual, weights.window, zero_point, epilogue, weights.weight, scale, bias
+            )
+        else:
+            vectors = self.vectors if isinstance(self.vectors, int) else self.vectors.get(op, 2)
+            record = records.conv(
+                input, output, residual, weights.window, weights.groups, vectors, zero_point, epilogue, weights.weight,
+                scale, bias,
+            )  # fmt: skip
+        self._step(record, op, [input, residual, output])
+
+    def _pool(self, op: Op) -> None:
+        source, pooling = op.inputs[0], op.pooling
+        input, output = self.of_value[source], self._tensor(op.output)
+        quants = source.quant, op.output.quant
+        zero_points = tuple(quant.zero_point if quant else 0 for quant in quants)
+        ratio = quants[0].step / quants[1].step if all(quants) else 1.0
+        record = records.pool(
+            input, output, pooling.window, average=pooling.average, count_padding=pooling.count_padding,
+            zero_points=zero_points, step_ratio=ratio,
+        )  # fmt: skip
+        self._step(record, op, [input, output])
+
+    def _pairwise(self, op: Op, *, multiply: bool) -> None:
+        a, b = (self.of_value[value] for value in op.inputs)
+        output = self._tensor(op.output)
+        (a_scale, a_bias), (b_scale, b_bias) = (_meaning(value) for value in op.inputs)
+        activation = op.activation
+        steps = 1.0
+        if op.output.quant and (activation is None or activation.name == "clamp"):
+            steps = 1.0 / op.output.quant.step  # clamped outputs are computed in their own steps
+        if multiply:
+            scales = dict(a_scale=a_scale * steps, bias=a_bias * steps, b_scale=b_scale, b_bias=b_bias)
+        else:
+            scales = dict(a_scale=a_scale * steps, bias=(a_bias + b_bias) * steps, b_scale=b_scale * steps)
+        epilogue = epilogue_of(activation, op.output)
+        self._step(records.elementwise(a, b, output, epilogue, multiply=multiply, **scales), op, [a, b, output])
+
+    def _sum(self, op: Op) -> None:
+        self._pairwise(op, multiply=False)
+
+    def _multiply(self, op: Op) -> None:
+        self._pairwise(op, multiply=True)
+
+    def _activate(self, op: Op) -> None:
+        input = self.of_value[op.inputs[0]]
+        self._copy(op.inputs[0], input, self._tensor(op.output), op, op.activation, op.output)
+
+    def _convert(self, op: Op) -> None:
+        input = self.of_value[op.inputs[0]]
+        self._copy(op.inputs[0], input, self._tensor(op.output), op, None, op.output)
+
+    def _flatten(self, op: Op) -> None:
+        """Another look at the same memory, which first must be without borders."""
+        source = op.inputs[0]
+        number = self.of_value[source]
+        tensor = self.tensors[number]
+        if (
+            tensor.pixel_pitch != tensor.channels * tensor.dtype.size
+            or tensor.row_pitch != tensor.width * tensor.pixel_pitch
+        ):
+            dense = self._tensor(replace(source))
+            self._copy(source, number, dense, op, None, source)
+            number, tensor = dense, self.tensors[dense]
+        if self._pads(op.output) != (0, 0, 0, 0):
+            view = self._tensor(op.output)
+            self._copy(source, number, view, op, None, source)
+            return
+        height, width, channels = op.output.image
+        flat = Tensor.of(tensor.place, height, width, channels, tensor.dtype)
+        view = self._add(replace(flat, offset=tensor.offset), self.storage_of[number])
+        self.of_value[op.output] = view
+
+    def _concat(self, op: Op) -> None:
+        whole = self._tensor(op.output)
+        first = 0
+        for value in op.inputs:
+            tensor = self.tensors[whole]
+            start = tensor.offset + first * tensor.dtype.size
+            part = self._add(
+                replace(tensor, channels=value.shape[0], offset=start, pads=(0, 0, 0, 0)), self.storage_of[whole]
+            )
+            self._copy(value, self.of_value[value], part, op, op.activation, op.output)
+            first += value.shape[0]
+
+    def _copy(
+        self, source: Value, input: int, output: int, op: Op | None,
+        activation: Activation | None = None, target: Value | None = None,
+    ) -> None:  # fmt: skip
+        """One value into other storage, through an activation or as it is."""
+        scale, bias = _meaning(source)
+        quant = target.quant if target else None
+        if quant == source.quant and activation is None:
+            scale, bias = 1.0, -float(quant.zero_point) if quant else 0.0
+        elif quant and (activation is None or activation.name == "clamp"):
+            # In float32 as quantize_per_tensor computes it: times the rounded reciprocal of the step.
+            inverse = float(np.float32(1.0 / quant.step))
+            scale, bias = scale * inverse, bias * inverse
+        record = records.elementwise(
+            input, None, output, epilogue_of(activation, target or source), a_scale=scale, bias=bias
+        )
+        self._step(record, op, [input, output])
+
+
+def _dtype(value: Value) -> Dtype:
+    if value.quant:
+        return Dtype.U8
+    return Dtype.BF16 if value.half else Dtype.F32
+
+
+def _meaning(value: Value) -> tuple[float, float]:
+    """What turns a stored number into the real one: stored · scale + bias."""
+    if value.quant is None:
+        return 1.0, 0.0
+    return value.quant.step, -value.quant.zero_point * value.quant.step

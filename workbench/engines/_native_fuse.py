@@ -1,0 +1,86 @@
+"""Rewrites on the native graph: activations, residuals and quantization join the step that makes their input."""
+
+from __future__ import annotations
+
+from workbench.engines._native_ir import Graph, Op, Value
+
+_TAKES_ACTIVATION = ("conv", "sum", "multiply")
+_TAKES_QUANTIZATION = ("conv", "sum", "multiply", "activate", "pool", "concat")
+
+
+def fuse(graph: Graph) -> Graph:
+    """Fuse what a kernel does in one go. Changes ``graph`` and returns it."""
+    for op in list(graph.ops):
+        if op not in graph.ops:
+            continue
+        if op.kind == "conv":
+            _take_activation(graph, op)
+            _take_residual(graph, op)
+        if op.kind in _TAKES_ACTIVATION:
+            _take_activation(graph, op)
+        if op.kind in _TAKES_QUANTIZATION:
+            _take_quantization(graph, op)
+    return graph
+
+
+def _take_activation(graph: Graph, op: Op) -> None:
+    after = graph.only_reader(op.output)
+    if after is None or after.kind != "activate" or op.activation is not None or op.output.quant is not None:
+        return
+    op.activation = after.activation
+    _absorb(graph, op, after)
+
+
+def _take_residual(graph: Graph, op: Op) -> None:
+    """An addition joins one of the steps that feed it, which then runs when the other value is there."""
+    after = graph.only_reader(op.output)
+    if after is None or after.kind != "sum" or op.activation is not None or op.output.quant is not None:
+        return
+    other = next(value for value in after.inputs if value is not op.output)
+    maker = next((maker for maker in graph.ops if maker.output is other), None)
+    if maker is not None and graph.ops.index(maker) > graph.ops.index(op):
+        if maker.kind == "conv" and maker.activation is None and other.quant is None and graph.only_reader(other):
+            return  # its turn comes, and it stays where it is
+        graph.ops.remove(op)
+        graph.ops.insert(graph.ops.index(after), op)
+    op.residual = other
+    _absorb(graph, op, after)
+
+
+def _take_quantization(graph: Graph, op: Op) -> None:
+    after = graph.only_reader(op.output)
+    if after is None or after.kind != "convert" or after.output.quant is None or op.output.quant is not None:
+        return
+    if op.kind == "pool" and op.inputs[0].quant is None:  # pooling kernels keep their input's type
+        return
+    _absorb(graph, op, after)
+
+
+def _absorb(graph: Graph, op: Op, after: Op) -> None:
+    op.output = after.output
+    op.layers += [layer for layer in after.layers if layer not in op.layers]
+    graph.ops.remove(after)
+
+
+def give_every_kernel_its_storage(graph: Graph) -> Graph:
+    """Put conversions where a kernel needs floats and its input is bytes. Changes ``graph`` and returns it."""
+    ops: list[Op] = []
+    floats: dict[Value, Value] = {}
+
+    def as_floats(value: Value) -> Value:
+        if value.quant is None:
+            return value
+        if value not in floats:
+            floats[value] = Value(value.shape, None, value.channels_last_of)
+            ops.append(Op("convert", [value], floats[value]))
+        return floats[value]
+
+    for op in graph.ops:
+        float_conv = op.kind == "conv" and op.weights.steps is None
+        float_pool = op.kind == "pool" and op.output.quant is None
+        if float_conv or float_pool:
+            op.inputs = [as_floats(op.inputs[0])]
+        ops.append(op)
+    graph.ops = ops
+    graph.output = as_floats(graph.output)
+    return graph

@@ -1,0 +1,117 @@
+"""The native engine's own small graph: what is left of a model once every detail of its export is gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from workbench.kernels.records import Window
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Quant:
+    """Affine u8 storage: real = (stored − zero_point) · step."""
+
+    step: float
+    zero_point: int
+
+
+@dataclass(eq=False)
+class Value:
+    """What an operation makes. ``shape`` is without the batch, in the model's own order (C, H, W).
+
+    A value with ``quant`` is stored as u8 and stands for the real numbers these bytes mean, so a
+    dequantize in the model needs no operation here. ``channels_last_of`` is set on a flattened image:
+    its features lie in memory as (H, W, C) of this (C, H, W).
+    """
+
+    shape: tuple[int, ...]
+    quant: Quant | None = None
+    channels_last_of: tuple[int, int, int] | None = None
+    half: bool = False
+    """Stored as bf16."""
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the memory that holds it."""
+        if len(self.shape) == 3:
+            channels, height, width = self.shape
+            return height, width, channels
+        if len(self.shape) == 2:
+            return 1, self.shape[0], self.shape[1]
+        return 1, 1, self.shape[0]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """``name`` as in ``records.ACTIVATIONS``; the bounds are those of "clamp"."""
+
+    name: str = "clamp"
+    minimum: float = float("-inf")
+    maximum: float = float("inf")
+
+
+@dataclass
+class Weights:
+    """A convolution's or linear layer's constants. ``weight`` is [outputs, inputs / groups, height, width].
+
+    With ``steps`` (by output channel), ``weight`` is int8 and means weight · step.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    steps: np.ndarray | None
+    window: Window
+    groups: int
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """A pooling window over whole pixels."""
+
+    window: Window
+    average: bool
+    count_padding: bool = True
+
+
+@dataclass(eq=False)
+class Op:
+    """One operation. ``layers`` are the modules it came from, the main one first.
+
+    Kinds: conv, pool, sum, multiply, activate, convert (to another storage), flatten, concat.
+    """
+
+    kind: str
+    inputs: list[Value]
+    output: Value
+    layers: list[str] = field(default_factory=list)
+    weights: Weights | None = None
+    pooling: Pooling | None = None
+    activation: Activation | None = None
+    residual: Value | None = None
+
+    @property
+    def reads(self) -> list[Value]:
+        """Everything it reads."""
+        return [*self.inputs, *([self.residual] if self.residual is not None else [])]
+
+
+@dataclass
+class Graph:
+    """Operations in an order in which they can run."""
+
+    input: Value
+    output: Value
+    ops: list[Op]
+
+    def readers(self, value: Value) -> list[Op]:
+        """The operations that read ``value``, one entry for each time."""
+        return [op for op in self.ops for read in op.reads if read is value]
+
+    def only_reader(self, value: Value) -> Op | None:
+        """The one operation that reads it, when there is exactly one and it isn't the model's output too."""
+        readers = self.readers(value)
+        return readers[0] if len(readers) == 1 and value is not self.output else None

@@ -1,0 +1,335 @@
+"""From an exported graph to the native engine's own: names resolved, constants folded, identities gone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from workbench._lazy import lazy
+from workbench.engines._native_ir import Activation, Graph, Op, Pooling, Quant, Value, Weights
+from workbench.errors import EngineError
+from workbench.graph import layer_of
+from workbench.kernels.records import Window
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+else:
+    np = lazy("numpy")
+    torch = lazy("torch")
+
+_IDENTITIES = {
+    "dropout",
+    "feature_dropout",
+    "alpha_dropout",
+    "alias",
+    "clone",
+    "contiguous",
+    "detach",
+    "lift_fresh_copy",
+}
+_ACTIVATIONS = {
+    "relu": Activation(minimum=0.0),
+    "relu6": Activation(minimum=0.0, maximum=6.0),
+    "hardswish": Activation("hardswish"),
+    "hardsigmoid": Activation("hardsigmoid"),
+    "silu": Activation("silu"),
+    "sigmoid": Activation("sigmoid"),
+    "tanh": Activation("tanh"),
+}
+
+
+class _QuantizedWeight:
+    """An int8 constant and its steps by output channel."""
+
+    def __init__(self, values: torch.Tensor, steps: torch.Tensor):
+        self.values, self.steps = values, steps
+
+    def floats(self) -> torch.Tensor:
+        return self.values.float() * self.steps.float().view(-1, *[1] * (self.values.dim() - 1))
+
+
+def read(module: torch.fx.GraphModule) -> Graph:
+    """Read an exported module, float or with quantize/dequantize pairs.
+
+    Raises
+    ------
+    EngineError
+        Naming the first operation that has no kernel here.
+    """
+    reader = _Reader(module)
+    for node in module.graph.nodes:
+        reader.visit(node)
+    if reader.output is None or reader.input is None:
+        raise EngineError("the native engine runs models of one tensor in and one out")
+    return Graph(reader.input, reader.output, reader.ops)
+
+
+class _Reader:
+    def __init__(self, module: torch.fx.GraphModule):
+        self.module = module
+        self.known: dict[Any, Any] = {}
+        self.ops: list[Op] = []
+        self.input: Value | None = None
+        self.output: Value | None = None
+
+    def visit(self, node: torch.fx.Node) -> None:
+        if node.op == "placeholder":
+            if self.input is not None:
+                raise EngineError("the native engine runs models of one input; this one has more")
+            self.input = self.known[node] = Value(tuple(int(n) for n in node.meta["val"].shape[1:]))
+        elif node.op == "get_attr":
+            self.known[node] = _attribute(self.module, node.target).detach()
+        elif node.op == "call_function":
+            self.known[node] = self._call(node)
+        elif node.op == "output":
+            results = node.args[0] if isinstance(node.args[0], (tuple, list)) else [node.args[0]]
+            if len(results) != 1 or not isinstance(self.known[results[0]], Value):
+                raise EngineError("the native engine runs models of one output; this one has more")
+            self.output = self.known[results[0]]
+
+    def _call(self, node: torch.fx.Node) -> Any:
+        args = _map(node.args, self.known)
+        name = str(node.target).removeprefix("aten.").removeprefix("quantized_decomposed.").split(".")[0]
+        if name == "sym_size":
+            return node
+        if not any(isinstance(arg, (Value, _QuantizedWeight)) for arg in _flat(args)):
+            return self._fold(node, name, args)
+        if name in _IDENTITIES:
+            return args[0]
+        if name in _ACTIVATIONS:
+            return self._activate(node, args[0], _ACTIVATIONS[name])
+        handler: Callable | None = getattr(self, f"_{name}", None)
+        if handler is None:
+            raise _unknown(node)
+        return handler(node, *args, **_map(node.kwargs, self.known))
+
+    def _fold(self, node: torch.fx.Node, name: str, args: tuple) -> Any:
+        """An operation on constants alone is done now; int8 weights keep their bytes."""
+        if name == "dequantize_per_channel":
+            values, steps, zero_points, axis = args[:4]
+            if axis == 0 and values.dtype == torch.int8 and not (zero_points is not None and zero_points.any()):
+                return _QuantizedWeight(values, steps)
+        return node.target(*args, **_map(node.kwargs, self.known))
+
+    def _add_op(self, node: torch.fx.Node, kind: str, inputs: list[Value], output: Value, **fields: Any) -> Value:
+        layer = layer_of(node)
+        self.ops.append(Op(kind, inputs, output, [layer] if layer else [], **fields))
+        return output
+
+    # Quantization
+
+    def _quantize_per_tensor(self, node, value, step, zero_point, low, high, dtype):
+        if dtype != torch.uint8 or (low, high) != (0, 255):
+            raise _unknown(node, f"to {dtype} in {low}…{high}; activations are u8 here")
+        quant = Quant(float(step), int(zero_point))
+        if value.quant == quant:
+            return value
+        return self._add_op(node, "convert", [value], Value(value.shape, quant, value.channels_last_of))
+
+    def _dequantize_per_tensor(self, node, value, step, zero_point, low, high, dtype):
+        return value
+
+    # Layers with weights
+
+    def _conv2d(self, node, x, weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
+        if isinstance(padding, str):
+            if padding == "same" and any((d * (k - 1)) % 2 for d, k in zip(dilation, _shape(weight)[2:], strict=True)):
+                raise _unknown(node, "with uneven 'same' padding")
+            padding = (
+                [0, 0]
+                if padding == "valid"
+                else [d * (k - 1) // 2 for d, k in zip(dilation, _shape(weight)[2:], strict=True)]
+            )
+        window = Window(tuple(_shape(weight)[2:]), _pair(stride), _pair(padding), _pair(dilation))
+        height, width = _slid(x.shape[1:], window)
+        return self._weighted(node, x, weight, bias, window, groups, (_shape(weight)[0], height, width))
+
+    def _linear(self, node, x, weight, bias=None):
+        if len(x.shape) > 2:
+            raise _unknown(node, f"on inputs of shape [batch, {', '.join(map(str, x.shape))}]")
+        return self._weighted(node, x, weight, bias, Window((1, 1)), 1, (*x.shape[:-1], _shape(weight)[0]))
+
+    def _weighted(self, node, x, weight, bias, window, groups, shape):
+        quantized = isinstance(weight, _QuantizedWeight) and x.quant is not None
+        values = (
+            weight.values if quantized else weight.floats() if isinstance(weight, _QuantizedWeight) else weight.float()
+        )
+        values = values.reshape(*values.shape, *[1] * (4 - values.dim()))
+        if x.channels_last_of and len(x.shape) == 1:
+            channels, height, width = x.channels_last_of
+            values = values.view(-1, channels, height, width).permute(0, 2, 3, 1).reshape(values.shape)
+        weights = Weights(
+            values.contiguous().numpy(),
+            np.zeros(values.shape[0], np.float32) if bias is None else bias.float().numpy(),
+            weight.steps.float().numpy() if quantized else None,
+            window,
+            groups,
+        )
+        return self._add_op(node, "conv", [x], Value(tuple(shape)), weights=weights)
+
+    def _batch_norm(self, node, x, weight, bias, mean, variance, training, momentum, eps, cudnn=False):
+        if training:
+            raise _unknown(node, "in training mode")
+        gain = torch.rsqrt(variance.double() + eps) * (1.0 if weight is None else weight.double())
+        shift = (0.0 if bias is None else bias.double()) - mean.double() * gain
+        maker = next((op for op in self.ops if op.output is x), None)
+        first_user = node.args[0]
+        if (
+            maker is not None
+            and maker.weights is not None
+            and maker.weights.steps is None
+            and len(first_user.users) == 1
+        ):
+            w = maker.weights
+            w.weight = (torch.from_numpy(w.weight).double() * gain.view(-1, 1, 1, 1)).float().numpy()
+            w.bias = (torch.from_numpy(w.bias).double() * gain + shift).float().numpy()
+            maker.layers += [layer] if (layer := layer_of(node)) else []
+            return x
+        channels = x.shape[0]
+        if len(x.shape) not in (1, 3) or x.channels_last_of:
+            raise _unknown(node, f"on inputs of shape [batch, {', '.join(map(str, x.shape))}]")
+        alone = Weights(
+            gain.float().view(channels, 1, 1, 1).numpy(), shift.float().numpy(), None, Window((1, 1)), channels
+        )
+        return self._add_op(node, "conv", [x], Value(x.shape), weights=alone)
+
+    # Pooling
+
+    def _max_pool2d(self, node, x, size, stride=(), padding=(0, 0), dilation=(1, 1), ceil_mode=False):
+        if _pair(dilation) != (1, 1):
+            raise _unknown(node, "with dilation")
+        return self._pool(node, x, Window(_pair(size), _pair(stride or size), _pair(padding)), ceil_mode, average=False)
+
+    def _avg_pool2d(self, node, x, size, stride=(), padding=(0, 0), ceil_mode=False, count_padding=True, divisor=None):
+        if divisor is not None or (ceil_mode and count_padding):
+            raise _unknown(node, "with a divisor of its own")
+        window = Window(_pair(size), _pair(stride or size), _pair(padding))
+        return self._pool(node, x, window, ceil_mode, average=True, count_padding=count_padding)
+
+    def _adaptive_avg_pool2d(self, node, x, size):
+        height, width = _pair(size)
+        if x.shape[1] % height or x.shape[2] % width:
+            raise _unknown(node, f"from {x.shape[1]}×{x.shape[2]} to {height}×{width}")
+        window = Window((x.shape[1] // height, x.shape[2] // width), (x.shape[1] // height, x.shape[2] // width))
+        return self._pool(node, x, window, False, average=True)
+
+    def _mean(self, node, x, dims=None, keepdim=False, dtype=None):
+        axes = sorted(d % (len(x.shape) + 1) for d in dims or ())
+        if len(x.shape) != 3 or axes != [2, 3]:
+            raise _unknown(node, f"over dimensions {dims}")
+        pooled = self._pool(node, x, Window(x.shape[1:], x.shape[1:]), False, average=True)
+        return pooled if keepdim else self._flattened(node, pooled)
+
+    def _pool(self, node, x, window, ceil_mode, *, average, count_padding=True):
+        if len(x.shape) != 3:
+            raise _unknown(node, "on anything but images")
+        height, width = _slid(x.shape[1:], window, ceil_mode)
+        output = Value((x.shape[0], height, width), None if average else x.quant)
+        return self._add_op(node, "pool", [x], output, pooling=Pooling(window, average, count_padding))
+
+    # Values
+
+    def _activate(self, node, x, activation):
+        return self._add_op(node, "activate", [x], Value(x.shape, None, x.channels_last_of), activation=activation)
+
+    def _hardtanh(self, node, x, minimum=-1.0, maximum=1.0):
+        return self._activate(node, x, Activation(minimum=float(minimum), maximum=float(maximum)))
+
+    def _clamp(self, node, x, minimum=None, maximum=None):
+        low, high = (-math.inf if minimum is None else minimum), (math.inf if maximum is None else maximum)
+        return self._activate(node, x, Activation(minimum=float(low), maximum=float(high)))
+
+    def _gelu(self, node, x, *, approximate="none"):
+        return self._activate(node, x, Activation("gelu" if approximate == "none" else "gelu_tanh"))
+
+    def _add(self, node, a, b, *, alpha=1):
+        return self._pairwise(node, "sum", a, b, alpha)
+
+    def _mul(self, node, a, b):
+        return self._pairwise(node, "multiply", a, b, 1)
+
+    _add_, _mul_ = _add, _mul
+
+    def _pairwise(self, node, kind, a, b, alpha):
+        if not isinstance(a, Value) or not isinstance(b, Value) or alpha != 1:
+            raise _unknown(node, "with a constant")
+        if a.shape != b.shape and kind == "multiply" and a.shape[1:] == (1, 1):
+            a, b = b, a
+        gate = kind == "multiply" and b.shape == (a.shape[0], 1, 1)
+        if (a.shape != b.shape and not gate) or a.channels_last_of != b.channels_last_of:
+            raise _unknown(node, f"of shapes {a.shape} and {b.shape}")
+        return self._add_op(node, kind, [a, b], Value(a.shape, None, a.channels_last_of))
+
+    def _cat(self, node, values, dim=0):
+        if dim not in (1, -len(values[0].shape)) or len(values[0].shape) != 3:
+            raise _unknown(node, f"along dimension {dim}")
+        channels = sum(v.shape[0] for v in values)
+        same = values[0].quant if all(v.quant == values[0].quant for v in values) else None
+        return self._add_op(node, "concat", list(values), Value((channels, *values[0].shape[1:]), same))
+
+    # Shapes
+
+    def _flatten(self, node, x, start=0, end=-1):
+        return self._reshaped(node, x)
+
+    def _view(self, node, x, shape):
+        return self._reshaped(node, x)
+
+    _reshape = _squeeze = _unsqueeze = _view
+
+    def _reshaped(self, node, x):
+        shape = tuple(int(n) for n in node.meta["val"].shape[1:])
+        if shape == x.shape:
+            return x
+        if len(shape) == 1 and len(x.shape) == 3:
+            return self._flattened(node, x)
+        if len(shape) == 3 and len(x.shape) == 1 and shape[1:] == (1, 1):
+            return self._add_op(node, "flatten", [x], Value(shape, x.quant))
+        raise _unknown(node, f"from {x.shape} to {shape}")
+
+    def _flattened(self, node, x):
+        order = x.shape if x.shape[0] > 1 and x.shape[1] * x.shape[2] > 1 else None
+        return self._add_op(node, "flatten", [x], Value((math.prod(x.shape),), x.quant, order))
+
+
+def _unknown(node: torch.fx.Node, what: str = "") -> EngineError:
+    where = layer_of(node) or "in the model's own forward"
+    return EngineError(f"the native engine has no kernel for {f'{node.target} {what}'.strip()} ({where})")
+
+
+def _attribute(module: Any, path: str) -> torch.Tensor:
+    for part in path.split("."):
+        module = getattr(module, part)
+    return module
+
+
+def _map(argument: Any, known: dict) -> Any:
+    return torch.fx.node.map_arg(argument, lambda node: known.get(node))
+
+
+def _flat(arguments: Any) -> list:
+    return [x for a in arguments for x in (_flat(a) if isinstance(a, (tuple, list)) else [a])]
+
+
+def _shape(weight: Any) -> tuple[int, ...]:
+    return tuple((weight.values if isinstance(weight, _QuantizedWeight) else weight).shape)
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    if isinstance(size, int):
+        return size, size
+    return (size[0], size[-1])
+
+
+def _slid(size: tuple[int, ...], window: Window, ceil_mode: bool = False) -> tuple[int, int]:
+    """Output height and width of a window sliding over ``size``."""
+    result = []
+    for n, k, s, p, d in zip(size, window.size, window.stride, window.padding, window.dilation, strict=True):
+        span = n + 2 * p - d * (k - 1) - 1
+        count = (-(-span // s) if ceil_mode else span // s) + 1
+        if ceil_mode and (count - 1) * s >= n + p:  # a window must begin inside the image or its left padding
+            count -= 1
+        result.append(count)
+    return result[0], result[1]

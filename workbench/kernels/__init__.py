@@ -1,0 +1,84 @@
+"""The compiled kernels: whether they are here, for which instruction sets, and programs made of them.
+
+Importing this needs neither torch nor the compiled part; :func:`unavailable` says why it can't be used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from functools import cache
+from types import ModuleType
+
+from workbench.errors import EngineError, unknown
+
+
+@cache
+def _load() -> tuple[ModuleType | None, str]:
+    try:
+        return importlib.import_module("workbench.kernels._core"), ""
+    except ImportError as error:
+        return None, str(error)
+
+
+def unavailable() -> str | None:
+    """Why the kernels can't be used here, with what to do; ``None`` when they can."""
+    core, error = _load()
+    if core is not None:
+        return None
+    missing = "No module named" in error
+    why = "the package was installed without a C++ compiler" if missing else error
+    return f"the native kernels were not built ({why}); install g++ and run: pip install --force-reinstall --no-deps ."
+
+
+def core() -> ModuleType:
+    """The compiled module; :class:`EngineError` with the reason where there is none."""
+    reason = unavailable()
+    if reason:
+        raise EngineError(reason)
+    return _load()[0]
+
+
+def isas() -> list[str]:
+    """The instruction sets usable on this machine, best first; "reference" is always the last."""
+    return core().isas()
+
+
+def chosen_isa() -> str:
+    """The best usable instruction set, or the one that ``WORKBENCH_ISA`` forces.
+
+    Raises
+    ------
+    EngineError
+        Where ``WORKBENCH_ISA`` names one that this machine doesn't have.
+    """
+    usable = isas()
+    forced = os.environ.get("WORKBENCH_ISA")
+    if not forced:
+        return usable[0]
+    if forced not in usable:
+        raise EngineError("WORKBENCH_ISA: " + unknown("instruction set", forced, usable))
+    return forced
+
+
+def usable_cpus() -> int:
+    """CPUs this process may use at once: its affinity, within the container's quota (cgroup v2 or v1)."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota()
+    return max(1, min(cpus, int(quota))) if quota else cpus
+
+
+def _quota() -> float | None:
+    """CPUs' worth of time this container gets, where there is such a limit."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:
+            limit, period = file.read().split()
+    except (OSError, ValueError):
+        try:
+            with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as file:
+                limit = file.read().strip()
+            with open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as file:
+                period = file.read().strip()
+        except OSError:
+            return None
+    return None if limit == "max" or int(limit) <= 0 else int(limit) / int(period)

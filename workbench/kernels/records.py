@@ -1,0 +1,176 @@
+"""The steps of a program as the compiled core reads them: whole numbers, floats and arrays, in its order.
+
+The mirror of ``src/steps.cpp`` and the ``make_…`` functions beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Dtype(IntEnum):
+    """How values are stored."""
+
+    U8 = 0
+    F32 = 1
+    BF16 = 2
+    I32 = 3
+
+    @property
+    def size(self) -> int:
+        """Bytes of one value."""
+        return {Dtype.U8: 1, Dtype.BF16: 2}.get(self, 4)
+
+
+class Place(IntEnum):
+    """Which memory a tensor lives in."""
+
+    ARENA = 0
+    INPUT = 1
+    OUTPUT = 2
+
+
+ACTIVATIONS = ("clamp", "hardswish", "silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "hardsigmoid")
+
+
+class Record(NamedTuple):
+    """One step, ready to be handed over."""
+
+    integers: bytes
+    floats: bytes
+    arrays: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Epilogue:
+    """What a step does to its result before storing it; the formulas are in ``src/kernel_table.h``."""
+
+    act: str = "clamp"
+    zero_point: int = 0
+    residual_scale: float = 0.0
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    inverse_step: float = 1.0
+    low: float = 0.0
+    high: float = 255.0
+
+    @property
+    def integers(self) -> list[int]:
+        """As the core reads them."""
+        return [ACTIVATIONS.index(self.act), self.zero_point]
+
+    @property
+    def floats(self) -> list[float]:
+        """As the core reads them."""
+        return [self.residual_scale, self.minimum, self.maximum, self.inverse_step, self.low, self.high]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A sliding window: sizes in pixels, as (vertical, horizontal)."""
+
+    size: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    @property
+    def integers(self) -> list[int]:
+        """As the core reads them."""
+        return [*self.size, *self.stride, *self.padding, *self.dilation]
+
+
+def conv(
+    input: int,
+    output: int,
+    residual: int | None,
+    window: Window,
+    groups: int,
+    vectors: int,
+    zero_point: int,
+    epilogue: Epilogue,
+    weights: np.ndarray,
+    scale: np.ndarray,
+    bias: np.ndarray,
+) -> Record:
+    """A convolution or linear step. ``vectors``: channel vectors per tile, 1 to 4, a wish."""
+    head = [0, input, output, _or_none(residual), *window.integers, groups, vectors, zero_point]
+    return _record(head + epilogue.integers, epilogue.floats, weights, _f32(scale), _f32(bias))
+
+
+def depthwise(
+    input: int,
+    output: int,
+    residual: int | None,
+    window: Window,
+    zero_point: int,
+    epilogue: Epilogue,
+    weights: np.ndarray,
+    scale: np.ndarray,
+    bias: np.ndarray,
+) -> Record:
+    """A depthwise convolution step; ``weights`` [channels, height, width]."""
+    head = [1, input, output, _or_none(residual), *window.integers, zero_point]
+    return _record(head + epilogue.integers, epilogue.floats, weights, _f32(scale), _f32(bias))
+
+
+def pool(
+    input: int,
+    output: int,
+    window: Window,
+    *,
+    average: bool,
+    count_padding: bool = True,
+    zero_points: tuple[int, int] = (0, 0),
+    step_ratio: float = 1.0,
+) -> Record:
+    """A pooling step. ``step_ratio``: the input's quantization step divided by the output's."""
+    return _record([2, input, output, *window.integers, int(average), int(count_padding), *zero_points], [step_ratio])
+
+
+def elementwise(
+    a: int,
+    b: int | None,
+    output: int,
+    epilogue: Epilogue,
+    *,
+    multiply: bool = False,
+    a_scale: float = 1.0,
+    b_scale: float = 1.0,
+    bias: float = 0.0,
+    b_bias: float = 0.0,
+) -> Record:
+    """a · a_scale + bias, then plus b · b_scale or times (b · b_scale + b_bias)."""
+    head = [3, a, _or_none(b), output, int(multiply)]
+    return _record(head + epilogue.integers, [*epilogue.floats, a_scale, b_scale, bias, b_bias])
+
+
+def image_in(output: int, epilogue: Epilogue, scale: float = 1.0) -> Record:
+    """The program's float NCHW input times ``scale``, into channels-last pixels."""
+    return _record([4, output, *epilogue.integers], [*epilogue.floats, scale])
+
+
+def image_out(input: int) -> Record:
+    """Float channels-last pixels into the program's NCHW output."""
+    return _record([5, input], [])
+
+
+def _or_none(tensor: int | None) -> int:
+    return -1 if tensor is None else tensor
+
+
+def _f32(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _record(integers: list[int], floats: list[float], *arrays: np.ndarray) -> Record:
+    return Record(
+        np.array(integers, dtype=np.int64).tobytes(),
+        np.array(floats, dtype=np.float32).tobytes(),
+        tuple(np.ascontiguousarray(array).tobytes() for array in arrays),
+    )

@@ -1,0 +1,128 @@
+// What a kernel is given and what every instruction set offers: plain pointers, strides and numbers.
+// Kernels allocate nothing, start no threads and keep no state.
+#pragma once
+#include <cstdint>
+
+namespace wb {
+
+enum class Dtype : int64_t { u8 = 0, f32 = 1, bf16 = 2, i32 = 3, none = 4 };
+
+constexpr int64_t bytes_of(Dtype dtype) {
+    return dtype == Dtype::u8 ? 1 : dtype == Dtype::bf16 ? 2 : dtype == Dtype::none ? 0 : 4;
+}
+
+enum class Act : int64_t { clamp = 0, hardswish, silu, gelu, gelu_tanh, sigmoid, tanh, hardsigmoid };
+
+// What happens to an accumulator on its way to memory:
+//   y = accumulator · scale[channel] + bias[channel] + residual · residual_scale
+//   u8:         q = round(clamp(y, low, high)) + zero_point            (y is in output steps; Act::clamp)
+//   u8, else:   q = round(clamp(act(y) · inverse_step, low, high)) + zero_point
+//   f32, bf16:  act(y), where Act::clamp is min(max(y, minimum), maximum)
+//   i32:        the accumulator as it is (the tests compare these bit for bit)
+struct Epilogue {
+    const float* scale;
+    const float* bias;
+    Dtype output_type;
+    Dtype residual_type;
+    float residual_scale;
+    Act act;
+    float minimum, maximum;
+    float inverse_step;
+    int32_t zero_point;
+    float low, high;  // in output steps, the zero point not yet added
+};
+
+// `tiles` neighbouring tiles of M output pixels × (NB · lanes) output channels in one image row.
+// The taps a pixel reads are `runs` stretches of memory of `groups` 4-byte groups each; stretch r starts
+// run_offsets[r] bytes after the pixel's origin. Weights: [run][group][NB · lanes][4 bytes].
+struct ConvArgs {
+    const uint8_t* input;
+    int64_t pixel_stride;
+    const int64_t* run_offsets;
+    int64_t runs;
+    int64_t groups;
+    const uint8_t* weights;
+    const int32_t* start;  // u8: −zero point · Σ weights, by channel
+    uint8_t* output;
+    int64_t output_stride;
+    const uint8_t* residual;
+    int64_t residual_stride;
+    int64_t channels;  // valid ones of the NB · lanes
+    int64_t tiles;
+    Epilogue epilogue;
+};
+
+// `pixels` output pixels of one row, all channels from `input` on. Weights and per-channel arrays are
+// padded to whole vectors. Taps are byte offsets from a pixel's origin.
+struct DepthwiseArgs {
+    const uint8_t* input;
+    int64_t pixel_stride;
+    const int64_t* tap_offsets;
+    int64_t taps;
+    int64_t kernel_height, kernel_width;
+    const uint8_t* weights;
+    const int32_t* start;
+    uint8_t* output;
+    int64_t output_stride;
+    const uint8_t* residual;
+    int64_t residual_stride;
+    int64_t channels;
+    int64_t pixels;
+    Epilogue epilogue;
+};
+
+// `pixels` pooling windows side by side, each `height` × `width` input pixels that are really there.
+struct PoolArgs {
+    const uint8_t* input;
+    int64_t row_stride, pixel_stride;
+    int64_t window_stride;  // from one window's origin to the next one's
+    int64_t height, width;
+    uint8_t* output;
+    int64_t output_stride;
+    int64_t channels;
+    int64_t pixels;
+    float scale, bias;  // average: y = Σ · scale + bias, in output steps where it is u8
+    int32_t zero_point;
+};
+
+// count values: output = epilogue(a · a_scale + b · b_scale + bias); b may be absent (Dtype::none).
+struct ElementwiseArgs {
+    const uint8_t* a;
+    const uint8_t* b;
+    uint8_t* output;
+    int64_t count;
+    Dtype a_type, b_type;
+    float a_scale, b_scale, bias;
+    bool multiply;  // output = epilogue((a · a_scale + bias) · (b · b_scale + b_bias))
+    float b_bias;
+    Epilogue epilogue;
+};
+
+constexpr int max_blocks = 4;   // vectors of output channels in a tile (NB)
+constexpr int max_pixels = 16;  // output pixels in a tile (M)
+
+using ConvKernel = void (*)(const ConvArgs&);
+struct ConvKernels {
+    const char* name = nullptr;  // null: this instruction set has none for the type
+    int64_t lanes = 0;
+    ConvKernel tile[max_blocks][max_pixels] = {};  // [NB − 1][M − 1]; null above the register budget
+};
+
+struct KernelTable {
+    const char* isa;
+    ConvKernels conv_u8s8, conv_f32, conv_bf16;
+    const char* depthwise_u8s8_name;
+    const char* depthwise_f32_name;
+    int64_t depthwise_u8s8_block;  // channels that one step of the depthwise u8 kernel takes
+    int64_t depthwise_f32_block;
+    int (*depthwise_position)(int channel);  // where a channel of a block sits in the u8 kernel's arrays
+    void (*depthwise_u8s8)(const DepthwiseArgs&);
+    void (*depthwise_f32)(const DepthwiseArgs&);
+    void (*max_pool_u8)(const PoolArgs&);
+    void (*max_pool_f32)(const PoolArgs&);
+    void (*average_pool_u8)(const PoolArgs&);
+    void (*average_pool_f32)(const PoolArgs&);
+    void (*elementwise)(const ElementwiseArgs&);
+};
+
+}  // namespace wb

@@ -1,0 +1,233 @@
+// Every kernel written down naively in plain C++: what the fast ones are compared with, and what runs
+// where there is no faster one.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "kernel_table.h"
+
+namespace wb {
+namespace {
+
+constexpr int64_t kLanes = 4;
+constexpr int64_t kDepthwiseBlock = 16;
+
+template <class T>
+T read(const uint8_t* p, int64_t index = 0) {
+    T value;
+    std::memcpy(&value, p + index * static_cast<int64_t>(sizeof(T)), sizeof(T));
+    return value;
+}
+
+float read_bf16(const uint8_t* p) {
+    const uint32_t bits = static_cast<uint32_t>(read<uint16_t>(p)) << 16;
+    return read<float>(reinterpret_cast<const uint8_t*>(&bits));
+}
+
+float read_any(const uint8_t* p, Dtype type) {
+    if (type == Dtype::u8) return *p;
+    return type == Dtype::bf16 ? read_bf16(p) : read<float>(p);
+}
+
+float activated(float x, const Epilogue& e) {
+    const float gate = std::min(std::max(x + 3.0f, 0.0f), 6.0f) / 6.0f;
+    switch (e.act) {
+        case Act::clamp: return std::min(std::max(x, e.minimum), e.maximum);
+        case Act::hardswish: return x * gate;
+        case Act::hardsigmoid: return gate;
+        case Act::silu: return x / (1.0f + std::exp(-x));
+        case Act::sigmoid: return 1.0f / (1.0f + std::exp(-x));
+        case Act::tanh: return std::tanh(x);
+        case Act::gelu: return 0.5f * x * (1.0f + std::erf(x * 0.70710678f));
+        case Act::gelu_tanh: return 0.5f * x * (1.0f + std::tanh(0.79788456f * (x + 0.044715f * x * x * x)));
+    }
+    return x;
+}
+
+uint8_t quantized(float steps, float low, float high, int32_t zero_point) {
+    const float inside = std::min(std::max(steps, low), high);
+    return static_cast<uint8_t>(static_cast<int32_t>(std::nearbyint(inside)) + zero_point);
+}
+
+void write(float y, uint8_t* output, const Epilogue& e) {
+    if (e.output_type == Dtype::u8) {
+        if (e.act != Act::clamp) y = activated(y, e) * e.inverse_step;
+        *output = quantized(y, e.low, e.high, e.zero_point);
+        return;
+    }
+    y = activated(y, e);
+    uint32_t bits = read<uint32_t>(reinterpret_cast<const uint8_t*>(&y));
+    if (e.output_type == Dtype::f32) {
+        std::memcpy(output, &bits, 4);
+    } else {
+        const uint16_t half = std::isnan(y) ? 0x7fc0 : static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+        std::memcpy(output, &half, 2);
+    }
+}
+
+// sum has no bias yet; channel indexes the per-channel arrays.
+template <class Sum>
+void finish(Sum sum, int64_t position, int64_t channel, uint8_t* output, const uint8_t* residual, const Epilogue& e) {
+    output += channel * bytes_of(e.output_type);
+    if (e.output_type == Dtype::i32) {
+        std::memcpy(output, &sum, 4);
+        return;
+    }
+    float y = static_cast<float>(sum) * e.scale[position] + e.bias[position];
+    if (e.residual_type != Dtype::none) {
+        y += read_any(residual + channel * bytes_of(e.residual_type), e.residual_type) * e.residual_scale;
+    }
+    write(y, output, e);
+}
+
+enum class Product { u8s8, f32, bf16 };
+
+template <Product kProduct>
+auto group_product(const uint8_t* x, const uint8_t* w) {
+    if constexpr (kProduct == Product::u8s8) {
+        int32_t sum = 0;
+        for (int i = 0; i < 4; ++i) sum += static_cast<int32_t>(x[i]) * static_cast<int8_t>(w[i]);
+        return sum;
+    } else if constexpr (kProduct == Product::f32) {
+        return read<float>(x) * read<float>(w);
+    } else {
+        return read_bf16(x) * read_bf16(w) + read_bf16(x + 2) * read_bf16(w + 2);
+    }
+}
+
+template <Product kProduct, int M, int NB>
+void conv_tile(const ConvArgs& a) {
+    for (int64_t pixel = 0; pixel < M * a.tiles; ++pixel) {
+        for (int64_t channel = 0; channel < a.channels; ++channel) {
+            decltype(group_product<kProduct>(nullptr, nullptr)) sum = 0;
+            if constexpr (kProduct == Product::u8s8) sum = a.start[channel];
+            const uint8_t* w = a.weights + channel * 4;
+            for (int64_t run = 0; run < a.runs; ++run) {
+                const uint8_t* x = a.input + pixel * a.pixel_stride + a.run_offsets[run];
+                for (int64_t group = 0; group < a.groups; ++group, x += 4, w += NB * kLanes * 4) {
+                    sum += group_product<kProduct>(x, w);
+                }
+            }
+            finish(sum, channel, channel, a.output + pixel * a.output_stride, a.residual + pixel * a.residual_stride,
+                   a.epilogue);
+        }
+    }
+}
+
+void depthwise_u8s8(const DepthwiseArgs& a) {
+    const int64_t groups = (a.taps + 3) / 4;
+    for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
+        for (int64_t c = 0; c < a.channels; ++c) {
+            const int64_t block = c / kDepthwiseBlock, lane = c % kDepthwiseBlock;
+            int32_t sum = a.start[c];
+            for (int64_t tap = 0; tap < a.taps; ++tap) {
+                const int64_t at = ((block * groups + tap / 4) * kDepthwiseBlock + lane) * 4 + tap % 4;
+                sum += a.input[pixel * a.pixel_stride + a.tap_offsets[tap] + c] * static_cast<int8_t>(a.weights[at]);
+            }
+            finish(sum, c, c, a.output + pixel * a.output_stride, a.residual + pixel * a.residual_stride, a.epilogue);
+        }
+    }
+}
+
+void depthwise_f32(const DepthwiseArgs& a) {
+    for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
+        for (int64_t c = 0; c < a.channels; ++c) {
+            float sum = 0;
+            for (int64_t tap = 0; tap < a.taps; ++tap) {
+                const int64_t at = (c / kLanes * a.taps + tap) * kLanes + c % kLanes;
+                sum += read<float>(a.input + pixel * a.pixel_stride + a.tap_offsets[tap], c) * read<float>(a.weights, at);
+            }
+            finish(sum, c, c, a.output + pixel * a.output_stride, a.residual + pixel * a.residual_stride, a.epilogue);
+        }
+    }
+}
+
+template <class T, class Sum, class Step, class Last>
+void pool(const PoolArgs& a, Sum first, Step step, Last last) {
+    for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
+        for (int64_t c = 0; c < a.channels; ++c) {
+            Sum sum = first;
+            for (int64_t y = 0; y < a.height; ++y) {
+                for (int64_t x = 0; x < a.width; ++x) {
+                    const uint8_t* p = a.input + pixel * a.window_stride + y * a.row_stride + x * a.pixel_stride;
+                    sum = step(sum, static_cast<Sum>(read<T>(p, c)));
+                }
+            }
+            const T result = last(sum);
+            std::memcpy(a.output + pixel * a.output_stride + c * static_cast<int64_t>(sizeof(T)), &result, sizeof(T));
+        }
+    }
+}
+
+void max_pool_u8(const PoolArgs& a) {
+    pool<uint8_t>(a, 0, [](int32_t m, int32_t v) { return std::max(m, v); },
+                  [](int32_t m) { return static_cast<uint8_t>(m); });
+}
+void max_pool_f32(const PoolArgs& a) {
+    pool<float>(a, -std::numeric_limits<float>::infinity(), [](float m, float v) { return std::max(m, v); },
+                [](float m) { return m; });
+}
+void average_pool_u8(const PoolArgs& a) {
+    pool<uint8_t>(a, 0, [](int32_t s, int32_t v) { return s + v; }, [&](int32_t s) {
+        const float low = static_cast<float>(-a.zero_point), high = static_cast<float>(255 - a.zero_point);
+        return quantized(static_cast<float>(s) * a.scale + a.bias, low, high, a.zero_point);
+    });
+}
+void average_pool_f32(const PoolArgs& a) {
+    pool<float>(a, 0.0f, [](float s, float v) { return s + v; }, [&](float s) { return s * a.scale; });
+}
+
+void elementwise(const ElementwiseArgs& a) {
+    for (int64_t i = 0; i < a.count; ++i) {
+        float y = read_any(a.a + i * bytes_of(a.a_type), a.a_type) * a.a_scale + a.bias;
+        if (a.b_type != Dtype::none) {
+            const float other = read_any(a.b + i * bytes_of(a.b_type), a.b_type) * a.b_scale;
+            y = a.multiply ? y * (other + a.b_bias) : y + other;
+        }
+        write(y, a.output + i * bytes_of(a.epilogue.output_type), a.epilogue);
+    }
+}
+
+template <Product kProduct, int NB, int... M>
+void fill(ConvKernels& kernels, std::integer_sequence<int, M...>) {
+    ((kernels.tile[NB - 1][M] = conv_tile<kProduct, M + 1, NB>), ...);
+}
+template <Product kProduct>
+ConvKernels conv_kernels(const char* name) {
+    ConvKernels kernels;
+    kernels.name = name;
+    kernels.lanes = kLanes;
+    fill<kProduct, 1>(kernels, std::make_integer_sequence<int, 3>{});
+    fill<kProduct, 2>(kernels, std::make_integer_sequence<int, 2>{});
+    return kernels;
+}
+
+}  // namespace
+
+const KernelTable& kernels_reference() {
+    static const KernelTable table = [] {
+        KernelTable t{};
+        t.isa = "reference";
+        t.conv_u8s8 = conv_kernels<Product::u8s8>("conv_u8s8_reference");
+        t.conv_f32 = conv_kernels<Product::f32>("conv_f32_reference");
+        t.conv_bf16 = conv_kernels<Product::bf16>("conv_bf16_reference");
+        t.depthwise_u8s8_name = "depthwise_u8s8_reference";
+        t.depthwise_f32_name = "depthwise_f32_reference";
+        t.depthwise_u8s8_block = kDepthwiseBlock;
+        t.depthwise_f32_block = kLanes;
+        t.depthwise_position = [](int channel) { return channel; };
+        t.depthwise_u8s8 = depthwise_u8s8;
+        t.depthwise_f32 = depthwise_f32;
+        t.max_pool_u8 = max_pool_u8;
+        t.max_pool_f32 = max_pool_f32;
+        t.average_pool_u8 = average_pool_u8;
+        t.average_pool_f32 = average_pool_f32;
+        t.elementwise = elementwise;
+        return t;
+    }();
+    return table;
+}
+
+}  // namespace wb

@@ -1,0 +1,81 @@
+// Pooling over NHWC: channels are the vector, the window is the loop. Included inside each instruction set's file.
+
+// Sixteen channels of a small image fill an xmm register exactly; more use whole vectors with a masked end.
+inline void max_pool_sixteen(const PoolArgs& a, const uint8_t* input, uint8_t* output) {
+    for (int64_t i = 0; i < a.pixels; ++i, input += a.window_stride, output += a.output_stride) {
+        __m128i most = _mm_setzero_si128();
+        for (int64_t y = 0; y < a.height; ++y) {
+            const uint8_t* p = input + y * a.row_stride;
+            for (int64_t x = 0; x < a.width; ++x, p += a.pixel_stride) {
+                most = _mm_max_epu8(most, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+            }
+        }
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(output), most);
+    }
+}
+
+inline void max_pool_bytes(const PoolArgs& a, const uint8_t* input, uint8_t* output, int64_t valid) {
+    for (int64_t i = 0; i < a.pixels; ++i, input += a.window_stride, output += a.output_stride) {
+        Bytes most = zero_bytes();
+        for (int64_t y = 0; y < a.height; ++y) {
+            const uint8_t* p = input + y * a.row_stride;
+            for (int64_t x = 0; x < a.width; ++x, p += a.pixel_stride) most = max_bytes(most, load_bytes(p, valid));
+        }
+        store_bytes(output, most, valid);
+    }
+}
+
+void max_pool_u8(const PoolArgs& a) {
+    for (int64_t c = 0; c < a.channels;) {
+        const int64_t valid = a.channels - c;
+        const bool sixteens = valid == 16 || (valid < kByteLanes && valid % 16 == 0);
+        if (sixteens) max_pool_sixteen(a, a.input + c, a.output + c);
+        else max_pool_bytes(a, a.input + c, a.output + c, valid);
+        c += sixteens ? 16 : kByteLanes;
+    }
+}
+
+void max_pool_f32(const PoolArgs& a) {
+    for (int64_t c = 0; c < a.channels; c += kLanes) {
+        const int64_t valid = a.channels - c;
+        for (int64_t i = 0; i < a.pixels; ++i) {
+            Floats most = splat(-std::numeric_limits<float>::infinity());
+            for (int64_t y = 0; y < a.height; ++y) {
+                const uint8_t* p = a.input + i * a.window_stride + y * a.row_stride + c * 4;
+                for (int64_t x = 0; x < a.width; ++x, p += a.pixel_stride) most = maximum(most, load_f32(p, valid));
+            }
+            store_f32(a.output + i * a.output_stride + c * 4, most, valid);
+        }
+    }
+}
+
+void average_pool_u8(const PoolArgs& a) {
+    const Floats low = splat(static_cast<float>(-a.zero_point)), high = splat(static_cast<float>(255 - a.zero_point));
+    for (int64_t c = 0; c < a.channels; c += kLanes) {
+        const int64_t valid = a.channels - c;
+        for (int64_t i = 0; i < a.pixels; ++i) {
+            Ints sum = zero_ints();
+            for (int64_t y = 0; y < a.height; ++y) {
+                const uint8_t* p = a.input + i * a.window_stride + y * a.row_stride + c;
+                for (int64_t x = 0; x < a.width; ++x, p += a.pixel_stride) sum = add(sum, load_u8(p, valid));
+            }
+            Floats steps = multiply_add(to_floats(sum), splat(a.scale), splat(a.bias));
+            Ints q = round_to_ints(minimum(maximum(steps, low), high));
+            store_u8(a.output + i * a.output_stride + c, add(q, splat_int(a.zero_point)), valid);
+        }
+    }
+}
+
+void average_pool_f32(const PoolArgs& a) {
+    for (int64_t c = 0; c < a.channels; c += kLanes) {
+        const int64_t valid = a.channels - c;
+        for (int64_t i = 0; i < a.pixels; ++i) {
+            Floats sum = splat(0.0f);
+            for (int64_t y = 0; y < a.height; ++y) {
+                const uint8_t* p = a.input + i * a.window_stride + y * a.row_stride + c * 4;
+                for (int64_t x = 0; x < a.width; ++x, p += a.pixel_stride) sum = add(sum, load_f32(p, valid));
+            }
+            store_f32(a.output + i * a.output_stride + c * 4, multiply(sum, splat(a.scale)), valid);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+// Convolutions and linear layers (a linear layer is a 1 × 1 convolution of a one-row image).
+#include <algorithm>
+
+#include "conv_pack.h"
+
+namespace wb {
+namespace {
+
+const ConvKernels& kernels_of(const KernelTable& kernels, Dtype dtype) {
+    if (dtype == Dtype::u8) return kernels.conv_u8s8;
+    return dtype == Dtype::bf16 ? kernels.conv_bf16 : kernels.conv_f32;
+}
+
+int64_t most_pixels(const ConvKernels& kernels, int64_t vectors) {
+    int64_t most = max_pixels;
+    while (most > 0 && !kernels.tile[vectors - 1][most - 1]) --most;
+    return most;
+}
+
+// The most channel vectors that are not mostly padding and that this instruction set has a tile for.
+int64_t choose_vectors(const ConvKernels& kernels, int64_t outputs, int64_t wanted) {
+    int64_t vectors = std::clamp<int64_t>((outputs + kernels.lanes - 1) / kernels.lanes, 1, std::min<int64_t>(wanted, max_blocks));
+    while (vectors > 1 && most_pixels(kernels, vectors) == 0) --vectors;
+    return vectors;
+}
+
+class ConvStep final : public Step {
+public:
+    ConvStep(const KernelTable& kernels, const Tensor& input, const Tensor& output, const Tensor* residual,
+             const ConvShape& shape, int64_t vectors, int64_t zero_point, Record& record)
+        : kernels_(kernels_of(kernels, shape.dtype)), input_(input), output_(output), shape_(shape),
+          runs_(plan_runs(shape, input)) {
+        if (residual) residual_ = *residual;
+        epilogue_ = read_epilogue(record, output, residual);
+        vectors = choose_vectors(kernels_, shape.outputs / shape.groups, vectors);
+        most_pixels_ = most_pixels(kernels_, vectors);
+        const auto& weights = record.array();
+        const auto& scale = record.array();
+        const auto& bias = record.array();
+        const auto taps = static_cast<size_t>(shape.inputs / shape.groups * shape.window.height * shape.window.width);
+        const auto outputs = static_cast<size_t>(shape.outputs);
+        if (weights.size() != outputs * taps * (shape.dtype == Dtype::u8 ? 1 : 4) || scale.size() != outputs * 4 ||
+            bias.size() != outputs * 4) {
+            throw BuildError("a convolution's arrays don't have the size its shape says");
+        }
+        packed_ = pack_conv(shape, runs_, vectors, kernels_.lanes, zero_point, weights.data(),
+                            reinterpret_cast<const float*>(scale.data()), reinterpret_cast<const float*>(bias.data()));
+        plan_lines();
+    }
+
+    int64_t tasks(int64_t batch) const override {
+        const int64_t images = across_images_ ? 1 : batch;
+        return images * shape_.groups * packed_.blocks_per_group * lines_ * segments(batch);
+    }
+
+    // Tasks go through the pixels of a block of channels first: its weights stay in the cache.
+    void run(const Frame& frame, int64_t begin, int64_t end) const override {
+        const int64_t segment_count = segments(frame.batch), blocks = packed_.blocks_per_group;
+        const int64_t line_pixels = across_images_ ? frame.batch : line_pixels_;
+        for (int64_t task = begin; task < end; ++task) {
+            int64_t rest = task;
+            const int64_t segment = rest % segment_count;
+            rest /= segment_count;
+            const int64_t line = rest % lines_;
+            rest /= lines_;
+            const int64_t block = rest % blocks;
+            rest /= blocks;
+            const int64_t group = rest % shape_.groups, image = rest / shape_.groups;
+            const int64_t first = segment * segment_pixels_;
+            run_segment(frame, image, group, block, line, first, std::min(segment_pixels_, line_pixels - first));
+        }
+    }
+
+    std::string kernel() const override { return kernels_.name; }
+
+private:
+    // A line is what tiles run along: an image row; the whole image where a 1 × 1 window makes its rows one;
+    // the images of a batch where each is a single pixel.
+    void plan_lines() {
+        const Window& w = shape_.window;
+        const bool same_places = w.height * w.width == 1 && w.stride_y * w.stride_x == 1 && w.pad_y + w.pad_x == 0;
+        auto rows_join = [](const Tensor& t) { return t.row_pitch == t.width * t.pixel_pitch; };
+        across_images_ = output_.one_pixel();
+        lines_ = output_.height;
+        line_pixels_ = output_.width;
+        if (same_places && rows_join(input_) && rows_join(output_) && (!has_residual() || rows_join(residual_))) {
+            lines_ = 1;
+            line_pixels_ = output_.height * output_.width;
+        }
+        constexpr int64_t kTilesTogether = 4;  // enough to forget the call, few enough to share among threads
+        segment_pixels_ = most_pixels_ * kTilesTogether;
+    }
+
+    int64_t segments(int64_t batch) const {
+        return ((across_images_ ? batch : line_pixels_) + segment_pixels_ - 1) / segment_pixels_;
+    }
+    bool has_residual() const { return epilogue_.residual_type != Dtype::none; }
+
+    void run_segment(const Frame& frame, int64_t image, int64_t group, int64_t block, int64_t line, int64_t first,
+                     int64_t pixels) const {
+        const Window& w = shape_.window;
+        const int64_t group_outputs = shape_.outputs / shape_.groups, channel = block * packed_.block_channels;
+        const int64_t output_channel = group * group_outputs + channel;
+        const int64_t at = (group * packed_.blocks_per_group + block) * packed_.block_channels;
+        const int64_t first_image = across_images_ ? first : image, x = across_images_ ? 0 : first;
+        ConvArgs a{};
+        a.pixel_stride = across_images_ ? frame.stride(input_) : w.stride_x * input_.pixel_pitch;
+        a.input = frame.at(input_, first_image) + (line * w.stride_y - w.pad_y) * input_.row_pitch +
+                  (x * w.stride_x - w.pad_x) * input_.pixel_pitch +
+                  group * (shape_.inputs / shape_.groups) * bytes_of(shape_.dtype);
+        a.run_offsets = runs_.offsets.data();
+        a.runs = static_cast<int64_t>(runs_.offsets.size());
+        a.groups = packed_.groups_per_run;
+        a.weights = packed_.weights.data() +
+                    (group * packed_.blocks_per_group + block) * packed_.block_bytes;
+        a.start = packed_.start.as<int32_t>() + at;
+        a.output_stride = across_images_ ? frame.stride(output_) : output_.pixel_pitch;
+        a.output = frame.at(output_, first_image) + line * output_.row_pitch + x * output_.pixel_pitch +
+                   output_channel * bytes_of(output_.dtype);
+        if (has_residual()) {
+            a.residual_stride = across_images_ ? frame.stride(residual_) : residual_.pixel_pitch;
+            a.residual = frame.at(residual_, first_image) + line * residual_.row_pitch + x * residual_.pixel_pitch +
+                         output_channel * bytes_of(residual_.dtype);
+        }
+        a.channels = std::min(packed_.block_channels, group_outputs - channel);
+        a.epilogue = epilogue_;
+        a.epilogue.scale = packed_.scale.as<float>() + at;
+        a.epilogue.bias = packed_.bias.as<float>() + at;
+        run_tiles(a, pixels);
+    }
+
+    // Tiles of sizes that differ by at most one, so that none is left with a pixel or two.
+    void run_tiles(ConvArgs& a, int64_t pixels) const {
+        const int64_t tiles = (pixels + most_pixels_ - 1) / most_pixels_;
+        const int64_t size = pixels / tiles, larger = pixels % tiles;
+        for (const auto& [m, count] : {std::pair{size + 1, larger}, std::pair{size, tiles - larger}}) {
+            if (count == 0) continue;
+            a.tiles = count;
+            kernels_.tile[packed_.vectors - 1][m - 1](a);
+            a.input += count * m * a.pixel_stride;
+            a.output += count * m * a.output_stride;
+            a.residual += count * m * a.residual_stride;
+        }
+    }
+
+    const ConvKernels& kernels_;
+    Tensor input_, output_, residual_{};
+    ConvShape shape_;
+    Runs runs_;
+    Epilogue epilogue_;
+    PackedConv packed_;
+    int64_t most_pixels_;
+    bool across_images_;
+    int64_t lines_, line_pixels_, segment_pixels_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> make_conv(const KernelTable& kernels, const Tensors& tensors, Record& record) {
+    const Tensor* input = tensor_of(tensors, record);
+    const Tensor* output = tensor_of(tensors, record);
+    const Tensor* residual = tensor_of(tensors, record, true);
+    ConvShape shape;
+    shape.window = read_window(record);
+    shape.groups = record.integer();
+    shape.inputs = input->channels;
+    shape.outputs = output->channels;
+    shape.dtype = input->dtype;
+    const int64_t vectors = record.integer(), zero_point = record.integer();
+    if (shape.groups < 1 || shape.inputs % shape.groups || shape.outputs % shape.groups) {
+        throw BuildError("a convolution's channels don't divide into its groups");
+    }
+    if (!kernels_of(kernels, shape.dtype).name) {
+        throw BuildError(std::string(kernels.isa) + " has no convolution for this type");
+    }
+    check_borders(*input, *output, shape.window);
+    return std::make_unique<ConvStep>(kernels, *input, *output, residual, shape, vectors, zero_point, record);
+}
+
+}  // namespace wb

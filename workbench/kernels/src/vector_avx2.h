@@ -1,0 +1,110 @@
+// Eight lanes of AVX2 under the names that the shared kernel bodies use. No masks here: a part of a
+// vector goes through a copy on the stack.
+#pragma once
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace {
+
+constexpr int kLanes = 8;
+using Floats = __m256;
+using Ints = __m256i;
+
+inline Floats splat(float v) { return _mm256_set1_ps(v); }
+inline Ints splat_int(int32_t v) { return _mm256_set1_epi32(v); }
+inline Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
+inline Floats subtract(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
+inline Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
+inline Floats divide(Floats a, Floats b) { return _mm256_div_ps(a, b); }
+inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+inline Floats minimum(Floats a, Floats b) { return _mm256_min_ps(a, b); }
+inline Floats maximum(Floats a, Floats b) { return _mm256_max_ps(a, b); }
+inline Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
+inline Ints round_to_ints(Floats v) { return _mm256_cvtps_epi32(v); }
+inline Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+inline Ints minimum(Ints a, Ints b) { return _mm256_min_epi32(a, b); }
+inline Ints maximum(Ints a, Ints b) { return _mm256_max_epi32(a, b); }
+inline Ints shift_left_23(Ints v) { return _mm256_slli_epi32(v, 23); }
+inline Floats as_floats(Ints v) { return _mm256_castsi256_ps(v); }
+// below where v < limit, else above.
+inline Floats select_below(Floats v, float limit, Floats below, Floats above) {
+    return _mm256_blendv_ps(above, below, _mm256_cmp_ps(v, splat(limit), _CMP_LT_OQ));
+}
+inline Ints zero_ints() { return _mm256_setzero_si256(); }
+
+template <int64_t kSize>
+inline void copy_in(void* whole, const void* p, int64_t size) {
+    std::memset(whole, 0, kSize);
+    std::memcpy(whole, p, static_cast<size_t>(size));
+}
+
+inline Floats load_f32(const void* p, int64_t n) {
+    if (n >= kLanes) return _mm256_loadu_ps(static_cast<const float*>(p));
+    alignas(32) float whole[kLanes];
+    copy_in<32>(whole, p, n * 4);
+    return _mm256_load_ps(whole);
+}
+inline void store_f32(void* p, Floats v, int64_t n) {
+    if (n >= kLanes) return _mm256_storeu_ps(static_cast<float*>(p), v);
+    alignas(32) float whole[kLanes];
+    _mm256_store_ps(whole, v);
+    std::memcpy(p, whole, static_cast<size_t>(n) * 4);
+}
+inline Ints load_i32(const void* p, int64_t n) { return _mm256_castps_si256(load_f32(p, n)); }
+inline void store_i32(void* p, Ints v, int64_t n) { store_f32(p, _mm256_castsi256_ps(v), n); }
+inline Ints load_u8(const void* p, int64_t n) {
+    uint8_t whole[8];
+    if (n >= kLanes) std::memcpy(whole, p, 8);
+    else copy_in<8>(whole, p, n);
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(whole)));
+}
+// Lanes must already be in 0…255.
+inline void store_u8(void* p, Ints v, int64_t n) {
+    __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    __m128i bytes = _mm_packus_epi16(words, words);
+    if (n >= kLanes) return _mm_storel_epi64(static_cast<__m128i*>(p), bytes);
+    uint8_t whole[16];
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(whole), bytes);
+    std::memcpy(p, whole, static_cast<size_t>(n));
+}
+inline Floats load_bf16(const void* p, int64_t n) {
+    uint16_t whole[8];
+    if (n >= kLanes) std::memcpy(whole, p, 16);
+    else copy_in<16>(whole, p, n * 2);
+    __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(whole));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+}
+// Round to nearest even, as torch does: add 0x7fff and the bit that will be last, then cut.
+inline void store_bf16(void* p, Floats v, int64_t n) {
+    Ints bits = _mm256_castps_si256(v);
+    Ints last = _mm256_and_si256(_mm256_srli_epi32(bits, 16), splat_int(1));
+    Ints rounded = _mm256_srli_epi32(add(bits, add(last, splat_int(0x7fff))), 16);
+    Ints nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    rounded = _mm256_blendv_epi8(rounded, splat_int(0x7fc0), nan);
+    __m128i half = _mm_packus_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
+    uint16_t whole[8];
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(whole), half);
+    std::memcpy(p, whole, static_cast<size_t>(n >= kLanes ? 16 : n * 2));
+}
+
+// 32 bytes at a time, for pooling.
+constexpr int kByteLanes = 32;
+using Bytes = __m256i;
+inline Bytes load_bytes(const void* p, int64_t n) {
+    if (n >= kByteLanes) return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+    alignas(32) uint8_t whole[32];
+    copy_in<32>(whole, p, n);
+    return _mm256_load_si256(reinterpret_cast<const __m256i*>(whole));
+}
+inline void store_bytes(void* p, Bytes v, int64_t n) {
+    if (n >= kByteLanes) return _mm256_storeu_si256(static_cast<__m256i*>(p), v);
+    alignas(32) uint8_t whole[32];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(whole), v);
+    std::memcpy(p, whole, static_cast<size_t>(n));
+}
+inline Bytes max_bytes(Bytes a, Bytes b) { return _mm256_max_epu8(a, b); }
+inline Bytes zero_bytes() { return _mm256_setzero_si256(); }
+
+}  // namespace

@@ -1,0 +1,92 @@
+// Sixteen lanes of AVX512 under the names that the shared kernel bodies use.
+#pragma once
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace {
+
+constexpr int kLanes = 16;
+using Floats = __m512;
+using Ints = __m512i;
+
+inline __mmask16 first(int64_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
+
+inline Floats splat(float v) { return _mm512_set1_ps(v); }
+inline Ints splat_int(int32_t v) { return _mm512_set1_epi32(v); }
+inline Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+inline Floats subtract(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
+inline Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+inline Floats divide(Floats a, Floats b) { return _mm512_div_ps(a, b); }
+inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+inline Floats minimum(Floats a, Floats b) { return _mm512_min_ps(a, b); }
+inline Floats maximum(Floats a, Floats b) { return _mm512_max_ps(a, b); }
+inline Floats to_floats(Ints v) { return _mm512_cvtepi32_ps(v); }
+inline Ints round_to_ints(Floats v) { return _mm512_cvtps_epi32(v); }
+inline Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+inline Ints minimum(Ints a, Ints b) { return _mm512_min_epi32(a, b); }
+inline Ints maximum(Ints a, Ints b) { return _mm512_max_epi32(a, b); }
+inline Ints shift_left_23(Ints v) { return _mm512_slli_epi32(v, 23); }
+inline Floats as_floats(Ints v) { return _mm512_castsi512_ps(v); }
+// below where v < limit, else above.
+inline Floats select_below(Floats v, float limit, Floats below, Floats above) {
+    return _mm512_mask_mov_ps(above, _mm512_cmp_ps_mask(v, splat(limit), _CMP_LT_OQ), below);
+}
+inline Ints zero_ints() { return _mm512_setzero_si512(); }
+
+inline Floats load_f32(const void* p, int64_t n) {
+    return n >= kLanes ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(first(n), p);
+}
+inline void store_f32(void* p, Floats v, int64_t n) {
+    if (n >= kLanes) _mm512_storeu_ps(p, v);
+    else _mm512_mask_storeu_ps(p, first(n), v);
+}
+inline Ints load_i32(const void* p, int64_t n) {
+    return n >= kLanes ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi32(first(n), p);
+}
+inline void store_i32(void* p, Ints v, int64_t n) {
+    if (n >= kLanes) _mm512_storeu_si512(p, v);
+    else _mm512_mask_storeu_epi32(p, first(n), v);
+}
+inline Ints load_u8(const void* p, int64_t n) {
+    __m128i bytes = n >= kLanes ? _mm_loadu_si128(static_cast<const __m128i*>(p)) : _mm_maskz_loadu_epi8(first(n), p);
+    return _mm512_cvtepu8_epi32(bytes);
+}
+// Lanes must already be in 0…255.
+inline void store_u8(void* p, Ints v, int64_t n) {
+    __m128i bytes = _mm512_cvtepi32_epi8(v);
+    if (n >= kLanes) _mm_storeu_si128(static_cast<__m128i*>(p), bytes);
+    else _mm_mask_storeu_epi8(p, first(n), bytes);
+}
+inline Floats load_bf16(const void* p, int64_t n) {
+    __m256i half = n >= kLanes ? _mm256_loadu_si256(static_cast<const __m256i*>(p))
+                               : _mm256_maskz_loadu_epi16(first(n), p);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+// Round to nearest even, as torch does: add 0x7fff and the bit that will be last, then cut.
+inline void store_bf16(void* p, Floats v, int64_t n) {
+    Ints bits = _mm512_castps_si512(v);
+    Ints last = _mm512_and_si512(_mm512_srli_epi32(bits, 16), splat_int(1));
+    Ints rounded = _mm512_srli_epi32(add(bits, add(last, splat_int(0x7fff))), 16);
+    __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    rounded = _mm512_mask_mov_epi32(rounded, nan, splat_int(0x7fc0));
+    __m256i half = _mm512_cvtepi32_epi16(rounded);
+    if (n >= kLanes) _mm256_storeu_si256(static_cast<__m256i*>(p), half);
+    else _mm256_mask_storeu_epi16(p, first(n), half);
+}
+
+// 64 bytes at a time, for pooling.
+constexpr int kByteLanes = 64;
+using Bytes = __m512i;
+inline Bytes load_bytes(const void* p, int64_t n) {
+    return n >= kByteLanes ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi8((1ull << n) - 1, p);
+}
+inline void store_bytes(void* p, Bytes v, int64_t n) {
+    if (n >= kByteLanes) _mm512_storeu_si512(p, v);
+    else _mm512_mask_storeu_epi8(p, (1ull << n) - 1, v);
+}
+inline Bytes max_bytes(Bytes a, Bytes b) { return _mm512_max_epu8(a, b); }
+inline Bytes zero_bytes() { return _mm512_setzero_si512(); }
+
+}  // namespace
