@@ -41,7 +41,7 @@ class Plan:
 
 
 PLANS = {
-    "fashion-mlp": Plan(epochs=30, peak_learning_rate=0.1, weight_decay=1e-4, shift=0),
+    "fashion-mlp": Plan(epochs=20, peak_learning_rate=0.1, shift=0),
     "fashion-cnn": Plan(epochs=20, peak_learning_rate=0.1),
     "fashion-resnet8": Plan(epochs=24, peak_learning_rate=0.2, weight_decay=2e-4, smoothing=0.0),
     "fashion-student": Plan(epochs=20, peak_learning_rate=0.1, weight_decay=1e-4, smoothing=0.0),

@@ -11,7 +11,7 @@ from onnx.reference import ReferenceEvaluator
 from torch import fx, nn
 
 from workbench.errors import WorkloadError
-from workbench.models.onnx_import import functions, layers, sizes  # noqa: F401  the first two register operators
+from workbench.models.onnx_import import arranging, functions, layers, sizes  # noqa: F401  all but sizes only register operators
 from workbench.models.onnx_import.scope import OPERATORS, SIZES, Build, Scope, Unsupported
 
 PASSED_THROUGH = ("Identity", "Dropout")
@@ -53,9 +53,12 @@ def build(model: onnx.ModelProto, what: str) -> fx.GraphModule:
             scope = Scope(node, making, _attributes(node), following_bias=bias[1:] if bias else None)
             results = _import(scope)
         except Unsupported as reason:
+            use = " ".join(
+                filter(None, (repr(_full_name(node)), str(reason), f"(node {node.name or node.output[0]!r})"))
+            )
             raise WorkloadError(
-                f"{what} uses the operator {_full_name(node)!r} {reason} (node {node.name or node.output[0]!r}), which "
-                "isn't imported; export the model without it, or give the nn.Module or a .pt2 file"
+                f"{what} uses the operator {use}, which isn't imported; "
+                "export the model without it, or give the nn.Module or a .pt2 file"
             ) from None
         making.values.update(zip(node.output, results, strict=False))
         if scope.took_bias:

@@ -1,0 +1,173 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from workbench.errors import WorkloadError
+from workbench.models import load
+from workbench.workload import Workload
+
+FACTORY = "tests.models.conftest:two_layers"
+
+
+def huge() -> nn.Module:
+    """A layer of 4 TB, built in full nowhere but on the meta device."""
+    return nn.Linear(2**20, 2**20)
+
+
+def no_module() -> int:
+    return 7
+
+
+def test_a_module_is_taken_as_it_is(model, data):
+    loaded = load(Workload(model, data))
+    assert (loaded.module is model, loaded.name, loaded.classes) == (True, "TwoLayers", 5)
+
+
+def test_a_module_in_training_mode_stays_in_it(model, data):
+    model.train()
+    assert not load(Workload(model, data)).module.training
+    assert model.training
+
+
+def test_half_precision_weights_become_float32_and_that_is_said(model, data):
+    loaded = load(Workload(model.bfloat16(), data))
+    assert loaded.module.fc.weight.dtype == torch.float32
+    assert "bfloat16 weights were converted to float32" in loaded.note
+    assert model.fc.weight.dtype == torch.bfloat16
+
+
+def test_other_weights_give_another_key(model, data):
+    before = load(Workload(model, data)).key
+    with torch.no_grad():
+        model.fc.bias[0] += 1
+    assert load(Workload(model, data)).key != before
+
+
+def test_a_class_defined_anew_under_its_old_name_gives_another_key(data):
+    def define(body: str) -> nn.Module:
+        scope: dict = {"torch": torch, "nn": nn}
+        exec(f"class Cell(nn.Module):\n def forward(self, x):\n  return {body}", scope)
+        return scope["Cell"]().eval()
+
+    one, other = (load(Workload(define(f"x.flatten(1)[:, :5] {sign} 1"), data)) for sign in "+-")
+    assert one.key != other.key
+
+
+class Returning(nn.Module):
+    """Returns what it is told, for outputs that no classifier gives."""
+
+    def __init__(self, answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, inputs):
+        return self.answer(inputs)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda x: {"logits": x}, "returns dict for inputs of shape"),
+        (lambda x: x, r"returns torch.float32 of shape \[2, 3, 4, 4\]"),
+        (lambda x: x.flatten(1)[:, :1], "at least 2 classes"),
+        (lambda x: x.flatten(1).long(), "returns torch.int64"),
+        (lambda x: x.no_such_method(), "no_such_method"),
+    ],
+)
+def test_outputs_that_are_no_logits_are_named(data, answer, message):
+    with pytest.raises(WorkloadError, match=message):
+        load(Workload(Returning(answer).eval(), data))
+
+
+def test_weights_with_nan_are_named(model, data):
+    with torch.no_grad():
+        model.fc.weight[0, 0] = torch.nan
+    with pytest.raises(WorkloadError, match=r"the weights of 'fc.weight' are not all finite: 1 of 320"):
+        load(Workload(model, data))
+
+
+def test_a_model_without_weights_in_memory_is_refused(data):
+    with pytest.raises(WorkloadError, match="meta device"):
+        load(Workload(nn.Linear(4, 2, device="meta"), data))
+
+
+def test_what_is_no_model_is_answered_with_what_could_be(data):
+    with pytest.raises(WorkloadError, match="the model is of type int; it can be"):
+        load(Workload(3, data))
+
+
+def test_a_factory_gets_its_weights_from_safetensors(model, data, tmp_path):
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    loaded = load(Workload(FACTORY, data, weights=str(tmp_path / "w.safetensors")))
+    assert torch.equal(loaded.module.fc.weight, model.fc.weight)
+    assert loaded.name == "two_layers"
+    assert loaded.key == load(Workload(model, data)).key
+
+
+def test_a_factory_without_weights_gives_the_same_model_each_time(data):
+    assert load(Workload(FACTORY, data)).key == load(Workload(FACTORY, data)).key
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no_such_module:make", "the module 'no_such_module'.*can't be imported"),
+        ("tests.models.conftest:two_layer", "did you mean two_layers"),
+        ("tests.models.test_own_models:no_module", r"returns int; it has to return a torch.nn.Module"),
+        ("tests.models.test_own_models:huge", r"needs about [\d,]+ GB of memory"),
+        ("json:dumps", r"json:dumps\(\) fails: TypeError"),
+        ("weights.safetensors", "holds weights alone"),
+        ("model.pth", "is a pickle, which can run any code"),
+        ("folder/model.txt", "is no model file"),
+        ("missing.pt2", "doesn't exist"),
+    ],
+)
+def test_a_model_that_can_not_be_had_is_answered_in_one_line(data, name, message):
+    with pytest.raises(WorkloadError, match=message) as caught:
+        load(Workload(name, data))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pickle_in_place_of_safetensors_is_refused_whatever_its_suffix(model, data, tmp_path):
+    for name in ("w.pth", "w.safetensors"):
+        torch.save(model.state_dict(), tmp_path / name)
+        with pytest.raises(WorkloadError, match="is a pickle, which can run any code"):
+            load(Workload(FACTORY, data, weights=str(tmp_path / name)))
+
+
+def test_a_plain_pickle_is_known_by_its_first_bytes(data, tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(b"\x80\x04K\x01.")
+    with pytest.raises(WorkloadError, match="is a pickle"):
+        load(Workload(FACTORY, data, weights=str(tmp_path / "w.safetensors")))
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\x05" + b"\0" * 7 + b"words", b"\xff" * 64])
+def test_a_file_that_is_no_safetensors_is_refused(data, tmp_path, content):
+    (tmp_path / "w.safetensors").write_bytes(content)
+    with pytest.raises(WorkloadError, match="is not a complete safetensors file"):
+        load(Workload(FACTORY, data, weights=str(tmp_path / "w.safetensors")))
+
+
+def test_weights_cut_short_are_refused(model, data, tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_file(model.state_dict(), path)
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(WorkloadError, match="is not a complete safetensors file"):
+        load(Workload(FACTORY, data, weights=str(path)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("fc.bias"), "lacks 'fc.bias'"),
+        (lambda state: state.update(extra=torch.zeros(1)), "has 'extra', which the model lacks"),
+        (lambda state: state.update({"fc.bias": torch.zeros(6)}), r"'fc.bias' is \[6\] there and \[5\] in the model"),
+    ],
+)
+def test_weights_of_another_model_are_answered_with_the_difference(model, data, tmp_path, change, message):
+    state = model.state_dict()
+    change(state)
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(WorkloadError, match=message):
+        load(Workload(FACTORY, data, weights=str(tmp_path / "w.safetensors")))

@@ -1,0 +1,107 @@
+import json
+import pickle
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from workbench import graph
+from workbench.errors import WorkloadError
+from workbench.models import load
+from workbench.workload import Workload
+
+
+@pytest.fixture
+def saved(model, tmp_path: Path) -> Path:
+    path = tmp_path / "model.pt2"
+    torch.export.save(graph.export(model, torch.rand(2, 3, 4, 4)), path)
+    return path
+
+
+def test_a_pt2_file_gives_the_model_back_with_its_names(model, data, saved: Path):
+    loaded = load(Workload(str(saved), data))
+    with torch.no_grad():
+        assert torch.equal(loaded.module(data[0]), model(data[0]))
+    assert loaded.module.state_dict().keys() == model.state_dict().keys()
+    assert loaded.name == "model"
+
+
+def test_a_model_from_a_pt2_file_can_be_exported_again_with_a_free_batch(data, saved: Path):
+    program = graph.export(load(Workload(saved, data)).module, data[0])
+    assert program.module()(data[0][:7]).shape == (7, 5)
+
+
+def test_a_pt2_file_with_a_fixed_batch_is_refused_with_what_to_do(model, data, tmp_path: Path):
+    torch.export.save(graph.export(model, torch.rand(2, 3, 4, 4), fixed_batch=True), tmp_path / "m.pt2")
+    with pytest.raises(
+        WorkloadError, match=r"takes exactly 2 example\(s\) at a time; export it again with dynamic_shapes"
+    ):
+        load(Workload(tmp_path / "m.pt2", data))
+
+
+def test_a_file_that_is_no_archive_is_refused(data, tmp_path: Path):
+    (tmp_path / "m.pt2").write_bytes(b"no archive")
+    with pytest.raises(WorkloadError, match=r"is not a \.pt2 file: it is no zip archive"):
+        load(Workload(tmp_path / "m.pt2", data))
+
+
+def test_a_pickle_under_the_name_of_a_pt2_file_is_refused(model, data, tmp_path: Path):
+    torch.save(model, tmp_path / "m.pt2")
+    with pytest.raises(WorkloadError, match=r"is not a \.pt2 file of this kind"):
+        load(Workload(tmp_path / "m.pt2", data))
+
+
+def _rewritten(source: Path, target: Path, change) -> Path:
+    """A copy of an archive in which ``change(name, content)`` gives each entry's new content."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(name.partition("/")[2], old.read(name)))
+    return target
+
+
+class Touch:
+    """Unpickling it makes a file: the stand-in for code that a pickle would run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def test_a_pickle_inside_a_pt2_file_is_refused_and_not_run(data, saved: Path, tmp_path: Path):
+    proof = tmp_path / "ran"
+
+    def change(name: str, content: bytes) -> bytes:
+        return pickle.dumps(Touch(proof)) if name.startswith("data/sample_inputs/") else content
+
+    with pytest.raises(WorkloadError, match="a pickle of more than tensors, which could run code"):
+        load(Workload(_rewritten(saved, tmp_path / "bad.pt2", change), data))
+    assert not proof.exists()
+
+
+def test_pickled_weights_in_a_pt2_file_are_refused(data, saved: Path, tmp_path: Path):
+    def change(name: str, content: bytes) -> bytes:
+        if not name.endswith("weights_config.json"):
+            return content
+        document = json.loads(content)
+        next(iter(document["config"].values()))["use_pickle"] = True
+        return json.dumps(document).encode()
+
+    with pytest.raises(WorkloadError, match="holds pickled weights"):
+        load(Workload(_rewritten(saved, tmp_path / "bad.pt2", change), data))
+
+
+@pytest.mark.parametrize("code", ["__import__('os').getpid()", "().__class__", "open('x')"])
+def test_code_for_a_shape_in_a_pt2_file_is_refused(data, saved: Path, tmp_path: Path, code: str):
+    def change(name: str, content: bytes) -> bytes:
+        if not name.startswith("models/"):
+            return content
+        text = content.decode()
+        start = text.index('"expr_str": ') + len('"expr_str": ')
+        _, end = json.JSONDecoder().raw_decode(text, start)
+        return (text[:start] + json.dumps(code) + text[end:]).encode()
+
+    with pytest.raises(WorkloadError, match="holds the shape expression"):
+        load(Workload(_rewritten(saved, tmp_path / "bad.pt2", change), data))
