@@ -33,10 +33,10 @@ def unavailable() -> str | None:
 
 def core() -> ModuleType:
     """The compiled module; :class:`EngineError` with the reason where there is none."""
-    reason = unavailable()
-    if reason:
-        raise EngineError(reason)
-    return _load()[0]
+    module = _load()[0]
+    if module is None:
+        raise EngineError(unavailable() or "")
+    return module
 
 
 def isas() -> list[str]:
