@@ -1,3 +1,4 @@
+import copy
 import json
 import pickle
 import zipfile
@@ -5,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from workbench import graph
 from workbench.errors import WorkloadError
-from workbench.models import load
+from workbench.models import build, load
 from workbench.workload import Workload
 
 
@@ -25,6 +27,30 @@ def test_a_pt2_file_gives_the_model_back_with_its_names(model, data, saved: Path
         assert torch.equal(loaded.module(data[0]), model(data[0]))
     assert loaded.module.state_dict().keys() == model.state_dict().keys()
     assert loaded.name == "model"
+
+
+def test_layers_of_a_pt2_file_are_layers_again_and_can_be_copied(data, tmp_path: Path):
+    module = build("fashion-resnet8").eval()
+    torch.export.save(graph.export(module, torch.rand(2, 1, 28, 28)), tmp_path / "m.pt2")
+    loaded = load(Workload(tmp_path / "m.pt2", (torch.rand(10, 1, 28, 28), torch.arange(10)))).module
+    kinds = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
+    layers = {name: str(part) for name, part in module.named_modules() if isinstance(part, kinds)}
+    assert {name: str(part) for name, part in loaded.named_modules() if isinstance(part, kinds)} == layers
+    inputs = torch.rand(3, 1, 28, 28)
+    with torch.no_grad():
+        assert torch.equal(copy.deepcopy(loaded)(inputs), module(inputs))
+
+
+def test_settings_of_a_layer_survive_a_pt2_file(data, tmp_path: Path):
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(3, 6, (3, 1), stride=(1, 2), padding=(2, 0), dilation=2, groups=3, bias=False)
+    module = nn.Sequential(convolution, nn.Flatten(), nn.Linear(48, 8), nn.LayerNorm(8, eps=1e-3)).eval()
+    torch.export.save(graph.export(module, data[0]), tmp_path / "m.pt2")
+    loaded = load(Workload(tmp_path / "m.pt2", data)).module
+    for name in ("0", "2", "3"):
+        assert str(loaded.get_submodule(name)) == str(module.get_submodule(name))
+    with torch.no_grad():
+        assert torch.equal(loaded(data[0]), module(data[0]))
 
 
 def test_a_model_from_a_pt2_file_can_be_exported_again_with_a_free_batch(data, saved: Path):

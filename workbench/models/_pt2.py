@@ -17,6 +17,7 @@ from torch.utils._sympy import functions as symbolic
 from workbench.errors import WorkloadError
 from workbench.models._files import first_line
 from workbench.models._memory import COPIES_OF_MODEL, refuse_beyond_memory
+from workbench.models._relayer import restore_layers
 
 _SYMBOLIC_NAMES = {"Symbol", "Integer", "Rational", "Float", "Add", "Mul", "Pow", "Max", "Min", *symbolic.__all__}
 _SYMBOLIC_NODES = (
@@ -26,7 +27,7 @@ _SYMBOLIC_NODES = (
 
 
 def read(path: Path) -> torch.nn.Module:
-    """Load the exported program and give it back its modules' names; the result takes one tensor.
+    """Load the exported program and give it back its modules and layers; the result takes one tensor.
 
     Raises
     ------
@@ -45,6 +46,7 @@ def read(path: Path) -> torch.nn.Module:
         _check_signature(program, path)
         module = torch.export.unflatten(program)
     module.__class__ = _OneInput
+    restore_layers(module)
     return module.eval()
 
 
@@ -95,7 +97,9 @@ def _check_pickle(path: Path, entry: str, content: bytes) -> None:
     if not content:
         return
     try:
-        torch.load(io.BytesIO(content), weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.load(io.BytesIO(content), weights_only=True)
     except Exception:  # whatever the restricted unpickler stumbles over is more than tensors
         _refuse(path, f"holds in {entry} a pickle of more than tensors")
 
