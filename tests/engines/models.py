@@ -1,0 +1,86 @@
+"""Small models that between them hold what the engines must map to kernels, and their int8 graphs."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import nn
+
+from workbench.graph import export
+from workbench.variant import Variant
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.conv1 = nn.Conv2d(8, 8, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(8)
+        self.conv2 = nn.Conv2d(8, 8, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(8)
+        self.classify = nn.Linear(8, 5)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        start = self.stem(images)
+        inner = self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(start)))))
+        return self.classify(torch.relu(start + inner).mean((2, 3)))
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(64, 48), nn.ReLU(), nn.Linear(48, 10))
+
+
+def cnn() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(16 * 3 * 3, 10),
+    )  # fmt: skip
+
+
+def depthwise() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1, stride=2), nn.ReLU6(),
+        nn.Conv2d(16, 16, 3, padding=1, groups=16), nn.ReLU6(),
+        nn.Conv2d(16, 24, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 7),
+    )  # fmt: skip
+
+
+MODELS = {
+    "mlp": (mlp, (64,)),
+    "cnn": (cnn, (1, 12, 12)),
+    "residual": (Residual, (3, 8, 8)),
+    "depthwise": (depthwise, (3, 12, 12)),
+}
+
+
+def images(name: str, batch: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(batch, *MODELS[name][1], generator=generator)
+
+
+@cache
+def module(name: str) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = MODELS[name][0]()
+        for child in model.modules():
+            if isinstance(child, nn.BatchNorm2d):
+                child.running_mean.normal_(0, 0.2)
+                child.running_var.uniform_(0.5, 1.5)
+    return model.eval().requires_grad_(False)
+
+
+@cache
+def variant(name: str, precision: str) -> Variant:
+    if not precision.startswith("int8"):
+        return Variant(module(name), precision)
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+    from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
+
+    settings = x86.get_default_x86_inductor_quantization_config(is_dynamic=precision == "int8-dynamic")
+    quantizer = x86.X86InductorQuantizer().set_global(settings)
+    prepared = prepare_pt2e(export(module(name), images(name, 8)).module(), quantizer)
+    prepared(images(name, 64))
+    return Variant(module(name), precision, convert_pt2e(prepared))
