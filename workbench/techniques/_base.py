@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 if TYPE_CHECKING:
+    import torch
+
     from workbench.variant import Variant
     from workbench.workload import Data
 
@@ -80,6 +82,12 @@ class Technique(BaseModel):
     main_option: ClassVar[str]
     """The field a bare value sets on the command line: ``--quantize int8`` sets ``scheme``."""
 
+    @field_validator("*", mode="after")
+    @classmethod
+    def _one_zero(cls, value: Any) -> Any:
+        """Turn -0.0 into 0.0: they are equal, and equal recipes have equal keys."""
+        return value + 0.0 if isinstance(value, float) else value
+
     def main_choices(self) -> tuple[str, ...]:
         """The values the main option can take, where they are few; empty for a number."""
         field = type(self).model_json_schema()["properties"][self.main_option]
@@ -89,9 +97,20 @@ class Technique(BaseModel):
         """How many epochs this step will train for; 0 means it acts at once."""
         return 0
 
+    @classmethod
+    def preload(cls) -> None:
+        """Import the libraries ``apply`` needs (seconds), so that the first use is as quick as the next."""
+
     @abstractmethod
     def apply(self, variant: Variant, context: Context) -> Variant:
         """Return the changed variant; the given one stays as it was."""
+
+    def blocked(self, module: torch.nn.Module) -> str | None:
+        """Why this step could do nothing to ``module``, for the greyed toggle; ``None`` when it can.
+
+        Looks at the layers only, runs nothing. ``apply`` raises where this can't know beforehand.
+        """
+        return None
 
     def summary(self) -> str:
         """A few words for legends and history, e.g. "prune 50 %"."""

@@ -1,0 +1,160 @@
+"""Distillation: a smaller student learns from the model so far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+
+from workbench import models
+from workbench._lazy import lazy
+from workbench.errors import RecipeError, WorkbenchError, unknown
+from workbench.techniques._base import Context, Technique, option
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.variant import Variant
+else:
+    torch = lazy("torch")
+
+HALF_WIDTH = "half-width"
+
+
+def _known(student: str) -> str:
+    if student not in _choices():
+        raise RecipeError(unknown("student", student, _choices()))
+    return student
+
+
+def _choices() -> tuple[str, ...]:
+    return (HALF_WIDTH, *models.students())
+
+
+class _OneOfTheStudents:
+    """Lists the students in the schema when it is asked for: which there are is the zoo's knowledge."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(_choices())}
+
+
+class Distill(Technique):
+    """Train a smaller student to answer as the model does."""
+
+    title: ClassVar[str] = "Distill"
+    trains: ClassVar[bool] = True
+    order: ClassVar[int] = 10
+    main_option: ClassVar[str] = "student"
+
+    do: Literal["distill"] = "distill"
+    student: Annotated[str, AfterValidator(_known), _OneOfTheStudents] = option(
+        HALF_WIDTH,
+        "half-width: this very architecture with half its channels; or an embedded model, trained from scratch",
+        title="Student",
+    )
+    labels: Literal["soft", "hard"] = option(
+        "soft", "learn from the teacher's probabilities (soft) or from the data's labels alone (hard)", title="Labels"
+    )
+    temperature: float = option(
+        4.0,
+        "how far the teacher's probabilities are evened out",
+        when={"labels": ["soft"]},
+        title="Temperature",
+        ge=1,
+        le=20,
+    )
+    weight: float = option(
+        0.9,
+        "share of the teacher in the loss; the rest is the data's labels",
+        unit="fraction",
+        when={"labels": ["soft"]},
+        title="Teacher's share",
+        ge=0,
+        le=1,
+    )
+    epochs: int = option(2, "training passes", unit="epochs", title="Epochs", ge=1, le=10)
+    learning_rate: float = option(0.01, "the highest learning rate", title="Learning rate", ge=1e-5, le=0.1)
+
+    def training_epochs(self) -> int:
+        return self.epochs
+
+    @classmethod
+    def preload(cls) -> None:
+        from workbench.techniques import _channels  # noqa: F401
+
+    def apply(self, variant: Variant, context: Context) -> Variant:
+        """Put a trained student in the place of the variant's module, which is the teacher.
+
+        With soft labels the loss is that of Hinton et al., "Distilling the Knowledge in a Neural
+        Network", 2015: ``weight · T² · KL(teacher ‖ student) + (1 - weight) · cross-entropy``, both
+        sides of the divergence at temperature T.
+
+        Raises
+        ------
+        WorkbenchError
+            The student takes other inputs or gives other outputs than the model.
+        """
+        from workbench.techniques._training import Plan, outputs, train
+
+        context.checkpoint()
+        student, kept = self._student(variant.module, context)
+        teacher_logits = outputs(variant.module, context, "distill: asking the teacher") if self._soft else None
+        train(student, Plan("distill", self.epochs, self.learning_rate), context, self._loss(teacher_logits, context))
+        return variant.having(module=student, unchanged=kept)
+
+    def blocked(self, module: torch.nn.Module) -> str | None:
+        from workbench.techniques.prune import Prune
+
+        return Prune(kind="channels").blocked(module) if self.student == HALF_WIDTH else None
+
+    def summary(self) -> str:
+        return f"distill → {self.student}"
+
+    @property
+    def _soft(self) -> bool:
+        return self.labels == "soft" and self.weight > 0
+
+    def _student(self, teacher: torch.nn.Module, context: Context) -> tuple[torch.nn.Module, dict[str, str]]:
+        if self.student == HALF_WIDTH:
+            from workbench.techniques._channels import narrowed
+
+            return narrowed(teacher, context.train.inputs, 0.5, "l1", seed=context.seed, checkpoint=context.checkpoint)
+        from workbench.techniques._training import seeded
+
+        with seeded(context.seed):
+            student = models.build(self.student).eval()
+        _require_same_shapes(student, self.student, teacher, context.train.inputs[:2])
+        return student, {}
+
+    def _loss(self, teacher_logits: torch.Tensor | None, context: Context):
+        functional, labels = torch.nn.functional, context.train.labels
+
+        def hard(logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+            return functional.cross_entropy(logits, labels[rows])
+
+        def soft(logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+            wanted = functional.log_softmax(teacher_logits[rows] / self.temperature, 1)
+            given = functional.log_softmax(logits / self.temperature, 1)
+            divergence = functional.kl_div(given, wanted, reduction="batchmean", log_target=True)
+            share = self.weight * self.temperature**2 * divergence
+            return share if self.weight == 1 else share + (1 - self.weight) * hard(logits, rows)
+
+        return hard if teacher_logits is None else soft
+
+
+def _require_same_shapes(student: torch.nn.Module, name: str, teacher: torch.nn.Module, example: torch.Tensor) -> None:
+    shape = list(example.shape[1:])
+    with torch.no_grad():
+        wanted = list(teacher(example).shape[1:])
+        try:
+            given = list(student(example).shape[1:])
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise WorkbenchError(
+                f"student {name!r} doesn't take this workload's inputs of shape {shape}; use {HALF_WIDTH!r}"
+            ) from error
+    if given != wanted:
+        raise WorkbenchError(
+            f"student {name!r} gives outputs of shape {given} and the model {wanted}; use {HALF_WIDTH!r}"
+        )
