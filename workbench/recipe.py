@@ -12,7 +12,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
 from workbench import engines, techniques
-from workbench.errors import RecipeError, unknown
+from workbench._recipe_errors import one_line
+from workbench.errors import RecipeError
 from workbench.techniques import Technique
 
 VERSION = 1
@@ -23,6 +24,8 @@ def _step(value: Any) -> Technique:
         return value
     if not isinstance(value, dict) or "do" not in value:
         raise RecipeError(f"a step is an object with a field 'do', not {value!r}")
+    if not isinstance(value["do"], str):
+        raise RecipeError(f"a step's 'do' is the name of a technique, not {value['do']!r}")
     return techniques.find(value["do"]).model_validate(value)
 
 
@@ -76,7 +79,9 @@ class Recipe(BaseModel):
             raise RecipeError(f"a recipe is a JSON object, not {type(document).__name__}")
         document = {**(document or {}), **fields}
         version = document.get("workbench_recipe", VERSION)
-        if isinstance(version, int) and version > VERSION:
+        if not isinstance(version, int) or version < 1:
+            raise RecipeError(f"workbench_recipe is the version of the format, {VERSION}, not {version!r}")
+        if version > VERSION:
             raise RecipeError(
                 f"this recipe is of version {version}, made by a newer workbench; this one reads up to version "
                 f"{VERSION}: upgrade model-workbench to use it"
@@ -84,7 +89,7 @@ class Recipe(BaseModel):
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            raise RecipeError(_one_line(error, document)) from None
+            raise RecipeError(one_line(error, document, cls, Place)) from None
 
     @model_validator(mode="after")
     def _order(self) -> Recipe:
@@ -124,18 +129,3 @@ class Recipe(BaseModel):
 
 def _digest(document: Any) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-def _one_line(error: ValidationError, document: Any) -> str:
-    """The first problem of a validation error, as one sentence with the value and what would be valid."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return unknown("field", where, _fields_beside(first["loc"], document))
-    return f"{where}: {first['msg']}, got {first['input']!r}"
-
-
-def _fields_beside(loc: tuple, document: Any) -> list[str]:
-    if loc[0] == "place":
-        return [f"place.{name}" for name in Place.model_fields]
-    return list(Recipe.model_fields)
