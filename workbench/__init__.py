@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import models
 from workbench.errors import WorkbenchError, WorkloadError, unknown
 from workbench.recipe import Place, Recipe
-from workbench.session import Run, RunCancelled, RunFailed, Session, default_session
+from workbench.session import Run, RunCancelled, RunFailed, Session, default_session, history_store
 from workbench.workload import Workload
 
 if TYPE_CHECKING:
@@ -100,9 +100,7 @@ def prepare(
 
 def history() -> pandas.DataFrame:
     """Every finished run on this machine as a pandas DataFrame, newest first."""
-    from workbench.store import Store
-
-    return Store().frame()
+    return history_store().frame()
 
 
 def __getattr__(name: str) -> Any:

@@ -39,6 +39,8 @@ class TechniqueInfo(_Frozen):
     help: str
     trains: bool
     works_on: str
+    order: int
+    """Where it stands among the steps that toggles make; see :class:`workbench.techniques.Technique`."""
     options: tuple[OptionInfo, ...]
 
 
@@ -88,6 +90,7 @@ def technique_infos() -> tuple[TechniqueInfo, ...]:
             help=(technique.__doc__ or "").strip().splitlines()[0],
             trains=technique.trains,
             works_on=technique.works_on,
+            order=technique.order,
             options=tuple(_options(technique.model_json_schema())),
         )
         for name, technique in techniques.registered().items()

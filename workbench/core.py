@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from workbench import ahead, engines, events, models
+from workbench import ahead, engines, events, models, techniques
 from workbench.baseline import Baselines
 from workbench.errors import WorkbenchError
 from workbench.measure import accuracy, machine
@@ -89,6 +89,9 @@ class Core:
     def look_ahead(self, checkpoint: Callable[[], None]) -> None:
         """Prepare what may be asked next, until ``checkpoint`` says that something was asked."""
         if self._last is None:
+            for technique in techniques.registered().values():
+                checkpoint()
+                technique.preload()
             return
         run, workload, recipe, baseline = self._last
         context = Context(train=workload.train, seed=recipe.seed, checkpoint=checkpoint)

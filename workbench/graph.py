@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench._lazy import lazy
@@ -12,6 +14,10 @@ if TYPE_CHECKING:
     import torch
 else:
     torch = lazy("torch")
+
+
+_NOT_THE_MODEL = ("torch", "workbench", "<frozen", "<eval_with_key>")
+"""Path parts of frames between us and the model's forward."""
 
 
 def export(
@@ -38,12 +44,17 @@ def export(
 
 
 def _culprit(error: Exception) -> str:
-    """The first sentence of an export error and the user's own line that caused it."""
-    text = str(error).strip() or type(error).__name__
-    first = text.splitlines()[0].strip()
-    lines = [line.strip() for line in text.splitlines() if line.strip().startswith("File ")]
-    outside_torch = [line for line in lines if "/torch/" not in line]
-    return f"{first} ({outside_torch[-1]})" if outside_torch else first
+    """The first sentence of an export error and the line of the model's own code that led to it."""
+    first = (str(error).strip() or type(error).__name__).splitlines()[0].strip()
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(part in _NOT_THE_MODEL for part in Path(frame.filename).parts)
+    ]
+    if not own:
+        return first
+    code = f": {own[-1].line}" if own[-1].line else ""  # a class from a notebook cell has no source here
+    return f"{first} ({Path(own[-1].filename).name}, line {own[-1].lineno}{code})"
 
 
 def layer_of(node: torch.fx.Node) -> str | None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import torch
 
 from workbench import events
-from workbench.measure import accuracy, latency, layers, machine, warmup
+from workbench.measure import accuracy, latency, layers, machine, warmup, work
+from workbench.measure.crowding import WORTH_SAYING, Crowding
 from workbench.measure.verdict import verdict
 from workbench.receipt import LayerReceipt, Result, Side
 from workbench.recipe import Recipe
@@ -51,6 +52,7 @@ class Measurement:
             baseline_peak_memory_bytes=self._baseline.peak_memory_bytes,
             variant_peak_memory_bytes=self._variant.peak_memory_bytes,
         )
+        crowding = Crowding()
         latencies = self._latencies(run, checkpoint)
         accuracies = self._accuracies(run, checkpoint)
         yield next(latencies)
@@ -64,6 +66,10 @@ class Measurement:
         )
         yield events.Layers(run=run, receipt=self._receipt)
         yield from _by_turns(latencies, accuracies)
+        others = crowding.share()
+        if others > WORTH_SAYING:
+            message = f"other programs used {others:.0%} of the processor meanwhile: speeds are less certain"
+            yield events.Notice(run=run, message=message)
 
     def result(self) -> Result:
         """The finished figures; call it when :meth:`events` has ended."""
@@ -79,7 +85,7 @@ class Measurement:
             accuracy_drop=self._accuracy.drop,
             predictions_changed=self._accuracy.changed,
             receipt=self._receipt,
-            verdict=verdict(self._recipe, self._latency.speedup, self._receipt),
+            verdict=self._verdict(),
             environment=environment,
         )
 
@@ -130,6 +136,16 @@ class Measurement:
     def _accuracy_batch(self) -> int:
         """Accuracy doesn't depend on the batch (but for int8-dynamic, barely), and large ones take less time."""
         return max(self._recipe.place.batch, _LEAST_ACCURACY_BATCH)
+
+    def _verdict(self) -> str:
+        example = self._workload.example(self._recipe.place.batch)
+        return verdict(
+            self._recipe,
+            self._latency.speedup,
+            self._receipt,
+            baseline_ms=self._latency.baseline.p50,
+            multiply_adds=sum(work.multiply_adds(self._variant.variant.module, example).values()),
+        )
 
     @staticmethod
     def _side(prepared: Prepared, figures: latency.LatencyFigures, proportion: accuracy.Proportion) -> Side:

@@ -53,7 +53,7 @@ class Run:
         self.recipe = recipe
         self.baseline = baseline
         self.supersede = supersede
-        self.started = False
+        self.begun = False
         self.cancelled = False
         self._session = session
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -163,7 +163,7 @@ class Session:
                 timer.daemon = True
                 timer.start()
         for run in chosen:
-            if not run.started:  # the worker drops it when its turn comes
+            if not run.begun:  # the worker drops it when its turn comes
                 self._publish(events.Cancelled(run=run.id))
 
     def history(self, workload: str | None = None, limit: int = 200) -> list[Entry]:
@@ -256,8 +256,8 @@ class Session:
         run = self._runs.get(event.run)
         if run is None:
             return  # it ended on this side already
+        run.begun = True
         if isinstance(event, events.Started):
-            run.started = True
             self._publish(event)
             earlier = self.store.latest(result_key)
             if earlier:
@@ -283,7 +283,7 @@ class Session:
     def _on_exit(self, worker: WorkerProcess, description: str) -> None:
         with self._lock:
             lost = list(self._runs.values())
-            waiting = [run for run in lost if not run.started and not run.cancelled]
+            waiting = [run for run in lost if not run.begun and not run.cancelled]
             self._early_deaths += 0 if self._ready.is_set() else 1
             restart = not self._closed and self._early_deaths < _MAXIMUM_EARLY_DEATHS
             if restart:
@@ -303,7 +303,7 @@ class Session:
 
     def _kill_unless_ended(self, worker: WorkerProcess, runs: list[Run]) -> None:
         with self._lock:
-            stuck = any(run.id in self._runs and run.started for run in runs)
+            stuck = any(run.id in self._runs and run.begun for run in runs)
             if stuck and worker is self._worker and not self._closed:
                 worker.kill()
 
@@ -318,6 +318,11 @@ class Session:
             default_engine=engines.best_available(),
             threads=usable_threads(),
         )
+
+
+def history_store() -> Store:
+    """The history this process sees: the shared session's, which may live in memory, or the one on disk."""
+    return _default.store if _default is not None and not _default._closed else Store()
 
 
 _default: Session | None = None

@@ -52,7 +52,7 @@ class Runner(ABC):
         """Write what can be taken away (``model.pt2``, ``model.onnx``, …) and return the paths."""
         return []
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027, most runners have nothing to give back
         """Give back memory and threads. The runner must not be called afterwards."""
 
 

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import workbench as wb
+from workbench.recipe import Recipe
+from workbench.session import RunFailed, Session
+
+EAGER = Recipe.parse(place={"engine": "eager"})
+DATA = (torch.rand(50, 6), torch.arange(50) % 3)
+
+
+class Branching(nn.Module):
+    """Runs, but can't be exported: what it does depends on the values it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(6, 3)
+
+    def forward(self, x):
+        if x.sum().item() > 1e9:
+            return self.fc(x) * 2
+        return self.fc(x)
+
+
+@pytest.fixture(scope="module")
+def session():
+    session = Session()
+    yield session
+    session.close()
+
+
+def failure(session: Session, workload: wb.Workload, recipe: Recipe = EAGER) -> str:
+    with pytest.raises(RunFailed) as caught:
+        session.start(workload, recipe).result()
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_model_that_cannot_be_exported_still_runs_eagerly(session):
+    workload = wb.Workload(nn.Sequential(Branching()), data=DATA)
+    assert session.start(workload, EAGER, baseline="eager").result().variant.engine == "eager"
+
+
+def test_a_model_that_cannot_be_exported_says_which_line_is_to_blame(session):
+    workload = wb.Workload(nn.Sequential(Branching()), data=DATA)
+    message = failure(session, workload, Recipe.parse(steps=[{"do": "quantize"}], place={"engine": "eager"}))
+    assert "can't be exported" in message
+    assert "the eager engine still runs it" in message
+    assert "test_bad_input.py" in message
+
+
+def test_labels_out_of_range_are_named(session):
+    assert "7" in failure(session, wb.Workload(nn.Linear(6, 3), data=(DATA[0], torch.full((50,), 7))))
+
+
+def test_inputs_of_the_wrong_shape_are_named(session):
+    assert "5" in failure(session, wb.Workload(nn.Linear(6, 3), data=(torch.rand(50, 5), DATA[1])))
+
+
+def test_not_a_number_in_weights_is_named(session):
+    model = nn.Sequential(nn.Linear(6, 3))
+    with torch.no_grad():
+        model[0].weight[0, 0] = float("nan")
+    assert "0.weight" in failure(session, wb.Workload(model, data=DATA))
+
+
+def test_not_a_number_in_data_is_named(session):
+    inputs = DATA[0].clone()
+    inputs[17, 2] = float("inf")
+    assert "17" in failure(session, wb.Workload(nn.Sequential(nn.Linear(6, 3)), data=(inputs, DATA[1])))
+
+
+def test_a_pickle_where_safetensors_is_expected_is_refused(session, tmp_path):
+    path = tmp_path / "weights.pt"
+    torch.save(nn.Linear(6, 3).state_dict(), path)
+    workload = wb.Workload("torch.nn:Identity", data=DATA, weights=str(path))
+    assert "safetensors" in failure(session, workload)
+
+
+def test_a_file_that_is_not_what_its_suffix_says_is_refused(session, tmp_path):
+    path = tmp_path / "model.pt2"
+    path.write_text("this is no exported program")
+    assert "pt2" in failure(session, wb.Workload(str(path), data=DATA))
+
+
+def test_after_all_of_these_the_same_worker_still_works(session):
+    pid = session.worker_pid
+    assert session.start(wb.load("fashion-student"), EAGER, baseline="eager").result()
+    assert session.worker_pid == pid
