@@ -1,0 +1,60 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from workbench.datasets import cards, fashion_mnist
+from workbench.datasets.cards import file_sha256
+
+from workbench.models import build, train
+
+
+@pytest.fixture
+def few_examples(monkeypatch: pytest.MonkeyPatch):
+    """500 embedded images in place of the 60,000, which a test has no way to get."""
+    images, labels = fashion_mnist.train()
+    monkeypatch.setattr(fashion_mnist, "full", lambda source=None: (images[:500], labels[:500]))
+
+
+def test_training_lowers_the_loss_and_writes_weights_and_a_card(few_examples, tmp_path: Path):
+    threads = torch.get_num_threads()
+    try:
+        arguments = ["fashion-student", "--epochs", "2", "--out", str(tmp_path), "--seed", "3"]
+        assert train.main(arguments) == 0
+    finally:
+        torch.set_num_threads(threads)
+    card = cards.read(tmp_path / "fashion-student.json")
+    first, last = card.training.epoch_losses
+    assert last < first
+    assert (card.training.seed, card.training.examples, card.accuracy.n) == (3, 500, 10_000)
+    assert card.files[0].sha256 == file_sha256(tmp_path / "fashion-student.safetensors")
+    build("fashion-student").load_state_dict(load_file(tmp_path / "fashion-student.safetensors"))
+
+
+def test_an_unknown_model_ends_with_one_line(capsys: pytest.CaptureFixture[str]):
+    assert train.main(["fashion-cn"]) == 2
+    assert capsys.readouterr().err.startswith("model 'fashion-cn' is not known; did you mean fashion-cnn")
+
+
+def test_a_folder_without_the_originals_ends_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert train.main(["fashion-cnn", "--data", str(tmp_path)]) == 2
+    assert "has no train-images-idx3-ubyte.gz" in capsys.readouterr().err
+
+
+def test_augmented_images_are_the_image_shifted_or_mirrored():
+    torch.manual_seed(0)
+    pixels = torch.zeros(64, 28, 28, dtype=torch.uint8)
+    pixels[:, 10, 5] = 255
+    batch = train.augment(pixels, shift=1)
+    assert batch.shape == (64, 1, 28, 28)
+    assert torch.equal(batch.sum((1, 2, 3)), torch.ones(64))
+    rows, columns = batch[:, 0].flatten(1).argmax(1) // 28, batch[:, 0].flatten(1).argmax(1) % 28
+    assert set(rows.tolist()) == {9, 10, 11}
+    assert set(columns.tolist()) == {4, 5, 6, 21, 22, 23}
+
+
+def test_the_embedded_cards_hold_the_plan_the_script_has_now():
+    for name, plan in train.PLANS.items():
+        card = cards.model_card(name)
+        assert card.training.plan == json.loads(json.dumps(plan.__dict__)), name
