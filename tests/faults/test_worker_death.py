@@ -31,7 +31,7 @@ def test_a_killed_worker_fails_its_run_and_the_next_run_works(session):
     run = session.start(wb.load("fashion-cnn"), TRAINING)
     next(event for event in run if event.kind == "training")
     os.kill(session.worker_pid, signal.SIGKILL)
-    with pytest.raises(RunFailed, match="killed by signal 9.*restarted"):
+    with pytest.raises(RunFailed, match=r"killed by signal 9.*restarted"):
         run.result()
     assert session.history(limit=1)[0].result == before
     assert session.start(wb.load("fashion-student"), EAGER).result()
@@ -65,9 +65,7 @@ def test_a_model_that_ends_the_process_is_only_a_failed_run(session, tmp_path, m
 
 
 def test_the_worker_is_gone_when_its_parent_is_killed():
-    code = (
-        "from workbench.session import Session; s = Session(); s.catalog(); print(s.worker_pid, flush=True); input()"
-    )
+    code = "from workbench.session import Session; s = Session(); s.catalog(); print(s.worker_pid, flush=True); input()"
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
     worker = psutil.Process(int(parent.stdout.readline()))
     parent.kill()
