@@ -48,7 +48,7 @@ class OnnxModel:
         """The layer a node of an engine's optimised model came from, by its name or its output's."""
         if name == self.output or name.startswith(f"{self.output}/"):
             name = next(node.name for node in self.proto.graph.node if self.output in node.output)
-        layer, separator, _ = name.partition(SEPARATOR)
+        layer, separator, _ = name.rpartition(" ")[2].partition(SEPARATOR)  # engines write "fused NAME"
         return layer if separator and layer in self.layers else None
 
     def layer_before(self, value: str) -> str | None:
