@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from workbench import engines
+from workbench.engines import compiled
 from workbench.errors import EngineError
 from workbench.measure import latency
 from workbench.recipe import Place, Recipe
@@ -25,7 +25,7 @@ class Baselines:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._faster: dict[tuple, str] = {}
-        self._building: tuple[tuple, Any] | None = None
+        self._building: tuple[tuple, compiled.Build] | None = None
         self._failed: dict[tuple, str] = {}
 
     def strongest(self, workload: LoadedWorkload, place: Place, chosen: str, context: Context) -> Prepared:
@@ -53,17 +53,13 @@ class Baselines:
         if key in self._faster or key in self._failed or _why_not_compiled(place):
             return None
         try:
-            build = self._build(key, workload, place)
-            build.resume()
-            while not build.finished():
-                wait()
-            compiled = self._shelf.prepared(workload, plain(place, "compiled"), context)
+            self._build(key, workload, place, wait)
+            candidate = self._shelf.prepared(workload, plain(place, "compiled"), context)
         except EngineError as error:
             self._failed[key] = str(error)
             return self.notice(workload, place, "auto")
         eager = self._shelf.prepared(workload, plain(place, "eager"), context)
-        self._faster[key] = self._choose(workload, place, eager, compiled, context)
-        self._building = None
+        self._faster[key] = self._choose(workload, place, eager, candidate, context)
         return f"compiled fp32 is ready; {self._faster[key]} is the faster baseline"
 
     def pause(self) -> None:
@@ -71,23 +67,28 @@ class Baselines:
         if self._building:
             self._building[1].pause()
 
-    def _build(self, key: tuple, workload: LoadedWorkload, place: Place) -> Any:
-        if self._building and self._building[0] == key:
-            return self._building[1]
-        if self._building:
-            self._building[1].kill()
+    def _build(self, key: tuple, workload: LoadedWorkload, place: Place, wait: Callable[[], None]) -> None:
+        """Wait until the package is on disk. A build for another placement is given up."""
         variant = self._shelf.variant(workload, Recipe(place=place), Context(train=workload.train))
-        build = engines.find("compiled").build_in_background(variant, workload.example(place.batch), place.threads)
+        arguments = variant, workload.example(place.batch), place.threads
+        if compiled.is_cached(*arguments):
+            return
+        if self._building and self._building[0] != key:
+            self._building[1].kill()
+        build = compiled.build_in_background(*arguments)  # joins the one that was paused, if it is the same
         self._building = (key, build)
-        return build
+        build.resume()
+        while not build.poll():
+            wait()
+        self._building = None
 
     def _choose(
-        self, workload: LoadedWorkload, place: Place, eager: Prepared, compiled: Prepared, context: Context
+        self, workload: LoadedWorkload, place: Place, eager: Prepared, candidate: Prepared, context: Context
     ) -> str:
         example = workload.example(place.batch)
         snapshots = latency.compare(
             lambda: eager.runner(example),
-            lambda: compiled.runner(example),
+            lambda: candidate.runner(example),
             budget_s=_CHOICE_SECONDS,
             checkpoint=context.checkpoint,
         )
@@ -96,8 +97,8 @@ class Baselines:
 
 
 def _why_not_compiled(place: Place) -> str | None:
-    compiled = engines.find("compiled")
-    return compiled.unavailable() or compiled.refuses("fp32", place.device)
+    engine = engines.find("compiled")
+    return engine.unavailable() or engine.refuses("fp32", place.device)
 
 
 def _key(workload: LoadedWorkload, place: Place) -> tuple:

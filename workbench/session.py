@@ -254,9 +254,8 @@ class Session:
 
     def _on_event(self, event: Event, result_key: str) -> None:
         run = self._runs.get(event.run)
-        if run is None:
-            return  # it ended on this side already
-        run.begun = True
+        if run is not None:
+            run.begun = True
         if isinstance(event, events.Started):
             self._publish(event)
             earlier = self.store.latest(result_key)
@@ -271,12 +270,11 @@ class Session:
 
     def _publish(self, event: Event) -> None:
         with self._lock:
-            run = self._runs.get(event.run)
-            if run is None:
-                return
-            if event.kind in events.ENDINGS:
-                del self._runs[event.run]
-        run._events.put(event)
+            run = self._runs.pop(event.run, None) if event.kind in events.ENDINGS else self._runs.get(event.run)
+        if run is not None:
+            run._events.put(event)
+        elif not isinstance(event, events.Notice):
+            return  # it ended on this side already; only news of its baseline still comes
         for callback in list(self._subscribers):
             callback(event)
 

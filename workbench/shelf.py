@@ -46,16 +46,16 @@ class Shelf:
 
     def variant(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> Variant:
         """The variant after all steps, resuming at the longest prefix that was made before."""
-        keys = [(workload.key, key) for key in recipe.step_keys()]
-        done = next((n for n in range(len(keys), 0, -1) if keys[n - 1] in self._variants), 0)
-        variant = self._variants[keys[done - 1]] if done else Variant(module=workload.module)
-        for key, step in list(zip(keys, recipe.steps, strict=True))[done:]:
+        keys = [(workload.key, key) for key in ("", *recipe.step_keys())]
+        self._variants.setdefault(keys[0], Variant(module=workload.module))
+        done = max(n for n, key in enumerate(keys) if key in self._variants)
+        variant = self._variants[keys[done]]
+        for key, step in list(zip(keys[1:], recipe.steps, strict=True))[done:]:
             context.checkpoint()
             context.progress(step.summary(), 0, 0)
             variant = self._variants[key] = step.apply(variant, context)
         for key in keys:
-            if key in self._variants:
-                self._variants.move_to_end(key)
+            self._variants.move_to_end(key)
         return variant
 
     def prepared(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> Prepared:
