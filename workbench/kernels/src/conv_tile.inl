@@ -6,30 +6,50 @@
 // The taps of a kernel row lie side by side in NHWC (kernel width × channels), so a row is one run and
 // no im2col copy is made; borders are really there in memory.
 
-// The way of nearly every int8 layer stays in registers; the rest goes through a loop over a copy.
+template <class Dot, int M, int NB, Dtype kOutput, Dtype kResidual>
+inline void conv_clamped(const ConvArgs& a, typename Dot::Accumulator (&sums)[M][NB], uint8_t* output,
+                         const uint8_t* residual) {
+    constexpr bool kBytes = kOutput == Dtype::u8;
+    constexpr int64_t kSize = bytes_of(kOutput), kResidualSize = bytes_of(kResidual);
+    const Epilogue& e = a.epilogue;
+    const Floats low = splat(kBytes ? e.low : e.minimum), high = splat(kBytes ? e.high : e.maximum);
+    const Floats gain = splat(e.residual_scale);
+    const Ints zero_point = splat_int(e.zero_point);
+#pragma GCC unroll 4
+    for (int n = 0; n < NB; ++n) {
+        const int64_t c = n * kLanes, valid = a.channels - c;
+        if (valid <= 0) break;
+        const Floats scale = load_f32(e.scale + c, kLanes), bias = load_f32(e.bias + c, kLanes);
+#pragma GCC unroll 16
+        for (int m = 0; m < M; ++m) {
+            Floats y = multiply_add(Dot::floats(sums[m][n]), scale, bias);
+            if constexpr (kResidual != Dtype::none) {
+                y = multiply_add(load_any(residual + m * a.residual_stride + c * kResidualSize, kResidual, valid), gain, y);
+            }
+            y = minimum(maximum(y, low), high);
+            uint8_t* to = output + m * a.output_stride + c * kSize;
+            if constexpr (kBytes) store_u8(to, add(round_to_ints(y), zero_point), valid);
+            else store_f32(to, y, valid);
+        }
+    }
+}
+
+// Clamps into u8 or f32, the way of nearly every layer, stay in registers; the rest goes through a loop over a copy.
 template <class Dot, int M, int NB>
 inline void conv_epilogue(const ConvArgs& a, typename Dot::Accumulator (&sums)[M][NB], uint8_t* output,
                           const uint8_t* residual) {
     const Epilogue& e = a.epilogue;
-    if (e.output_type == Dtype::u8 && e.act == Act::clamp && e.residual_type != Dtype::f32 &&
-        a.channels == NB * kLanes) {
-        const Floats low = splat(e.low), high = splat(e.high), gain = splat(e.residual_scale);
-        const Ints zero_point = splat_int(e.zero_point);
-#pragma GCC unroll 4
-        for (int n = 0; n < NB; ++n) {
-            const Floats scale = load_f32(e.scale + n * kLanes, kLanes), bias = load_f32(e.bias + n * kLanes, kLanes);
-#pragma GCC unroll 16
-            for (int m = 0; m < M; ++m) {
-                Floats y = multiply_add(Dot::floats(sums[m][n]), scale, bias);
-                if (e.residual_type == Dtype::u8) {
-                    const uint8_t* other = residual + m * a.residual_stride + n * kLanes;
-                    y = multiply_add(to_floats(load_u8(other, kLanes)), gain, y);
-                }
-                Ints q = add(round_to_ints(minimum(maximum(y, low), high)), zero_point);
-                store_u8(output + m * a.output_stride + n * kLanes, q, kLanes);
-            }
-        }
-        return;
+    if (e.act == Act::clamp && e.output_type == Dtype::u8 && e.residual_type == Dtype::none) {
+        return conv_clamped<Dot, M, NB, Dtype::u8, Dtype::none>(a, sums, output, residual);
+    }
+    if (e.act == Act::clamp && e.output_type == Dtype::u8 && e.residual_type == Dtype::u8) {
+        return conv_clamped<Dot, M, NB, Dtype::u8, Dtype::u8>(a, sums, output, residual);
+    }
+    if (e.act == Act::clamp && e.output_type == Dtype::f32 && e.residual_type == Dtype::none) {
+        return conv_clamped<Dot, M, NB, Dtype::f32, Dtype::none>(a, sums, output, residual);
+    }
+    if (e.act == Act::clamp && e.output_type == Dtype::f32 && e.residual_type == Dtype::f32) {
+        return conv_clamped<Dot, M, NB, Dtype::f32, Dtype::f32>(a, sums, output, residual);
     }
     alignas(64) uint8_t copy[M][NB][kLanes * 4];
     std::memcpy(copy, sums, sizeof(copy));

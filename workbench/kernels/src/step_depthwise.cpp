@@ -11,6 +11,7 @@ public:
         : kernels_(kernels), input_(input), output_(output), window_(window) {
         if (residual) residual_ = *residual;
         epilogue_ = read_epilogue(record, output, residual);
+        plan_folding(residual);
         for (int64_t y = 0; y < window.height; ++y) {
             for (int64_t x = 0; x < window.width; ++x) {
                 offsets_.push_back(y * window.dilation_y * input.row_pitch + x * window.dilation_x * input.pixel_pitch);
@@ -47,12 +48,10 @@ public:
                 a.residual = frame.at(residual_, image) + y * residual_.row_pitch;
                 a.residual_stride = residual_.pixel_pitch;
             }
-            a.channels = input_.channels;
-            a.pixels = output_.width;
             a.epilogue = epilogue_;
             a.epilogue.scale = scale_.as<float>();
             a.epilogue.bias = bias_.as<float>();
-            (is_u8() ? kernels_.depthwise_u8s8 : kernels_.depthwise_f32)(a);
+            run_row(a);
         }
     }
 
@@ -63,16 +62,45 @@ public:
 private:
     bool is_u8() const { return input_.dtype == Dtype::u8; }
 
+    // Narrow images would leave most of a vector empty. With stride 1 and nothing between pixels, neighbours are
+    // taken as more channels with the same weights: a 16-channel row in steps of four pixels.
+    void plan_folding(const Tensor* residual) {
+        const int64_t block = is_u8() ? kernels_.depthwise_u8s8_block : kernels_.depthwise_f32_block;
+        auto close = [](const Tensor& t) { return t.pixel_pitch == t.channels * bytes_of(t.dtype); };
+        const bool possible = window_.stride_x == 1 && block % input_.channels == 0 && close(input_) &&
+                              close(output_) && (!residual || close(*residual));
+        fold_ = possible ? block / input_.channels : 1;
+    }
+
+    void run_row(DepthwiseArgs& a) const {
+        const auto kernel = is_u8() ? kernels_.depthwise_u8s8 : kernels_.depthwise_f32;
+        a.channels = input_.channels * fold_;
+        a.pixels = output_.width / fold_;
+        a.pixel_stride *= fold_;
+        a.output_stride *= fold_;
+        a.residual_stride *= fold_;
+        if (a.pixels > 0) kernel(a);
+        const int64_t rest = output_.width % fold_;
+        if (rest == 0) return;
+        a.input += a.pixels * a.pixel_stride;
+        a.output += a.pixels * a.output_stride;
+        a.residual += a.pixels * a.residual_stride;
+        a.channels = input_.channels * rest;
+        a.pixels = 1;
+        kernel(a);
+    }
+
     void pack(const uint8_t* weights, const float* scale, const float* bias, int64_t zero_point) {
         const int64_t block = is_u8() ? kernels_.depthwise_u8s8_block : kernels_.depthwise_f32_block;
         const auto taps = static_cast<int64_t>(offsets_.size());
-        const int64_t blocks = (input_.channels + block - 1) / block, tap_groups = (taps + 3) / 4;
+        const int64_t channels = input_.channels * fold_;
+        const int64_t blocks = (channels + block - 1) / block, tap_groups = (taps + 3) / 4;
         weights_ = Buffer(blocks * block * (is_u8() ? tap_groups * 4 : taps * 4));
         start_ = Buffer(blocks * block * 4);
         scale_ = Buffer(blocks * block * 4);
         bias_ = Buffer(blocks * block * 4);
-        for (int64_t channel = 0; channel < input_.channels; ++channel) {
-            const int64_t number = channel / block, lane = channel % block;
+        for (int64_t at = 0; at < channels; ++at) {
+            const int64_t channel = at % input_.channels, number = at / block, lane = at % block;
             const int64_t position = is_u8() ? kernels_.depthwise_position(static_cast<int>(lane)) : lane;
             scale_.as<float>()[number * block + position] = scale[channel];
             bias_.as<float>()[number * block + position] = bias[channel];
@@ -93,6 +121,7 @@ private:
     const KernelTable& kernels_;
     Tensor input_, output_, residual_{};
     Window window_;
+    int64_t fold_;  // pixels that a kernel takes as one
     std::vector<int64_t> offsets_;
     Epilogue epilogue_;
     Buffer weights_, start_, scale_, bias_;
