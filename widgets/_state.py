@@ -107,11 +107,16 @@ def _begin(state: PageState, run: int) -> PageState:
         training=None,
         curve=(),
         curve_stride=1,
-        stale=PARTS,
+        stale=_present(state),
         recalled=frozenset(),
         recalled_at="",
         result=None,
     )
+
+
+def _present(state: PageState) -> frozenset[Part]:
+    shown = {"latency": state.latency, "accuracy": state.accuracy, "size": state.size, "layers": state.receipt}
+    return frozenset(part for part, figures in shown.items() if figures)
 
 
 def _submitted(state: PageState, event: Submitted) -> PageState:
@@ -135,25 +140,19 @@ def _recalled(state: PageState, event: events.Recalled) -> PageState:
 
 
 def _progress(state: PageState, event: events.Progress) -> PageState:
-    return replace(state, phase="working", message=event.message, done=event.done, total=event.total)
+    # a training goes on until something is measured; it reports its progress between the points of its curve
+    phase = "training" if state.phase == "training" else "working"
+    return replace(state, phase=phase, message=event.message, done=event.done, total=event.total)
 
 
 def _training(state: PageState, event: events.Training) -> PageState:
-    curve, stride = state.curve, state.curve_stride
+    continued = state.training is not None and state.training.technique == event.technique
+    curve, stride = (state.curve, state.curve_stride) if continued else ((), 1)
     if event.step % stride == 0 or not curve:
         curve = (*curve, (round(event.epoch, 4), round(event.loss, 5)))
     if len(curve) > _CURVE_POINTS:
         curve, stride = curve[::2], stride * 2
-    return replace(
-        state,
-        phase="training",
-        message=f"Training ({event.technique})",
-        done=event.step,
-        total=event.total_steps,
-        training=event,
-        curve=curve,
-        curve_stride=stride,
-    )
+    return replace(state, phase="training", training=event, curve=curve, curve_stride=stride)
 
 
 def _latency(state: PageState, event: events.Latency) -> PageState:
@@ -211,7 +210,9 @@ def _cancelled(state: PageState, event: events.Cancelled) -> PageState:
 
 def _arrived(state: PageState, part: Part) -> PageState:
     verdict = "" if "latency" in state.stale | state.recalled and part == "latency" else state.verdict
-    return replace(state, stale=state.stale - {part}, recalled=state.recalled - {part}, verdict=verdict)
+    return replace(
+        state, phase="working", stale=state.stale - {part}, recalled=state.recalled - {part}, verdict=verdict
+    )
 
 
 def _blank(state: PageState, parts: frozenset[Part]) -> PageState:

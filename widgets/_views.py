@@ -11,6 +11,9 @@ from workbench.widgets._state import PageState, Part
 
 View = dict[str, Any]
 
+_ZEROS_WORTH_SAYING = 0.1
+"""Rounding to int8 alone makes a few per cent of small weights zero; that is no pruning."""
+
 
 def figures(state: PageState) -> View:
     """The four large figures and the verdict in words."""
@@ -171,6 +174,8 @@ def _accuracy_card(state: PageState) -> View:
         card["tone"] = {1: "worse", -1: "better", 0: ""}[fmt.decided(drop, 0.0)]
         card["arrow"] = {"worse": "▼", "better": "▲", "": ""}[card["tone"]]
         seen = f"on {now.n:,}" if now.n == event.total else f"on {now.n:,} of {event.total:,}"
+        if not event.changed:
+            difference = "±0 pt, every prediction the same"
         card["lines"] = [difference, f"{event.changed:,} predictions changed · {seen}"]
     return card
 
@@ -200,7 +205,8 @@ def _verdict(state: PageState) -> View:
         )
         return {"tone": "waiting", "text": words}
     if state.phase == "cancelled":
-        return {"tone": "waiting", "text": "Cancelled: what was measured until then is shown"}
+        words = "what was measured until then is shown" if state.latency or state.size else "nothing was measured yet"
+        return {"tone": "waiting", "text": f"Cancelled: {words}"}
     if not state.verdict:
         return {"tone": "", "text": ""}
     decided = fmt.decided(state.latency.speedup, 1.0) if state.latency else 0
@@ -252,7 +258,7 @@ def _change(layer: LayerReceipt) -> str:
         parts.append(f"{_shape(before.weight_shape)} → {_shape(after.weight_shape)}")
     if before.dtype != after.dtype:
         parts.append(f"{_dtype(before.dtype)} → {_dtype(after.dtype)}")
-    if after.sparsity > before.sparsity + 0.005:
+    if after.sparsity > before.sparsity + _ZEROS_WORTH_SAYING:
         parts.append(f"{fmt.percent(after.sparsity, 0)} zeros")
     return ", ".join(parts) or f"{_dtype(after.dtype)}, as before"
 

@@ -59,7 +59,8 @@ function figure(view, card) {
     return [{ x, y, mode: "lines", line, fill: "tozeroy", fillcolor: looks[i].fill, hovertemplate: hover }];
   });
   const peaks = view.sides.map((side, i) => (curves[i] ? Math.max(...curves[i]) / top : 0.55));
-  const close = Math.abs(Math.log10(view.sides[0].p50 / view.sides[1].p50)) < 0.22 * (high - low);
+  const apart = Math.abs(Math.log10(view.sides[0].p50 / view.sides[1].p50)) / (high - low);
+  const close = apart < 0.4 && Math.abs(peaks[0] - peaks[1]) < 0.2;
   const annotations = view.sides.map((side, i) => ({
     x: Math.log10(side.p50),
     y: peaks[i],

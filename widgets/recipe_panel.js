@@ -107,11 +107,12 @@ function linear(option) {
   const whole = option.type === "integer";
   const share = option.unit === "fraction";
   const span = option.maximum - option.minimum;
-  const step = whole ? 1 : span <= 1 ? 0.01 : span <= 10 ? 0.1 : 0.5;
+  const step = whole ? 1 : 10 ** Math.floor(Math.log10(span / 50));
+  const first = Number((Math.ceil(option.minimum / step) * step).toPrecision(6)); // round places, whatever the minimum
   const units = { fraction: " %", epochs: " ep.", epoch: " ep." };
-  const unit = units[option.unit] ?? (option.unit ? ` ${option.unit}` : "");
-  const text = (value) => `${share ? Math.round(100 * value) : Number(Number(value).toFixed(2))}${unit}`;
-  return { first: option.minimum, last: option.maximum, step, value: (place) => Number(place.toFixed(4)), place: (value) => value, text };
+  const unit = units[option.unit] ?? (option.unit && option.unit.length < 4 ? ` ${option.unit}` : ""); // longer ones stand in the title
+  const text = (value) => `${share ? Math.round(100 * value) : Number(Number(value).toPrecision(3))}${unit}`;
+  return { first, last: option.maximum, step, value: (place) => Number(place.toPrecision(6)), place: (value) => value, text };
 }
 
 /** 1, 2, 4, … up to `last`. */
@@ -207,7 +208,7 @@ function placeCard(panel) {
   const place = (name) => (value) => panel.edit((recipe) => (recipe.place[name] = value), "place");
   const never = () => false;
   const device = segmented("Device", schema.devices.map(({ name, title }) => ({ value: name, text: title })), place("device"));
-  const engine = segmented("Engine", schema.engines.map(({ name, title }) => ({ value: name, text: title })), place("engine"));
+  const engine = segmented("Engine", schema.engines.map(({ name }) => ({ value: name, text: name })), place("engine"));
   const batch = slider("Batch", doubling(1024), place("batch"), never);
   const whole = { type: "integer", minimum: 1, maximum: schema.threads, unit: "" };
   const threads = schema.threads > 1 ? slider("Threads", linear(whole), place("threads"), never) : null;

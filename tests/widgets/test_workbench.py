@@ -129,7 +129,10 @@ def test_training_takes_the_place_of_latency_while_it_lasts(bench, session, sett
     settle()
     assert bench.live.strip.selected == 1
     assert bench.training_plot.view["points"] == [[0.1, 2.0]]
-    session.say(events.Progress(run=session.last, message="measuring"))
+    session.say(events.Progress(run=session.last, message="prune: epoch 1 of 2"))
+    settle()
+    assert bench.live.strip.selected == 1
+    session.say(events.Layers(run=session.last, receipt=()))
     settle()
     assert bench.live.strip.selected == 0
     assert bench.live.strip.hidden == []
