@@ -94,7 +94,14 @@ def test_quantizing_changes_the_figures_live_within_small_messages(page, picture
 
 
 def test_a_point_of_the_plot_brings_its_recipe_back(page):
-    x, y = page.locator(".wb-pareto-plot .js-plotly-plot").evaluate(PLACE_OF_AN_INT8_POINT)
+    the_page.turn(page, "Quantize", True)
+    the_page.wait_for_recipe(page, "r.steps.length === 1")
+    the_page.finished(page)
+    the_page.turn(page, "Quantize", False)
+    the_page.wait_for_recipe(page, "r.steps.length === 0")
+    the_page.finished(page)
+    plot = page.locator(".wb-pareto-plot .js-plotly-plot").element_handle()
+    x, y = page.wait_for_function(PLACE_OF_AN_INT8_POINT, arg=plot).json_value()
     page.mouse.move(x - 2, y)
     page.mouse.move(x, y)
     page.locator(".wb-pareto-plot .hoverlayer .hovertext").wait_for()
