@@ -1,6 +1,6 @@
 const LANDMARKS = { "wb-header": "banner", "wb-side": "complementary", "wb-main": "main", "wb-footer": "contentinfo" };
 
-function render({ el }) {
+function render({ model, el }) {
   el.classList.add("wb-page-frame");
   const whole = document.body.dataset.voila === "voila";
   if (whole) {
@@ -18,6 +18,7 @@ function render({ el }) {
     if (page.querySelectorAll(Object.keys(LANDMARKS).map((part) => `.${part}`).join()).length < 4) requestAnimationFrame(name);
   };
   name();
+  send(model, "views", model.get("views") + 1);
 }
 
 export default { render };

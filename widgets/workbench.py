@@ -71,12 +71,11 @@ class Workbench(VBox):
         self._runs = Runs()
         self._catalog: Catalog | None = None
         self._build(recipe)
-        super().__init__([self.bar, self._body, self.progress, PageFrame(), library()])
+        super().__init__([self.bar, self._body, self.progress, self.frame, library()])
         for name in ("wb", "wb-page"):
             self.add_class(name)
         self._wire()
         self._load_history()
-        self.submit()
 
     def submit(self) -> int:
         """Run the panel's recipe on the chosen workload; overtakes what runs. Returns the run's id."""
@@ -109,7 +108,7 @@ class Workbench(VBox):
         self.latency_plot, self.training_plot, self.pareto_plot = LatencyPlot(), TrainingPlot(), ParetoPlot()
         self.layers, self.receipt, self.history = LayerTable(), ReceiptView(), HistoryTable()
         self.code, self.downloads = CodeView(), Downloads(save=self._save)
-        self.progress = RunProgress()
+        self.progress, self.frame = RunProgress(), PageFrame()
         details = {"Layers": self.layers, "Receipt": self.receipt, "History": self.history}
         self.details = Tabs("Details", details | {"Code": self.code, "Download": self.downloads})
         live = {"Latency": self.latency_plot, "Training": self.training_plot}
@@ -122,6 +121,7 @@ class Workbench(VBox):
         self.progress.add_class("wb-footer")
 
     def _wire(self) -> None:
+        self.frame.observe(self._on_view, "views")
         self.panel.observe(lambda _: self.submit(), "recipe")
         self.bar.observe(self._on_workload, "workload")
         self.bar.observe(lambda _: self._apply({}), "resets")
@@ -133,6 +133,11 @@ class Workbench(VBox):
         self.session.on_ready(self._on_ready)
 
     # -- what a person does
+
+    def _on_view(self, _: t.Bunch) -> None:
+        """Start with the first look at the page: one that is kept ready for a visitor must not use the machine."""
+        if not self._submitted:
+            self.submit()
 
     def _apply(self, recipe: dict[str, Any]) -> None:
         self.panel.recipe = recipe
@@ -175,8 +180,12 @@ class Workbench(VBox):
 
     def _on_event(self, event: events.Event) -> None:
         with self._lock:
-            if event.run in self._submitted:  # others share the session: scripts, a second page
-                self._dispatch(event, urgent=event.kind in events.ENDINGS)
+            if event.run not in self._submitted:
+                return  # others share the session: scripts, a second page
+            self._dispatch(event, urgent=event.kind in events.ENDINGS)
+            outdated = isinstance(event, events.Notice) and event.measure_again and event.run == self.state.run
+        if outdated and not self.state.busy:
+            self.submit()
 
     def _dispatch(self, event: events.Event | _state.Ready | _state.Submitted, *, urgent: bool = False) -> None:
         with self._lock:

@@ -15,7 +15,7 @@ STUDENT = wb.load("fashion-student")
 
 
 def eager(**fields) -> Recipe:
-    return Recipe.parse(place={"engine": "eager"}, **fields)
+    return Recipe.parse(place={"engine": "eager", "threads": 1}, **fields)
 
 
 def test_a_run_ends_in_figures_for_both_sides(session):

@@ -8,7 +8,7 @@ import workbench as wb
 from workbench.recipe import Recipe
 from workbench.session import RunFailed, Session
 
-EAGER = Recipe.parse(place={"engine": "eager"})
+EAGER = Recipe.parse(place={"engine": "eager", "threads": 1})
 DATA = (torch.rand(50, 6), torch.arange(50) % 3)
 
 
@@ -47,7 +47,7 @@ def test_a_model_that_cannot_be_exported_still_runs_eagerly(session):
 
 def test_a_model_that_cannot_be_exported_says_which_line_is_to_blame(session):
     workload = wb.Workload(nn.Sequential(Branching()), data=DATA)
-    message = failure(session, workload, Recipe.parse(steps=[{"do": "quantize"}], place={"engine": "eager"}))
+    message = failure(session, workload, Recipe.parse(steps=[{"do": "quantize"}], place={"engine": "eager", "threads": 1}))
     assert "can't be exported" in message
     assert "the eager engine still runs it" in message
     assert "test_bad_input.py" in message

@@ -8,7 +8,7 @@ from workbench.session import Session
 def test_two_notebooks_measure_one_after_the_other_and_share_the_history():
     sessions = [Session(), Session()]
     try:
-        recipe = Recipe.parse(place={"engine": "eager"})
+        recipe = Recipe.parse(place={"engine": "eager", "threads": 1})
         runs = [session.start(wb.load("fashion-student"), recipe, baseline="eager") for session in sessions]
         results = [run.result() for run in runs]
         known = [entry.result for entry in sessions[0].history()]

@@ -14,8 +14,8 @@ from workbench.recipe import Recipe
 from workbench.session import RunFailed, Session
 from workbench.store import Store
 
-EAGER = Recipe.parse(place={"engine": "eager"})
-TRAINING = Recipe.parse(steps=[{"do": "prune", "finetune_epochs": 5}], place={"engine": "eager"})
+EAGER = Recipe.parse(place={"engine": "eager", "threads": 1})
+TRAINING = Recipe.parse(steps=[{"do": "prune", "finetune_epochs": 5}], place={"engine": "eager", "threads": 1})
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_cancel_ends_even_a_model_that_never_returns(session):
             return super().forward(x)
 
     data = (torch.rand(60, 4), torch.arange(60) % 3)
-    recipe = Recipe.parse(place={"engine": "eager", "batch": 3})
+    recipe = Recipe.parse(place={"engine": "eager", "threads": 1, "batch": 3})
     run = session.start(wb.Workload(Stuck(4, 3), data=data), recipe)
     next(event for event in run if event.kind == "started")
     started = time.monotonic()

@@ -14,6 +14,7 @@ def session() -> HandDrivenSession:
 @pytest.fixture
 def bench(session):
     widget = Workbench(session=session)
+    widget.frame.views = 1  # what a browser does when it draws the page
     yield widget
     widget.close()
 

@@ -154,3 +154,29 @@ def test_a_closed_page_hears_nothing_more(bench, session):
     bench.close()
     finish(session)
     assert bench.state is before
+
+
+def test_a_page_kept_ready_runs_nothing_until_it_is_looked_at(session):
+    bench = Workbench(session=session)
+    assert session.submitted == []
+    bench.frame.views = 1
+    bench.frame.views = 2  # a second view of the same page
+    assert len(session.submitted) == 1
+    bench.close()
+
+
+def test_a_better_baseline_measures_the_finished_run_again(bench, session):
+    first = session.last
+    session.say(events.Finished(run=first, result=a_result()))
+    session.say(events.Notice(run=first, message="compiled fp32 is ready", measure_again=True))
+    assert session.last > first
+    assert session.submitted[-1][2] == session.submitted[-2][2]
+
+
+def test_a_better_baseline_never_disturbs_a_newer_run(bench, session):
+    first = session.last
+    session.say(events.Finished(run=first, result=a_result()))
+    bench.panel.recipe = INT8
+    newer = session.last
+    session.say(events.Notice(run=first, message="compiled fp32 is ready", measure_again=True))
+    assert session.last == newer
