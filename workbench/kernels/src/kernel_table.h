@@ -59,7 +59,6 @@ struct DepthwiseArgs {
     int64_t pixel_stride;
     const int64_t* tap_offsets;
     int64_t taps;
-    int64_t kernel_height, kernel_width;
     const uint8_t* weights;
     const int32_t* start;
     uint8_t* output;
