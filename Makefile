@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8866
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
-SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard workbench/kernels/*.cpp workbench/kernels/*.h)
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard workbench/kernels/src/*)
 
 .PHONY: app lab test bench bench-native clean
 

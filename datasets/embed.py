@@ -7,6 +7,7 @@ import gzip
 from pathlib import Path
 
 import numpy as np
+
 from workbench.datasets import fashion_mnist
 from workbench.datasets.cards import DataCard, File
 

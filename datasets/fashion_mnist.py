@@ -13,9 +13,9 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+
 from workbench.datasets.cards import FOLDER
 from workbench.datasets.fetch import Progress, bar, cache_folder, download
-
 from workbench.errors import WorkloadError
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")

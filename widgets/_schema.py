@@ -26,7 +26,7 @@ def _technique(technique: TechniqueInfo, catalog: Catalog) -> dict[str, Any]:
         "title": technique.title,
         "help": technique.help,
         "trains": technique.trains,
-        "works_on": technique.works_on,
+        "order": technique.order,
         "options": [_option(option, catalog) for option in plain],
     }
 

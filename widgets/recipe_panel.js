@@ -138,12 +138,9 @@ const matters = (technique, step, option) => Object.entries(option.when ?? {}).e
 });
 const trains = (technique, step) => technique.trains && technique.options.filter((option) => option.unit.startsWith("epoch")).every((option) => valueOf(step, option) > 0);
 
-/** Where a new step belongs: among those that change the module in the order shown, before those on the graph. */
+/** Put a new step where its technique belongs among the others. */
 function insert(recipe, step, techniques) {
-  const rank = (name) => {
-    const index = techniques.findIndex((technique) => technique.name === name);
-    return (techniques[index]?.works_on === "graph" ? 100 : 0) + index;
-  };
+  const rank = (name) => techniques.find((technique) => technique.name === name)?.order ?? 0;
   const at = recipe.steps.findIndex((other) => rank(other.do) > rank(step.do));
   recipe.steps.splice(at < 0 ? recipe.steps.length : at, 0, step);
 }

@@ -93,9 +93,9 @@ def prepare(
     WorkbenchError
         When a step or the engine can't do it, with the reason.
     """
-    from workbench.prepare import prepare as prepare_here
+    from workbench import _prepare
 
-    return prepare_here(model, example, Recipe.parse(recipe), calibration)
+    return _prepare.prepare(model, example, Recipe.parse(recipe), calibration)
 
 
 def history() -> pandas.DataFrame:

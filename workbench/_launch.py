@@ -29,6 +29,13 @@ def notebooks_directory() -> Path:
     return inside if inside.is_dir() else package.parent / "notebooks"
 
 
+def _share() -> Path:
+    """Where Voila finds our template, which asks nothing of the network."""
+    package = Path(__file__).parent
+    inside = package / "widgets" / "share"
+    return inside if inside.is_dir() else package.parent / "widgets" / "share"
+
+
 def add_commands(commands: argparse._SubParsersAction) -> None:
     """Add ``app``, ``lab`` and ``new`` to the command line."""
     app = commands.add_parser("app", help="serve the workbench as a page")
@@ -55,8 +62,9 @@ def _app(chosen: argparse.Namespace) -> int:
             sys.executable, "-m", "voila", str(notebooks_directory() / "workbench.ipynb"),
             "--no-browser", f"--port={chosen.port}", f"--Voila.ip={_HOST}", f"--token={token}",
             f"--theme={chosen.theme}", "--VoilaConfiguration.allow_theme_override=YES", "--Voila.log_level=WARN",
-            "--preheat_kernel=True", "--pool_size=1",
-        ]
+            "--preheat_kernel=True", "--pool_size=1", "--template=workbench",
+        ],
+        env={**os.environ, "JUPYTER_PATH": os.pathsep.join([str(_share()), os.environ.get("JUPYTER_PATH", "")])},
     )  # fmt: skip
     address = f"http://{_HOST}:{chosen.port}/?token={token}"
     with _ended_with_us(server):

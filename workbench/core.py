@@ -15,7 +15,7 @@ import torch
 
 from workbench import ahead, engines, events, models, techniques
 from workbench.baseline import Baselines
-from workbench.errors import WorkbenchError
+from workbench.errors import EngineError, WorkbenchError
 from workbench.measure import accuracy, machine
 from workbench.measure.limits import available_memory_bytes, usable_threads
 from workbench.measurement import Measurement
@@ -69,22 +69,18 @@ class Core:
         if token not in self._loaded:
             context.progress("loading the workload", 0, 0)
         workload = self._workload(token)
-        recipe = complete(Recipe.parse(document))
-        context = self._context(run, checkpoint, workload, recipe)
-        key = _result_key(workload, recipe, baseline)
-        started = events.Started(run=run, workload=workload.name, recipe=recipe.model_dump(mode="json"))
-        self._outbox.event(started, key)
+        context = self._context(run, checkpoint, workload, Recipe.parse(document))
+        recipe, variant = self._first_that_runs(run, workload, Recipe.parse(document), baseline, context)
         for notice in filter(None, (workload.note, self._baselines.notice(workload, recipe.place, baseline))):
             self._outbox.event(events.Notice(run=run, message=notice))
-
         plain_fp32 = self._baselines.strongest(workload, recipe.place, baseline, context)
-        variant = self._shelf.prepared(workload, recipe, context)
         measurement = Measurement(workload, recipe, plain_fp32, variant, self._predictions(workload, context))
         with machine.measuring(data_directory(), waiting=lambda: self._wait_for_others(context)):
             for event in measurement.events(run, checkpoint):
                 self._outbox.event(event)
         self._last = (run, workload, recipe, baseline)
-        self._outbox.event(events.Finished(run=run, result=measurement.result()), key)
+        finished = events.Finished(run=run, result=measurement.result())
+        self._outbox.event(finished, _result_key(workload, recipe, baseline))
 
     def look_ahead(self, checkpoint: Callable[[], None]) -> None:
         """Prepare what may be asked next, until ``checkpoint`` says that something was asked."""
@@ -116,7 +112,7 @@ class Core:
         """Write what the engine can of the variant (``model.pt2``, ``model.onnx``) and ``recipe.json``."""
         self._baselines.pause()
         workload = self._workload(token)
-        recipe = complete(Recipe.parse(document))
+        recipe = completions(Recipe.parse(document))[0]
         prepared = self._shelf.prepared(workload, recipe, Context(train=workload.train, seed=recipe.seed))
         target = Path(directory)
         target.mkdir(parents=True, exist_ok=True)
@@ -124,6 +120,23 @@ class Core:
         paths = [Path(path) for path in prepared.runner.save(target)]
         (target / "recipe.json").write_text(recipe.to_json(indent=1))
         return [*paths, target / "recipe.json"]
+
+    def _first_that_runs(
+        self, run: int, workload: LoadedWorkload, recipe: Recipe, baseline: str, context: Context
+    ) -> tuple[Recipe, Prepared]:
+        """Prepare the recipe on its engine; where that is "auto", on the first that can run this very model."""
+        candidates = completions(recipe)
+        for candidate in candidates:
+            started = events.Started(run=run, workload=workload.name, recipe=candidate.model_dump(mode="json"))
+            self._outbox.event(started, _result_key(workload, candidate, baseline))
+            try:
+                return candidate, self._shelf.prepared(workload, candidate, context)
+            except EngineError as error:
+                if candidate is candidates[-1]:
+                    raise
+                message = f"{candidate.place.engine} can't run it: {error}"
+                self._outbox.event(events.Notice(run=run, message=message))
+        raise AssertionError("there is always a candidate")
 
     def _workload(self, token: int) -> LoadedWorkload:
         if token not in self._loaded:
@@ -159,7 +172,7 @@ class Core:
         """The class the untouched model gives each test example, computed once."""
         if workload.key not in self._baseline_predictions:
             context.progress("accuracy of the baseline", 0, 0)
-            eager = self._shelf.prepared(workload, plain(complete(Recipe()).place, "eager"), context)
+            eager = self._shelf.prepared(workload, plain(completions(Recipe())[0].place, "eager"), context)
             self._baseline_predictions[workload.key] = accuracy.predictions(
                 eager.runner, workload.test.inputs, checkpoint=context.checkpoint
             )
@@ -177,14 +190,13 @@ class Core:
         context.progress("waiting: another notebook is measuring on this machine", 0, 0)
 
 
-def complete(recipe: Recipe) -> Recipe:
-    """Fill in "auto" and absent values as this machine has them."""
+def completions(recipe: Recipe) -> list[Recipe]:
+    """The recipe with threads filled in, once for each engine that its engine may stand for ("auto": several)."""
     place = recipe.place
-    engine = place.engine
-    if engine == "auto":
-        engine = engines.best_available(recipe.precision, place.device)
+    names = engines.preferred(recipe.precision, place.device) if place.engine == "auto" else (place.engine,)
     threads = place.threads or usable_threads()
-    return recipe.model_copy(update={"place": place.model_copy(update={"engine": engine, "threads": threads})})
+    places = [place.model_copy(update={"engine": name, "threads": threads}) for name in names]
+    return [recipe.model_copy(update={"place": complete}) for complete in places]
 
 
 def _result_key(workload: LoadedWorkload, recipe: Recipe, baseline: str) -> str:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from workbench.ahead import neighbours
-from workbench.core import complete
+from workbench.core import completions
 from workbench.recipe import Recipe
 
-START = complete(Recipe.parse(place={"engine": "eager", "threads": 1}))
+START = completions(Recipe.parse(place={"engine": "eager", "threads": 1}))[0]
 
 
 def test_the_flip_of_a_toggle_comes_before_another_engine():
@@ -26,5 +26,5 @@ def test_each_neighbour_is_offered_once_and_never_the_present_one():
 
 
 def test_the_way_back_is_among_them():
-    quantized = complete(Recipe.parse(steps=[{"do": "quantize"}], place={"engine": "eager", "threads": 1}))
+    quantized = Recipe.parse(steps=[{"do": "quantize"}], place={"engine": "eager", "threads": 1})
     assert START.key() in [recipe.key() for recipe in neighbours(quantized)]

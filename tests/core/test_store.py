@@ -4,7 +4,6 @@ import subprocess
 import sys
 import threading
 
-
 from tests.results import a_result
 from workbench.store import Store
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from workbench.datasets import fashion_mnist
 
 

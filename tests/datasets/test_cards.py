@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from workbench.datasets import DataCard, ModelCard, card_paths, cards
 from workbench.datasets.cards import FOLDER, file_sha256
 

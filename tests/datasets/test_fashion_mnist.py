@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from workbench.datasets import data_card, embed, fashion_mnist
 
+from workbench.datasets import data_card, embed, fashion_mnist
 from workbench.errors import WorkloadError
 
 

@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from workbench.datasets import fashion_mnist, fetch
 
+from workbench.datasets import fashion_mnist, fetch
 from workbench.errors import WorkloadError
 
 

@@ -3,9 +3,9 @@ import sys
 
 import pytest
 import torch
-from workbench.datasets import model_card
 
 from workbench import models
+from workbench.datasets import model_card
 from workbench.errors import WorkloadError
 from workbench.models.zoo import ARCHITECTURES
 from workbench.workload import Workload

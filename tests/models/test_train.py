@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+
 from workbench.datasets import cards, fashion_mnist
 from workbench.datasets.cards import file_sha256
-
 from workbench.models import build, train
 
 

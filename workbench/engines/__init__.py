@@ -9,7 +9,7 @@ from functools import cache
 from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner
 from workbench.errors import RecipeError, unknown
 
-__all__ = ["Engine", "Kernel", "LayerTimesUnavailable", "Runner", "best_available", "find", "registered"]
+__all__ = ["Engine", "Kernel", "LayerTimesUnavailable", "Runner", "find", "preferred", "registered"]
 
 _ORDER = ("eager", "compiled", "native", "onnxruntime", "openvino")
 _PREFERENCE = ("native", "onnxruntime", "openvino", "eager")
@@ -38,10 +38,7 @@ def find(name: str) -> Engine:
         raise RecipeError(unknown("engine", name, registered())) from None
 
 
-def best_available(precision: str = "fp32", device: str = "cpu") -> str:
-    """The engine that ``"auto"`` stands for: the first by preference that runs ``precision`` on ``device`` here."""
-    for name in _PREFERENCE:
-        engine = registered().get(name)
-        if engine and engine.unavailable() is None and engine.refuses(precision, device) is None:
-            return name
-    return "eager"
+def preferred(precision: str = "fp32", device: str = "cpu") -> tuple[str, ...]:
+    """The engines that ``"auto"`` tries, in this order: those that run ``precision`` on ``device`` here."""
+    here = [name for name in _PREFERENCE if name in registered() and registered()[name].unavailable() is None]
+    return tuple(name for name in here if registered()[name].refuses(precision, device) is None) or ("eager",)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from workbench import engines
-from workbench.core import complete
+from workbench.core import completions
 from workbench.engines import Runner
 from workbench.errors import EngineError, WorkbenchError
 from workbench.recipe import Recipe
@@ -18,20 +18,29 @@ from workbench.workload import Data
 
 def prepare(model: torch.nn.Module, example: torch.Tensor, recipe: Recipe, calibration: Any) -> Runner:
     """Apply ``recipe`` to ``model``; see :func:`workbench.prepare`."""
-    recipe = complete(recipe)
-    engine = engines.find(recipe.place.engine)
-    reason = engine.unavailable() or engine.refuses(recipe.precision, recipe.place.device)
-    if reason:
-        raise EngineError(f"{engine.title} can't run this recipe: {reason}")
+    candidates = completions(recipe)
     context = Context(train=_examples(example if calibration is None else calibration, recipe), seed=recipe.seed)
     was_training = model.training
     variant = Variant(module=model.eval())
     try:
         for step in recipe.steps:
             variant = step.apply(variant, context)
-        return engine.prepare(variant, example, device=recipe.place.device, threads=recipe.place.threads)
+        for candidate in candidates:
+            try:
+                return _prepare_on(candidate, variant, example)
+            except EngineError:
+                if candidate is candidates[-1]:
+                    raise
     finally:
         model.train(was_training)
+
+
+def _prepare_on(recipe: Recipe, variant: Variant, example: torch.Tensor) -> Runner:
+    engine, place = engines.find(recipe.place.engine), recipe.place
+    reason = engine.unavailable() or engine.refuses(recipe.precision, place.device)
+    if reason:
+        raise EngineError(f"{engine.title} can't run this recipe: {reason}")
+    return engine.prepare(variant, example, device=place.device, threads=place.threads)
 
 
 def _examples(calibration: Any, recipe: Recipe) -> Data:

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+import workbench as wb
+from workbench.errors import WorkbenchError
+from workbench.models import build
+
+
+def test_a_prepared_int8_model_agrees_with_the_model_it_was_made_from():
+    model = build("fashion-student").eval()
+    images = torch.rand(256, 1, 28, 28)
+    faster = wb.prepare(model, images[:1], {"steps": [{"do": "quantize", "scheme": "int8"}]}, calibration=images)
+    with torch.no_grad():
+        plain = model(images)
+    # eight bits for the range of each tensor: an error of a few steps of 1/255 of the logits' spread
+    assert (faster(images) - plain).abs().max() < 8 / 255 * (plain.max() - plain.min())
+    assert {kernel.dtype for kernel in faster.kernels.values()} == {"int8"}
+
+
+def test_the_model_given_stays_as_it_is():
+    model = build("fashion-student").train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    wb.prepare(model, torch.rand(1, 1, 28, 28), {"steps": [{"do": "prune", "finetune_epochs": 0}]})
+    assert model.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_auto_takes_the_next_engine_where_the_first_cannot_run_the_model():
+    class Sorting(torch.nn.Linear):
+        def forward(self, x):
+            return super().forward(x).sort(dim=1).values
+
+    model, images = torch.nn.Sequential(Sorting(6, 3)), torch.rand(8, 6)
+    runner = wb.prepare(model, images)
+    torch.testing.assert_close(runner(images), model(images).detach())
+
+
+def test_a_recipe_that_trains_asks_for_labels():
+    with pytest.raises(WorkbenchError, match="pass calibration="):
+        wb.prepare(
+            build("fashion-student"),
+            torch.rand(1, 1, 28, 28),
+            {"steps": [{"do": "prune", "finetune_epochs": 1}]},
+            calibration=torch.rand(8, 1, 28, 28),
+        )
