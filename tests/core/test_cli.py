@@ -15,9 +15,8 @@ def parse(*arguments: str) -> Recipe:
 
 
 def test_flags_make_the_same_recipe_as_json():
-    pruned = ("--prune", "0.3", "--prune-criterion", "l2")
-    flags = parse(*pruned, "--quantize", "int8", "--engine", "eager", "--batch", "8")
-        *["--prune", "0.3", "--prune-criterion", "l2", "--quantize", "int8", "--engine", "eager", "--batch", "8"]
+    flags = parse(
+        *("--prune", "0.3", "--prune-criterion", "l2"), *("--quantize", "int8"), *("--engine", "eager", "--batch", "8")
     )
     document = {
         "steps": [{"do": "prune", "amount": 0.3, "criterion": "l2"}, {"do": "quantize", "scheme": "int8-static"}],

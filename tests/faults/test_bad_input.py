@@ -47,9 +47,7 @@ def test_a_model_that_cannot_be_exported_still_runs_eagerly(session):
 
 def test_a_model_that_cannot_be_exported_says_which_line_is_to_blame(session):
     workload = wb.Workload(nn.Sequential(Branching()), data=DATA)
-    message = failure(
-        session, workload, Recipe.parse(steps=[{"do": "quantize"}], place={"engine": "eager", "threads": 1})
-    )
+    message = failure(session, workload, Recipe.parse(EAGER.model_dump(), steps=[{"do": "quantize"}]))
     assert "can't be exported" in message
     assert "the eager engine still runs it" in message
     assert "test_bad_input.py" in message
