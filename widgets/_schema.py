@@ -13,7 +13,7 @@ def panel(catalog: Catalog) -> dict[str, Any]:
         "techniques": [_technique(technique, catalog) for technique in catalog.techniques],
         "engines": [engine.model_dump() for engine in catalog.engines],
         "devices": [device.model_dump() for device in catalog.devices],
-        "default_engine": catalog.default_engine,
+        "preferred": list(catalog.preferred),
         "threads": catalog.threads,
     }
 

@@ -214,8 +214,8 @@ function placeCard(panel) {
   const card = h("section", { class: "wb-card", "aria-labelledby": id }, h("div", { class: "wb-toggle" }, h("h2", { id }, "Place"), effect), body);
   const update = () => {
     const { recipe } = panel;
-    const chosen = recipe.place.engine === "auto" ? schema.default_engine : recipe.place.engine;
     const precision = precisionOf(recipe, schema);
+    const chosen = panel.candidates().find((each) => !each.refuses[precision])?.name ?? recipe.place.engine;
     device.set(recipe.place.device);
     device.refuse(Object.fromEntries(schema.devices.map((each) => [each.name, each.unavailable])));
     engine.set(chosen);
@@ -262,13 +262,17 @@ function makePanel(model) {
       panel.recipe = structuredClone(model.get("_shown").recipe);
       panel.update();
     },
-    engine() {
+    /** The engines that may run the recipe, best first: the one chosen, or with "auto" several. */
+    candidates() {
       const name = panel.recipe.place.engine;
-      return panel.schema.engines.find((each) => each.name === (name === "auto" ? panel.schema.default_engine : name));
+      const names = name === "auto" ? panel.schema.preferred : [name];
+      return names.map((own) => panel.schema.engines.find((each) => each.name === own)).filter(Boolean);
     },
+    /** The choices that none of them can run, with the first one's reason. */
     refusedChoices(option) {
-      const refuses = panel.engine()?.refuses ?? {};
-      return Object.fromEntries(option.choices.filter((value) => refuses[value]).map((value) => [value, refuses[value]]));
+      const refusals = panel.candidates().map((engine) => engine.refuses);
+      const refused = option.choices.filter((value) => refusals.length && refusals.every((reasons) => reasons[value]));
+      return Object.fromEntries(refused.map((value) => [value, refusals[0][value]]));
     },
     /** Why a technique could do nothing here: each of its precisions is refused by the engine chosen. */
     refusal(technique) {

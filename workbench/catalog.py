@@ -76,7 +76,8 @@ class Catalog(_Frozen):
     engines: tuple[EngineInfo, ...]
     devices: tuple[DeviceInfo, ...]
     students: tuple[str, ...]
-    default_engine: str
+    preferred: tuple[str, ...]
+    """The engines that "auto" tries, in this order; the first that doesn't refuse the precision is shown for it."""
     threads: int
     """CPU threads a recipe may use: the cores of this process, within the container's quota."""
 

@@ -313,7 +313,7 @@ class Session:
             engines=_catalog.engine_infos(),
             devices=self._devices,
             students=models.students(),
-            default_engine=engines.preferred()[0],
+            preferred=engines.preferred(),
             threads=usable_threads(),
         )
 

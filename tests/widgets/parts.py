@@ -60,6 +60,6 @@ def offered() -> catalog.Catalog:
         ),
         devices=(catalog.DeviceInfo(name="cpu", title="CPU"),),
         students=("fashion-student",),
-        default_engine="eager",
+        preferred=("eager",),
         threads=2,
     )
