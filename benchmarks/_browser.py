@@ -141,5 +141,7 @@ def milliseconds_until(page: Page, condition: str, act) -> float:
 
 
 def wait_for_phase(page: Page, *phases: str) -> None:
-    """Wait until the page's progress line is in one of ``phases``."""
-    page.wait_for_function(f"{list(phases)}.includes(benchPhase())", timeout=180_000)
+    """Wait until the page's progress line is in one of ``phases``; a run that failed raises with its message."""
+    page.wait_for_function(f"{[*phases, 'failed']}.includes(benchPhase())", timeout=180_000)
+    if page.evaluate("benchPhase()") == "failed":
+        raise RuntimeError(page.locator(".wb-run-progress .wb-alert").inner_text())

@@ -85,6 +85,8 @@ def _constant_state(graph: torch.fx.GraphModule, node: torch.fx.Node) -> LayerSt
     zero_point: torch.Tensor | int = 0
     while node.op == "call_function" and node.all_input_nodes:
         if "dequantize" in str(node.target):
+            if any(source.op != "get_attr" for source in node.all_input_nodes[1:]):
+                return None  # its scale is found at run time: an activation
             parameters = [constant(graph, source) for source in node.all_input_nodes[1:] if source.op == "get_attr"]
             axis = node.args[3] if "per_channel" in str(node.target) else None
             zero_point = _zero_point(graph, node.args[2], axis, node.args[0])

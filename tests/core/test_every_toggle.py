@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+import workbench as wb
+from workbench import engines
+from workbench.recipe import Recipe
+
+SCHEMES = ("int8-static", "int8-dynamic", "bf16")
+READY_AT_ONCE = [name for name, engine in engines.registered().items() if not engine.slow_to_prepare]
+PAIRS = [
+    (scheme, name)
+    for name in READY_AT_ONCE
+    for scheme in ("fp32", *SCHEMES)
+    if engines.find(name).unavailable() is None and engines.find(name).refuses(scheme, "cpu") is None
+]
+
+
+@pytest.mark.parametrize(("scheme", "engine"), PAIRS)
+def test_every_scheme_on_every_engine_that_takes_it_ends_in_a_full_receipt(session, scheme, engine):
+    steps = [] if scheme == "fp32" else [{"do": "quantize", "scheme": scheme}]
+    recipe = Recipe.parse(steps=steps, place={"engine": engine, "threads": 1})
+    result = session.start(wb.load("fashion-student"), recipe, baseline="eager").result()
+    layers = [row for row in result.receipt if row.after is not None]
+    assert layers
+    assert all(row.kernel for row in layers)
+    assert all(row.reason for row in layers if row.reality != "real")
+    assert result.accuracy_drop.value < 0.02
+    assert (result.variant.size_bytes < result.baseline.size_bytes) == (scheme != "fp32")
+
+
+@pytest.mark.parametrize("kind", ["channels", "weights"])
+def test_pruning_then_quantizing_keeps_both(session, kind):
+    prune = {"do": "prune", "kind": kind, "amount": 0.25, "finetune_epochs": 1}
+    recipe = Recipe.parse(steps=[prune, {"do": "quantize"}], place={"threads": 1})
+    result = session.start(wb.load("fashion-student"), recipe, baseline="eager").result()
+    assert {row.after.dtype for row in result.receipt if row.after} == {"int8"}
+    if kind == "channels":
+        assert any(row.before.weight_shape != row.after.weight_shape for row in result.receipt)
+    else:
+        assert any(row.after.sparsity > row.before.sparsity + 0.1 for row in result.receipt)
+
+
+@pytest.mark.parametrize("labels", ["soft", "hard"])
+def test_distilling_shows_a_live_curve_and_a_smaller_model(session, labels):
+    distill = {"do": "distill", "student": "fashion-student", "labels": labels, "epochs": 1}
+    run = session.start(wb.load("fashion-cnn"), Recipe.parse(steps=[distill], place={"threads": 1}), baseline="eager")
+    assert [event.loss for event in run if event.kind == "training"]
+    assert run.result().variant.size_bytes < run.result().baseline.size_bytes / 4
