@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,6 +48,18 @@ class Workload:
     train: Any = None
     weights: str | None = None
     name: str | None = None
+
+    @property
+    def display_name(self) -> str:
+        """What the page, results and history call it: the name given, the file's or factory's, or the class's."""
+        if self.name:
+            return self.name
+        if not isinstance(self.model, str | os.PathLike):
+            return type(self.model).__name__
+        text = os.fspath(self.model)
+        if Path(text).suffix.lower() in (".pt2", ".onnx"):
+            return Path(text).stem
+        return text.rpartition(":")[2] if ":" in text else text
 
 
 @dataclass(frozen=True)
