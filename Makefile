@@ -19,7 +19,7 @@ test: .venv/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/pytest tests --ignore tests/browser
-	$(BIN)/pytest --nbval --nbval-sanitize-with notebooks/sanitize.cfg notebooks
+	$(BIN)/pytest --nbval notebooks
 	sh tools/chromium.sh
 	$(BIN)/pytest tests/browser
 

@@ -111,12 +111,13 @@ def _require_free(port: int) -> None:
 
 def _wait_until_ready(server: subprocess.Popen, address: str) -> None:
     deadline = time.monotonic() + _READY_TIMEOUT_SECONDS
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has no way to this machine
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise WorkbenchError(f"the server ended with exit code {server.returncode}; its message is above")
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
             with contextlib.suppress(urllib.error.HTTPError):  # any answer at all is what we wait for
-                urllib.request.urlopen(address, timeout=2).close()
+                direct.open(address, timeout=2).close()
             return
         time.sleep(0.05)
     server.terminate()

@@ -13,7 +13,7 @@ def neighbours(recipe: Recipe) -> Iterator[Recipe]:
     """Yield the recipes one click away that need no training and no slow engine.
 
     First each toggle flipped, then the choices of the toggles that are on, then the other engines.
-    ``recipe.place`` must be complete. What an engine refuses is left out.
+    What an engine refuses is left out.
     """
     seen = {recipe.key()}
     for candidate in (*_toggled(recipe), *_other_choices(recipe), *_other_engines(recipe)):
@@ -55,5 +55,7 @@ def _trains(step: Technique) -> bool:
 
 
 def _runs(recipe: Recipe) -> bool:
+    if recipe.place.engine == "auto":
+        return True
     engine = engines.find(recipe.place.engine)
     return engine.unavailable() is None and engine.refuses(recipe.precision, recipe.place.device) is None

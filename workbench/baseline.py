@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from workbench import engines
 from workbench.engines import compiled
 from workbench.errors import EngineError
-from workbench.measure import latency
+from workbench.measure import latency, machine
+from workbench.measure.warmup import warm_up
 from workbench.recipe import Place, Recipe
 from workbench.shelf import Prepared, Shelf, plain
+from workbench.store import data_directory
 from workbench.techniques import Context
 from workbench.workload import LoadedWorkload
 
@@ -44,23 +46,26 @@ class Baselines:
             return f"compiled fp32 couldn't be built ({self._failed[key]}); eager is the baseline"
         return "eager stands in for the baseline until compiled is ready"
 
-    def improve(self, workload: LoadedWorkload, place: Place, context: Context, wait: Callable[[], None]) -> str | None:
-        """Build compiled fp32 and choose the faster; returns the sentence that tells of it, once.
+    def improve(
+        self, workload: LoadedWorkload, place: Place, context: Context, wait: Callable[[], None]
+    ) -> Iterator[tuple[str, bool]]:
+        """Build compiled fp32 and choose the faster; yields, once, words for it and whether the baseline changed.
 
         ``wait`` is called between looks at the build and raises ``Cancelled`` when a real run comes.
         """
         key = _key(workload, place)
         if key in self._faster or key in self._failed or _why_not_compiled(place):
-            return None
+            return
         try:
             self._build(key, workload, place, wait)
             candidate = self._shelf.prepared(workload, plain(place, "compiled"), context)
         except EngineError as error:
             self._failed[key] = str(error)
-            return self.notice(workload, place, "auto")
+            yield f"compiled fp32 couldn't be built ({error}); eager stays the baseline", False
+            return
         eager = self._shelf.prepared(workload, plain(place, "eager"), context)
         self._faster[key] = self._choose(workload, place, eager, candidate, context)
-        return f"compiled fp32 is ready; {self._faster[key]} is the faster baseline"
+        yield f"compiled fp32 is ready; {self._faster[key]} is the faster baseline", self._faster[key] == "compiled"
 
     def pause(self) -> None:
         """Stop the build where it is: something is measured, or asked for."""
@@ -86,13 +91,11 @@ class Baselines:
         self, workload: LoadedWorkload, place: Place, eager: Prepared, candidate: Prepared, context: Context
     ) -> str:
         example = workload.example(place.batch)
-        snapshots = latency.compare(
-            lambda: eager.runner(example),
-            lambda: candidate.runner(example),
-            budget_s=_CHOICE_SECONDS,
-            checkpoint=context.checkpoint,
-        )
-        *_, last = snapshots
+        calls = [lambda runner=side.runner: runner(example) for side in (eager, candidate)]
+        with machine.measuring(data_directory(), waiting=context.checkpoint):
+            for call in calls:
+                warm_up(call, budget_s=_CHOICE_SECONDS, checkpoint=context.checkpoint)
+            *_, last = latency.compare(*calls, budget_s=_CHOICE_SECONDS, checkpoint=context.checkpoint)
         return "compiled" if last.speedup.value > 1 else "eager"
 
 

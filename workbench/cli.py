@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -36,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     recipe = _recipe(chosen)
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # where the module of module:factory usually is
     workload = workbench.Workload(chosen.workload, data=chosen.data, weights=chosen.weights)
     session = Session()
     try:
@@ -47,7 +50,7 @@ def _run(chosen: argparse.Namespace) -> int:
                 print(f"· {shown}", file=sys.stderr)
         result = run.result()
         if chosen.save:
-            for path in session.save_model(workload, recipe, chosen.save):
+            for path in session.save_model(workload, Recipe.parse(result.recipe), chosen.save):
                 print(f"· wrote {path}", file=sys.stderr)
     except KeyboardInterrupt:
         raise RunCancelled("interrupted") from None

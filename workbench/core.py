@@ -15,8 +15,8 @@ import torch
 
 from workbench import ahead, engines, events, models, techniques
 from workbench.baseline import Baselines
-from workbench.errors import EngineError, WorkbenchError
-from workbench.measure import accuracy, machine
+from workbench.errors import Cancelled, EngineError, WorkbenchError
+from workbench.measure import accuracy, layers, machine
 from workbench.measure.limits import available_memory_bytes, usable_threads
 from workbench.measurement import Measurement
 from workbench.recipe import Recipe
@@ -46,6 +46,7 @@ class Core:
         self._shelf = Shelf(int(available_memory_bytes() * _SHELF_SHARE_OF_MEMORY))
         self._baselines = Baselines(self._shelf)
         self._baseline_predictions: dict[str, torch.Tensor] = {}
+        self._failed_ahead: set[tuple[str, str]] = set()
         self._last: tuple[int, LoadedWorkload, Recipe, str] | None = None
 
     def keep_workload(self, token: int, pickled: bytes) -> None:
@@ -70,15 +71,19 @@ class Core:
             context.progress("loading the workload", 0, 0)
         workload = self._workload(token)
         context = self._context(run, checkpoint, workload, Recipe.parse(document))
-        recipe, variant = self._first_that_runs(run, workload, Recipe.parse(document), baseline, context)
-        for notice in filter(None, (workload.note, self._baselines.notice(workload, recipe.place, baseline))):
+        candidates = completions(Recipe.parse(document))
+        place = candidates[0].place
+        self._say_started(run, workload, candidates[0], baseline)
+        for notice in filter(None, (workload.note, self._baselines.notice(workload, place, baseline))):
             self._outbox.event(events.Notice(run=run, message=notice))
-        plain_fp32 = self._baselines.strongest(workload, recipe.place, baseline, context)
-        measurement = Measurement(workload, recipe, plain_fp32, variant, self._predictions(workload, context))
+        predictions = self._predictions(workload, context)
+        plain_fp32 = self._baselines.strongest(workload, place, baseline, context)
+        recipe, variant = self._first_that_runs(run, workload, candidates, baseline, context)
+        measurement = Measurement(workload, recipe, plain_fp32, variant, predictions)
         with machine.measuring(data_directory(), waiting=lambda: self._wait_for_others(context)):
             for event in measurement.events(run, checkpoint):
                 self._outbox.event(event)
-        self._last = (run, workload, recipe, baseline)
+        self._last = (run, workload, Recipe.parse(document), baseline)
         finished = events.Finished(run=run, result=measurement.result())
         self._outbox.event(finished, _result_key(workload, recipe, baseline))
 
@@ -93,9 +98,7 @@ class Core:
         context = Context(train=workload.train, seed=recipe.seed, checkpoint=checkpoint)
         spent = 0
         for candidate in ahead.neighbours(recipe):
-            checkpoint()
-            if not self._shelf.has(workload, candidate):
-                spent += self._prepare_quietly(workload, candidate, context)
+            spent += self._prepare_quietly(workload, candidate, context)
             if spent > self._shelf.budget_bytes // 2:
                 break
 
@@ -104,12 +107,11 @@ class Core:
             time.sleep(_IDLE_POLL_SECONDS)
 
         if baseline == "auto":
-            news = self._baselines.improve(workload, recipe.place, context, wait)
-            if news:
-                self._outbox.event(events.Notice(run=run, message=news, measure_again=True))
+            for message, changed in self._baselines.improve(workload, completions(recipe)[0].place, context, wait):
+                self._outbox.event(events.Notice(run=run, message=message, measure_again=changed))
 
     def save(self, token: int, document: dict[str, Any], directory: str) -> list[Path]:
-        """Write what the engine can of the variant (``model.pt2``, ``model.onnx``) and ``recipe.json``."""
+        """Write ``model.pt2``, where it can be made ``model.onnx``, ``recipe.json`` and ``receipt.json``."""
         self._baselines.pause()
         workload = self._workload(token)
         recipe = completions(Recipe.parse(document))[0]
@@ -118,25 +120,42 @@ class Core:
         target.mkdir(parents=True, exist_ok=True)
         _require_room(target, prepared)
         paths = [Path(path) for path in prepared.runner.save(target)]
-        (target / "recipe.json").write_text(recipe.to_json(indent=1))
-        return [*paths, target / "recipe.json"]
+        if not any(path.suffix == ".onnx" for path in paths):
+            paths += self._save_onnx(workload, recipe, target)
+        example = workload.example(recipe.place.batch)
+        rows = layers.receipt(workload.module, prepared.variant, prepared.runner, example)
+        receipt = {"workload": workload.name, "layers": [row.model_dump(mode="json") for row in rows]}
+        for name, text in (("recipe.json", recipe.to_json(indent=1)), ("receipt.json", json.dumps(receipt, indent=1))):
+            (target / name).write_text(text)
+            paths.append(target / name)
+        return paths
+
+    def _save_onnx(self, workload: LoadedWorkload, recipe: Recipe, target: Path) -> list[Path]:
+        """The same variant as ONNX, where ONNX Runtime is here and takes it."""
+        on_onnx = recipe.model_copy(update={"place": recipe.place.model_copy(update={"engine": "onnxruntime"})})
+        try:
+            runner = self._shelf.prepared(workload, on_onnx, Context(train=workload.train, seed=recipe.seed)).runner
+        except EngineError:
+            return []
+        return [path for path in map(Path, runner.save(target)) if path.suffix == ".onnx"]
+
+    def _say_started(self, run: int, workload: LoadedWorkload, recipe: Recipe, baseline: str) -> None:
+        started = events.Started(run=run, workload=workload.name, recipe=recipe.model_dump(mode="json"))
+        self._outbox.event(started, _result_key(workload, recipe, baseline))
 
     def _first_that_runs(
-        self, run: int, workload: LoadedWorkload, recipe: Recipe, baseline: str, context: Context
+        self, run: int, workload: LoadedWorkload, candidates: list[Recipe], baseline: str, context: Context
     ) -> tuple[Recipe, Prepared]:
         """Prepare the recipe on its engine; where that is "auto", on the first that can run this very model."""
-        candidates = completions(recipe)
-        for candidate in candidates:
-            started = events.Started(run=run, workload=workload.name, recipe=candidate.model_dump(mode="json"))
-            self._outbox.event(started, _result_key(workload, candidate, baseline))
-            try:
-                return candidate, self._shelf.prepared(workload, candidate, context)
-            except EngineError as error:
-                if candidate is candidates[-1]:
-                    raise
-                message = f"{candidate.place.engine} can't run it: {error}"
-                self._outbox.event(events.Notice(run=run, message=message))
-        raise AssertionError("there is always a candidate")
+        first, *others = candidates
+        try:
+            return first, self._shelf.prepared(workload, first, context)
+        except EngineError as error:
+            if not others:
+                raise
+            self._outbox.event(events.Notice(run=run, message=f"{first.place.engine} can't run it: {error}"))
+            self._say_started(run, workload, others[0], baseline)
+            return self._first_that_runs(run, workload, others, baseline, context)
 
     def _workload(self, token: int) -> LoadedWorkload:
         if token not in self._loaded:
@@ -179,11 +198,21 @@ class Core:
         return self._baseline_predictions[workload.key]
 
     def _prepare_quietly(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> int:
-        """Prepare ahead; what fails here is reported in full when the person asks for it."""
-        try:
-            return self._shelf.prepared(workload, recipe, context).size_bytes
-        except WorkbenchError:
-            return 0
+        """Prepare ahead, once; returns the bytes added. What fails is reported in full when the person asks for it."""
+        for candidate in completions(recipe):
+            context.checkpoint()
+            key = (workload.key, candidate.key())
+            if self._shelf.has(workload, candidate):
+                return 0
+            if key in self._failed_ahead:
+                continue
+            try:
+                return self._shelf.prepared(workload, candidate, context).size_bytes
+            except Cancelled:
+                raise
+            except Exception:  # any library may fail on a model that nobody asked it to take
+                self._failed_ahead.add(key)
+        return 0
 
     def _wait_for_others(self, context: Context) -> None:
         context.checkpoint()

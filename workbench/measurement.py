@@ -17,7 +17,6 @@ from workbench.workload import LoadedWorkload
 
 _LATENCY_BUDGET_SECONDS = 3.8
 _WARM_UP_BUDGET_SECONDS = 0.5
-_LEAST_ACCURACY_BATCH = 256
 
 
 class Measurement:
@@ -75,7 +74,7 @@ class Measurement:
         """The finished figures; call it when :meth:`events` has ended."""
         threads = self._recipe.place.threads
         environment = machine.environment(threads=threads, seed=self._recipe.seed)
-        environment["accuracy_batch"] = self._accuracy_batch()
+        environment["accuracy_batch"] = accuracy.batch_for(self._recipe.place.batch)
         return Result(
             workload=self._workload.name,
             recipe=self._recipe.model_dump(mode="json"),
@@ -118,7 +117,7 @@ class Measurement:
             self._baseline_predictions,
             self._variant.runner,
             self._workload.test,
-            batch=self._accuracy_batch(),
+            batch=accuracy.batch_for(self._recipe.place.batch),
             seed=self._recipe.seed,
             checkpoint=checkpoint,
         )
@@ -132,10 +131,6 @@ class Measurement:
                 changed=snapshot.changed,
                 total=snapshot.total,
             )
-
-    def _accuracy_batch(self) -> int:
-        """Accuracy doesn't depend on the batch (but for int8-dynamic, barely), and large ones take less time."""
-        return max(self._recipe.place.batch, _LEAST_ACCURACY_BATCH)
 
     def _verdict(self) -> str:
         example = self._workload.example(self._recipe.place.batch)

@@ -112,7 +112,7 @@ class Recipe(BaseModel):
     def step_keys(self) -> list[str]:
         """A sha256 for each prefix of the steps: what the variant cache goes by.
 
-        The seed enters only where a step before that point uses randomness (trains).
+        The seed belongs to each: training, random pruning and the choice of calibration examples go by it.
         """
         dumped = [step.model_dump(mode="json") for step in self.steps]
         return [_digest([self.seed, dumped[: n + 1]]) for n in range(len(dumped))]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from workbench import engines
 from workbench.engines import Runner
 from workbench.errors import EngineError
 from workbench.measure import memory
+from workbench.measure.accuracy import batch_for
 from workbench.recipe import Place, Recipe
 from workbench.techniques import Context
 from workbench.variant import Variant
@@ -30,7 +31,7 @@ class Prepared:
 
 
 class Shelf:
-    """Least recently used things leave when ``budget_bytes`` is exceeded; nothing in use is ever closed.
+    """Least recently used things leave when ``budget_bytes`` is exceeded, but never the two used last.
 
     ``place`` in every recipe given here must be complete: no "auto", threads filled in.
     """
@@ -94,6 +95,7 @@ class Shelf:
         )
         growth_bytes = memory.peak_memory_growth(lambda: runner(example))
         size_bytes = memory.stored_bytes(variant, runner.kernels)
+        runner(workload.example(batch_for(place.batch)))  # engines plan once for each batch size
         return Prepared(place, variant, runner, size_bytes, None if growth_bytes is None else size_bytes + growth_bytes)
 
     def _make_room(self) -> None:
@@ -110,11 +112,6 @@ class Shelf:
 def plain(place: Place, engine: str) -> Recipe:
     """The recipe of the untouched fp32 model on ``engine``, otherwise placed like ``place``."""
     return Recipe(place=place.model_copy(update={"engine": engine}))
-
-
-def without_reports(context: Context) -> Context:
-    """The same context, silent: for work the person didn't ask for."""
-    return replace(context, progress=lambda message, done, total: None, curve=lambda point: None)
 
 
 def _key(workload: LoadedWorkload, recipe: Recipe) -> tuple:

@@ -32,8 +32,8 @@ class Workload:
         The name of an embedded workload ("fashion-cnn"), an ``nn.Module``, a path to a ``.pt2`` or
         ``.onnx`` file, or ``"module:factory"`` naming a function that returns an ``nn.Module``.
     data
-        ``(inputs, labels)`` tensors or arrays, a map-style ``Dataset`` of such pairs, or a
-        ``DataLoader``. Embedded workloads bring their own.
+        ``(inputs, labels)`` tensors or arrays, the path of an ``.npz`` with both, a map-style ``Dataset``
+        of such pairs, or a ``DataLoader``. Embedded workloads bring their own.
     train
         The same, for calibration, fine-tuning and distillation. Without it, every fifth example of
         ``data`` is set aside for that and not used for accuracy.

@@ -28,3 +28,9 @@ def test_each_neighbour_is_offered_once_and_never_the_present_one():
 def test_the_way_back_is_among_them():
     quantized = Recipe.parse(steps=[{"do": "quantize"}], place={"engine": "eager", "threads": 1})
     assert START.key() in [recipe.key() for recipe in neighbours(quantized)]
+
+
+def test_under_auto_the_schemes_of_other_engines_are_made_ahead_too():
+    quantized = Recipe.parse(steps=[{"do": "quantize"}])
+    schemes = {recipe.precision for recipe in neighbours(quantized)}
+    assert schemes == {"fp32", "int8-static", "int8-dynamic", "bf16"}

@@ -40,7 +40,7 @@ def test_run_prints_one_json_object_with_the_promised_names(tmp_path):
     assert {"workload", "recipe", "baseline", "variant", "speedup", "accuracy_drop"} <= set(result)
     assert {"receipt", "environment"} <= set(result)
     assert {"p50", "p90", "p95", "p99", "n"} <= set(result["variant"]["latency_ms"])
-    assert (tmp_path / "model.pt2").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"model.pt2", "model.onnx", "recipe.json", "receipt.json"}
     assert Recipe.parse((tmp_path / "recipe.json").read_text()).precision == "int8-static"
 
 
@@ -87,3 +87,15 @@ def test_a_taken_port_is_named_with_another_to_try(capsys):
         port = taken.getsockname()[1]
         assert cli.main(["app", "--port", str(port)]) == 1
     assert f"PORT={port + 1} make app" in capsys.readouterr().err
+
+
+def test_a_model_and_data_of_ones_own_run_from_the_command_line(tmp_path):
+    import numpy as np
+
+    (tmp_path / "mine.py").write_text("import torch\ndef make(): return torch.nn.Sequential(torch.nn.Linear(6, 3))\n")
+    random = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", inputs=random.random((60, 6), dtype="float32"), labels=np.arange(60) % 3)
+    command = [sys.executable, "-m", "workbench.cli", "run", "mine:make", "--data", "data.npz", "--baseline", "eager"]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["workload"] == "make"

@@ -37,6 +37,14 @@ class AccuracySnapshot:
     final: bool
 
 
+def batch_for(latency_batch: int) -> int:
+    """Examples per call while accuracy is measured: it hardly depends on the batch, and large ones take less time.
+
+    Only int8-dynamic depends on it at all, since its scales come from the batch.
+    """
+    return max(latency_batch, 256)
+
+
 def predictions(
     model: Model, inputs: torch.Tensor, batch: int = 256, checkpoint: Callable[[], None] = lambda: None
 ) -> torch.Tensor:

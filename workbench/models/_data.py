@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,7 @@ from workbench.models._memory import refuse_beyond_memory
 from workbench.workload import Data
 
 SET_ASIDE_EVERY = 5
-FORMS = "(inputs, labels) tensors or arrays, a map-style Dataset of such pairs, or a DataLoader"
+FORMS = "(inputs, labels) tensors or arrays, an .npz of them, a map-style Dataset of such pairs, or a DataLoader"
 
 
 def split(data: Any, train: Any) -> tuple[Data, Data, list[str]]:
@@ -56,7 +59,18 @@ def read(source: Any, what: str) -> tuple[Data, list[str]]:
     return Data(inputs, labels), notes
 
 
+def _npz(path: Path, what: str) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return arrays["inputs"], arrays["labels"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        message = f"{what} can't be read from {path} ({error}); give an .npz with `inputs` and `labels`"
+        raise WorkloadError(message) from error
+
+
 def _pair(source: Any, what: str) -> tuple[torch.Tensor, torch.Tensor]:
+    if isinstance(source, str | os.PathLike):
+        source = _npz(Path(source), what)
     if isinstance(source, Data):
         return source.inputs, source.labels
     if isinstance(source, torch.utils.data.DataLoader):

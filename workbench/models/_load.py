@@ -45,7 +45,7 @@ def load_workload(workload: Workload) -> LoadedWorkload:
         notes, data_digest = notes + more, _digest.combine(_digest.examples(test), _digest.examples(train))
     classes = _check.fits(module, test, train)
     return LoadedWorkload(
-        name=workload.name or model.name,
+        name=workload.display_name,
         key=_digest.combine(_digest.architecture(module), model.weights or _digest.weights(module), data_digest),
         module=module,
         test=test,

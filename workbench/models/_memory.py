@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import psutil
 import torch
 
 from workbench.errors import WorkloadError
+from workbench.measure.limits import available_memory_bytes
 
 COPIES_OF_MODEL = 2  # the baseline and one variant are in memory together while they are compared
 
@@ -18,7 +18,7 @@ def refuse_beyond_memory(what: str, needed_bytes: int) -> None:
     WorkloadError
         With the estimate and what is there.
     """
-    available_bytes = psutil.virtual_memory().available
+    available_bytes = available_memory_bytes()
     if needed_bytes > available_bytes:
         raise WorkloadError(
             f"{what} needs about {gigabytes(needed_bytes)} of memory and {gigabytes(available_bytes)} is free; "
