@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -57,11 +58,13 @@ def _literal(value: Any) -> str:
 
 
 def _workload_lines(workload: Workload) -> list[str]:
-    if isinstance(workload.model, str) and workload.data is None:
-        return [f"workload = wb.load({workload.model!r})"]
-    weights = f", weights={workload.weights!r}" if workload.weights else ""
-    model = repr(workload.model) if isinstance(workload.model, str) else "model"
-    return [
-        f"# {'data is' if model != 'model' else 'model and data are'} the ones given to wb.show",
-        f"workload = wb.Workload({model}, data{weights})",
-    ]
+    given = {name: getattr(workload, name) for name in ("model", "data", "train", "weights", "name")}
+    given = {name: value for name, value in given.items() if value is not None}
+    paths = {name: os.fspath(value) for name, value in given.items() if isinstance(value, str | os.PathLike)}
+    if given.keys() == paths.keys() == {"model"}:
+        return [f"workload = wb.load({paths['model']!r})"]
+    objects = [name for name in given if name not in paths]
+    arguments = [f"{name}={paths[name]!r}" if name in paths else f"{name}={name}" for name in given]
+    names = " and ".join(filter(None, [", ".join(objects[:-1]), *objects[-1:]]))
+    comment = [f"# {names}: the objects given to wb.show, to be made here in the same way"] if objects else []
+    return [*comment, f"workload = wb.Workload({', '.join(arguments)})"]

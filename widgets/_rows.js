@@ -5,3 +5,8 @@ function initializeRows({ model }) {
     if (message.append) model.set("rows", [...model.get("rows"), message.append]);
   });
 }
+
+/** Ask for a row. A message, since saving the model would send every appended row back with the click. */
+function chooseRow(model, id) {
+  if (id && id !== model.get("selected")) model.send({ choose: id });
+}

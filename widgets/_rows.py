@@ -10,13 +10,21 @@ from workbench.widgets._base import Widget
 
 
 class RowsWidget(Widget):
-    """A widget with :attr:`rows`, each a dict with an ``id``. :meth:`append` sends only the new row."""
+    """A widget with :attr:`rows`, each a dict with an ``id``. :meth:`append` sends only the new row.
+
+    A click on a row sets :attr:`selected` to its id.
+    """
 
     _shared_scripts: ClassVar = ("_common", "_rows")
 
     rows = t.List(t.Dict()).tag(sync=True)
+    selected = t.Int(help="the id of the row that is shown; 0 for none").tag(sync=True)
 
     _appending = False
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self.on_msg(self._on_message)
 
     def append(self, row: dict[str, Any]) -> None:
         """Add ``row`` at the end; a page opened later gets it with all the others."""
@@ -26,6 +34,10 @@ class RowsWidget(Widget):
         finally:
             self._appending = False
         self.send({"append": row})
+
+    def _on_message(self, _widget: RowsWidget, content: dict[str, Any], _buffers: list[Any]) -> None:
+        if "choose" in content:
+            self.selected = content["choose"]
 
     def _should_send_property(self, key: str, value: Any) -> bool:
         return not (key == "rows" and self._appending) and super()._should_send_property(key, value)

@@ -82,8 +82,8 @@ def reduce(state: PageState, event: events.Event | Ready | Submitted) -> PageSta
         return state
     if event.run > state.run:
         state = _begin(state, event.run)
-    elif state.phase in events.ENDINGS:
-        return state
+    elif state.phase in events.ENDINGS and not isinstance(event, events.Notice):
+        return state  # only a notice may follow the end: "compiled fp32 is ready"
     return _STEPS[type(event)](state, event)
 
 

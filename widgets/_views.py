@@ -86,8 +86,9 @@ def environment(facts: dict[str, Any]) -> str:
         parts.append(f"{facts['threads']} thread{'s' if facts['threads'] != 1 else ''}")
     if facts.get("cpu"):
         parts.append(str(facts["cpu"]))
-    if facts.get("torch"):
-        parts.append(f"torch {str(facts['torch']).partition('+')[0]}")
+    torch_version = facts.get("versions", {}).get("torch")
+    if torch_version:
+        parts.append(f"torch {torch_version.partition('+')[0]}")
     if facts.get("seed") is not None:
         parts.append(f"seed {facts['seed']}")
     return " · ".join(parts)

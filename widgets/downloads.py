@@ -44,8 +44,9 @@ class Downloads(Widget):
         try:
             with tempfile.TemporaryDirectory(prefix="workbench-") as directory:
                 files = [(path.name, path.read_bytes()) for path in save(Path(directory))]
-        except (WorkbenchError, OSError) as error:
-            pump.put(self, urgent=True, error=f"the model couldn't be saved: {error}", state="ready")
+        except Exception as error:  # whatever it was, the person waits for an answer
+            words = str(error) if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
+            pump.put(self, urgent=True, error=f"the model couldn't be saved: {words}", state="ready")
             return
         pump.call((id(self), "files"), lambda: self._hand_over(files), urgent=True)
 

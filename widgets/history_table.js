@@ -6,10 +6,7 @@ function render({ model, el }) {
   const whole = h("table", { class: "wb-table" }, h("caption", { class: "wb-offscreen" }, "Finished runs, newest first: choose one to bring its recipe back"), h("thead", {}, h("tr", {}, columns)), body);
   const empty = h("p", { class: "wb-empty" }, "Nothing here yet. Every finished run of this workload is kept here, across sessions.");
   el.append(h("div", { class: "wb-scroll", tabindex: "0", role: "region", "aria-label": "History" }, empty, whole));
-  body.addEventListener("click", (event) => {
-    const id = Number(event.target.dataset.row ?? 0);
-    if (id && id !== model.get("selected")) send(model, "selected", id);
-  });
+  body.addEventListener("click", (event) => chooseRow(model, Number(event.target.dataset.row ?? 0)));
   follow(model, ["rows", "selected"], () => {
     const rows = model.get("rows");
     const focused = body.contains(document.activeElement) ? document.activeElement.dataset.row : null;

@@ -69,9 +69,7 @@ function render({ model, el }) {
   root(el, "pareto-plot");
   const parts = chartCard(el, "Accuracy against latency, every run");
   const chart = drawing(model, parts, () => figure(model, parts.card));
-  const choose = (id) => {
-    if (id && id !== model.get("selected")) send(model, "selected", id);
-  };
+  const choose = (id) => chooseRow(model, id);
   let wired = false;
   const wire = () => {
     if (wired || !parts.drawing.on) return;

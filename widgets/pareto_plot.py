@@ -19,7 +19,6 @@ class ParetoPlot(Chart, RowsWidget):
 
     _shared_scripts: ClassVar = ("_common", "_chart", "_rows")
 
-    selected = t.Int(help="the id of the row that is shown; 0 for none").tag(sync=True)
     current = t.Dict(help="the run under way: ms, accuracy, label; empty without one").tag(sync=True)
     baseline = t.Dict(help="the plain model: ms, accuracy, label").tag(sync=True)
     front = t.List(t.Int(), help="ids of the rows that no other beats, fastest first").tag(sync=True)

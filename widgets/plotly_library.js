@@ -1,3 +1,26 @@
+const QUIET_MS = 1000;
+const PATIENCE_MS = 5000;
+const TOUCHES = ["pointerdown", "keydown", "wheel"];
+
+/** Once nobody has touched the page for a while: evaluating the library keeps it from answering for a second or two. */
+function quiet() {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      clearTimeout(limit);
+      for (const name of TOUCHES) removeEventListener(name, again, true);
+      globalThis.requestIdleCallback ? requestIdleCallback(resolve, { timeout: QUIET_MS }) : resolve();
+    };
+    const again = () => {
+      clearTimeout(timer);
+      timer = setTimeout(done, QUIET_MS);
+    };
+    const limit = setTimeout(done, PATIENCE_MS);
+    let timer = setTimeout(done, QUIET_MS);
+    for (const name of TOUCHES) addEventListener(name, again, { capture: true, passive: true });
+  });
+}
+
 async function load(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   const code = await new Response(stream).text();
@@ -19,7 +42,7 @@ export default {
     globalThis[key] ??= deferred();
     if (globalThis[key].loading) return;
     globalThis[key].loading = true;
-    // after the first paint: reading four megabytes of code must not keep the page from appearing
-    setTimeout(() => load(model.get("code")).then(globalThis[key].resolve, globalThis[key].reject), 50);
+    // toggles and figures come first, and the first click is answered at once
+    quiet().then(() => load(model.get("code"))).then(globalThis[key].resolve, globalThis[key].reject);
   },
 };

@@ -229,7 +229,6 @@ function placeCard(panel) {
 
 function makePanel(model) {
   let sent = 0;
-  let answered = 0;
   const panel = {
     schema: model.get("_schema"),
     recipe: structuredClone(model.get("_shown").recipe),
@@ -247,19 +246,9 @@ function makePanel(model) {
     /** Take over what Python shows, unless a newer change of this browser is on its way. */
     adopt() {
       const shown = model.get("_shown");
-      if (shown.client === client) {
-        answered = Math.max(answered, shown.number);
-        if (shown.number < sent) return;
-      }
+      if (shown.client === client && shown.number < sent) return;
       panel.asking = null;
       panel.recipe = structuredClone(shown.recipe);
-      panel.update();
-    },
-    /** The last change was refused: show what still holds. */
-    refused() {
-      answered = sent;
-      panel.asking = null;
-      panel.recipe = structuredClone(model.get("_shown").recipe);
       panel.update();
     },
     /** The engines that may run the recipe, best first: the one chosen, or with "auto" several. */
@@ -303,7 +292,6 @@ function render({ model, el }) {
     const text = model.get("error");
     write(error, text);
     error.hidden = !text;
-    if (text) panel?.refused();
   };
   const build = () => {
     if (!model.get("_schema").techniques) {

@@ -59,17 +59,18 @@ class RecipePanel(Widget):
 
     @t.observe("recipe")
     def _show_recipe(self, change: t.Bunch) -> None:
-        shown = {"recipe": change["new"], **self._answering}
-        _pump.shared().put(self, urgent=True, _shown=shown, error="")
+        _pump.shared().put(self, urgent=True, _shown={"recipe": change["new"], **self._answering}, error="")
 
     @t.observe("_wanted")
     def _on_wanted(self, change: t.Bunch) -> None:
         wanted = change["new"]
         self._answering = {"client": wanted["client"], "number": wanted["number"]}
+        _pump.shared().put(self, urgent=True, error="")
         try:
             self.recipe = wanted["recipe"]
-            _pump.shared().put(self, urgent=True, error="")
         except RecipeError as error:
             _pump.shared().put(self, urgent=True, error=str(error))
         finally:
+            # every change is answered, also one that was refused or changed nothing: its browser waits
+            _pump.shared().put(self, urgent=True, _shown={"recipe": self.recipe, **self._answering})
             self._answering = {}

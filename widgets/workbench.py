@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,10 @@ class Workbench(VBox):
         self._own = _as_workload(workload)
         self._workload = self._own
         self.session = session or default_session()
-        self.state = _state.PageState(workload=_name(self._own))
+        self.state = _state.PageState(workload=self._own.display_name)
         self._pump = _pump.shared()
         self._lock = threading.RLock()
+        self._writer: int | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._submitted: set[int] = set()
         self._runs = Runs()
@@ -78,18 +80,22 @@ class Workbench(VBox):
         self._load_history()
 
     def submit(self) -> int:
-        """Run the panel's recipe on the chosen workload; overtakes what runs. Returns the run's id."""
+        """Run the panel's recipe on the chosen workload; overtakes what runs. Returns the run's id.
+
+        Raises :class:`WorkbenchError` where it can't be sent off: a model that can't be pickled, a
+        worker that doesn't start.
+        """
         recipe = Recipe.parse(self.panel.recipe)
         with self._lock:  # held until the id is known: the first event may come before `submit` returns
-            number = self.session.submit(self._workload, recipe)
+            number = self.session.submit(self._workload, recipe, owner=self)
             self._submitted.add(number)
-            name = _name(self._workload)
+            name = self._workload.display_name
             self._dispatch(_state.Submitted(number, name, recipe.model_dump(mode="json")), urgent=True)
         return number
 
     def cancel(self) -> None:
-        """Stop what runs."""
-        self.session.cancel()
+        """Stop what this page runs."""
+        self.session.cancel(owner=self)
 
     def close(self) -> None:
         """Take the page down. The session stays as it is."""
@@ -122,11 +128,11 @@ class Workbench(VBox):
 
     def _wire(self) -> None:
         self.frame.observe(self._on_view, "views")
-        self.panel.observe(lambda _: self.submit(), "recipe")
+        self.panel.observe(lambda _: self._try_to_submit(), "recipe")
         self.bar.observe(self._on_workload, "workload")
         self.bar.observe(lambda _: self._apply({}), "resets")
         self.progress.observe(lambda _: self.cancel(), "cancels")
-        self.progress.observe(lambda _: self.submit(), "repeats")
+        self.progress.observe(lambda _: self._try_to_submit(), "repeats")
         self.pareto_plot.observe(self._on_selected, "selected")
         self.history.observe(self._on_selected, "selected")
         self._unsubscribe = self.session.subscribe(self._on_event)
@@ -134,36 +140,54 @@ class Workbench(VBox):
 
     # -- what a person does
 
-    def _on_view(self, _: t.Bunch) -> None:
+    def _on_view(self, change: t.Bunch) -> None:
         """Start with the first look at the page: one that is kept ready for a visitor must not use the machine."""
+        if not change["old"]:
+            self._load_history()  # others may have finished runs since the page was made
         if not self._submitted:
+            self._try_to_submit()
+
+    def _try_to_submit(self) -> None:
+        """Submit; where that is impossible, say so above the toggles."""
+        try:
             self.submit()
+        except WorkbenchError as error:
+            self._refuse(error)
+        else:
+            self._pump.put(self.panel, urgent=True, error="")
+
+    def _refuse(self, error: WorkbenchError) -> None:
+        self._pump.put(self.panel, urgent=True, error=str(error))
 
     def _apply(self, recipe: dict[str, Any]) -> None:
         self.panel.recipe = recipe
 
     def _on_workload(self, change: t.Bunch) -> None:
-        if change["new"] == _name(self._workload):
-            return
-        try:
-            self._workload = self._named(change["new"])
-        except WorkbenchError as error:
-            self._pump.put(self.bar, urgent=True, workload=change["old"])
-            self._pump.put(self.panel, urgent=True, error=str(error))
-            return
-        self._load_history()
-        self.submit()
+        with self._lock:
+            before = self._workload
+            if self._is_writing() or change["new"] == before.display_name:
+                return
+            try:
+                self._workload = self._named(change["new"])
+                self.submit()
+            except WorkbenchError as error:
+                self._workload = before
+                self._refuse(error)
+                self._pump.call((id(self), "state"), self._render, urgent=True)  # the bar shows the former name again
+            else:
+                self._pump.put(self.panel, urgent=True, error="")
+                self._load_history()
 
     def _named(self, name: str) -> Workload:
         known = [workload.name for workload in self._catalog.workloads] if self._catalog else []
-        if name == _name(self._own):
+        if name == self._own.display_name:
             return self._own
         if self._catalog and name not in known:
             raise WorkbenchError(unknown("workload", name, known))
         return Workload(name)
 
     def _on_selected(self, change: t.Bunch) -> None:
-        row = self._runs.find(change["new"])
+        row = None if self._is_writing() else self._runs.find(change["new"])
         if row is not None and row.id != self._runs.shown(self.state.recipe):
             self._apply(row.result.recipe)
 
@@ -185,7 +209,7 @@ class Workbench(VBox):
             self._dispatch(event, urgent=event.kind in events.ENDINGS)
             outdated = isinstance(event, events.Notice) and event.measure_again and event.run == self.state.run
         if outdated and not self.state.busy:
-            self.submit()
+            self._try_to_submit()
 
     def _dispatch(self, event: events.Event | _state.Ready | _state.Submitted, *, urgent: bool = False) -> None:
         with self._lock:
@@ -201,22 +225,47 @@ class Workbench(VBox):
 
     def _offer(self, catalog: Catalog) -> None:
         self.panel.offer(catalog)
-        own = [{"name": _name(self._own), "description": "your own model and data"}]
+        own = [{"name": self._own.display_name, "description": "your own model and data"}]
         embedded = [workload.model_dump() for workload in catalog.workloads]
         mine = [] if any(each["name"] == own[0]["name"] for each in embedded) else own
         self.bar.workloads = mine + embedded
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What this thread sets meanwhile is the page's own doing, no click."""
+        self._writer = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._writer = None
+
+    def _is_writing(self) -> bool:
+        return self._writer == threading.get_ident()
+
     def _load_history(self) -> None:
-        self._runs = Runs.of(self.session.history(_name(self._workload)))
-        self.history.rows = self._runs.history_rows()
-        self.pareto_plot.rows = self._runs.points()
+        with self._lock:
+            self._runs = Runs.of(self.session.history(self._workload.display_name))
+        self._pump.call((id(self), "history"), self._write_history, urgent=True)
+
+    def _write_history(self) -> None:
+        with self._lock:
+            self._runs.take_new()  # they are among all the rows
+            rows, points = self._runs.history_rows(), self._runs.points()
+            selected = self._runs.shown(self.state.recipe)
+        with self._writing():
+            self.history.rows, self.pareto_plot.rows = rows, points
+            self.pareto_plot.selected = self.history.selected = selected
 
     def _render(self) -> None:
         with self._lock:
-            state, runs = self.state, self._runs
-        for row in runs.take_new():
-            self.history.append(row.history())
-            self.pareto_plot.append(row.point())
+            state, runs, new = self.state, self._runs, self._runs.take_new()
+        with self._writing():
+            for row in new:
+                self.history.append(row.history())
+                self.pareto_plot.append(row.point())
+            self._render_all(state, runs)
+
+    def _render_all(self, state: _state.PageState, runs: Runs) -> None:
         self.figures.view = _views.figures(state)
         self.latency_plot.view = _views.latency(state)
         self.training_plot.view = _views.training(state)
@@ -283,12 +332,6 @@ def show(
 
 def _as_workload(workload: Workload | str | None) -> Workload:
     return workload if isinstance(workload, Workload) else Workload(workload or _DEFAULT_WORKLOAD)
-
-
-def _name(workload: Workload) -> str:
-    if workload.name or isinstance(workload.model, str):
-        return workload.name or workload.model
-    return type(workload.model).__name__
 
 
 def _box(kind: Callable[..., Any], name: str, *children: Any) -> Any:

@@ -15,18 +15,21 @@ class HandDrivenSession:
 
     def __init__(self) -> None:
         self.submitted: list[tuple[int, Workload, Recipe]] = []
-        self.cancels = 0
+        self.cancelled_by: list[object] = []
+        self.refusal: Exception | None = None
         self.entries: list = []
         self._numbers = itertools.count(1)
         self._subscribers: list[Callable] = []
 
-    def submit(self, workload: Workload, recipe: Recipe) -> int:
+    def submit(self, workload: Workload, recipe: Recipe, *, baseline: str = "auto", owner: object = None) -> int:
+        if self.refusal is not None:
+            raise self.refusal
         number = next(self._numbers)
         self.submitted.append((number, workload, recipe))
         return number
 
-    def cancel(self) -> None:
-        self.cancels += 1
+    def cancel(self, number: int | None = None, *, owner: object = None) -> None:
+        self.cancelled_by.append(owner)
 
     def subscribe(self, callback: Callable) -> Callable[[], None]:
         self._subscribers.append(callback)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.results import a_result
 from workbench.receipt import Interval
 from workbench.recipe import Recipe
-from workbench.widgets import Figures, _format, _histogram
+from workbench.widgets import Figures, _format, _histogram, _views
 from workbench.widgets._effects import effects
 from workbench.widgets._front import pareto_front
 
@@ -106,3 +106,7 @@ def test_a_toggle_alone_is_compared_with_the_baseline_until_its_absence_was_meas
 
 def test_an_unmeasured_recipe_has_no_effects():
     assert effects(recipe({"do": "quantize"}), [a_result(recipe=recipe())]) == {}
+
+
+def test_the_footer_names_the_torch_that_measured():
+    assert _views.environment({"threads": 2, "versions": {"torch": "2.13.0+cpu"}}) == "2 threads · torch 2.13.0"

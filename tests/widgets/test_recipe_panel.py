@@ -48,6 +48,22 @@ def test_an_impossible_change_from_the_page_is_refused_in_place_and_nothing_is_l
     assert panel.recipe["steps"] == []
 
 
+def test_a_change_that_changes_nothing_is_answered_too(panel):
+    ask(panel, 1, INT8)
+    _pump.shared().flush()
+    ask(panel, 2, INT8)
+    _pump.shared().flush()
+    assert panel._shown["number"] == 2
+
+
+def test_the_same_mistake_made_twice_is_refused_twice(panel):
+    for number in (1, 2):
+        ask(panel, number, {"steps": [{"do": "quantise"}]})
+        _pump.shared().flush()
+        assert "did you mean quantize?" in panel.error
+        assert panel._shown == {"recipe": panel.recipe, "client": "browser", "number": number}
+
+
 def test_a_recipe_from_a_newer_version_is_refused_in_place(panel):
     ask(panel, 1, {"workbench_recipe": 99})
     _pump.shared().flush()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,9 +86,11 @@ def test_a_late_event_of_an_older_run_changes_nothing(index):
 
 
 @given(st.integers(0, 8))
-def test_nothing_follows_the_end_of_a_run(index):
-    state = play(run_events(1))
-    assert reduce(state, run_events(1)[index]) is state
+def test_nothing_but_a_notice_follows_the_end_of_a_run(index):
+    state, event = play(run_events(1)), run_events(1)[index]
+    after = reduce(state, event)
+    assert replace(after, notices=state.notices) == state
+    assert after is state or isinstance(event, events.Notice)
 
 
 def test_a_click_shows_work_before_the_worker_has_answered():

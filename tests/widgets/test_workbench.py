@@ -6,8 +6,10 @@ import pytest
 
 from tests.results import a_result
 from workbench import events
+from workbench.errors import WorkbenchError
 from workbench.recipe import Recipe
-from workbench.widgets import Workbench
+from workbench.widgets import Workbench, _code
+from workbench.workload import Workload
 
 INT8 = {"steps": [{"do": "quantize"}], "place": {"engine": "eager", "threads": 1}}
 COMPLETE = Recipe.parse(INT8).model_dump(mode="json")
@@ -74,8 +76,8 @@ def test_runs_of_others_on_the_same_session_are_not_shown(bench, session, settle
 
 def test_an_event_that_comes_before_submit_has_returned_is_not_lost(session):
     class Hasty(type(session)):
-        def submit(self, workload, recipe):
-            number = super().submit(workload, recipe)
+        def submit(self, workload, recipe, **keywords):
+            number = super().submit(workload, recipe, **keywords)
             self.say(events.Started(run=number, workload=workload.model, recipe=COMPLETE))
             return number
 
@@ -87,7 +89,7 @@ def test_an_event_that_comes_before_submit_has_returned_is_not_lost(session):
 
 def test_cancel_reaches_the_session(bench, session):
     bench.progress.cancels += 1
-    assert session.cancels == 1
+    assert session.cancelled_by == [bench]
 
 
 def test_an_error_of_a_run_is_shown_in_place_and_the_next_run_works(bench, session, settle):
@@ -180,3 +182,80 @@ def test_a_better_baseline_never_disturbs_a_newer_run(bench, session):
     newer = session.last
     session.say(events.Notice(run=first, message="compiled fp32 is ready", measure_again=True))
     assert session.last == newer
+
+
+@pytest.mark.parametrize(("model", "name"), [("dir/model.pt2", "model"), ("mod:factory", "factory")])
+def test_an_own_model_keeps_one_name_from_the_start_to_the_end_of_its_run(session, settle, model, name):
+    bench = Workbench(Workload(model), session=session)
+    bench.frame.views = 1
+    settle()
+    assert bench.bar.workload == bench.bar.workloads[0]["name"] == name
+    session.say(events.Started(run=session.last, workload=name, recipe=COMPLETE))
+    settle()
+    assert (bench.bar.workload, bench.panel.error, len(session.submitted)) == (name, "", 1)
+    bench.bar.workload = "fashion-mlp"
+    bench.bar.workload = name
+    assert session.submitted[-1][1].model == model
+    bench.close()
+
+
+def test_a_page_kept_ready_shows_what_finished_before_its_visitor_came(session, settle):
+    bench = Workbench(session=session)
+    settle()
+    session.entries = [SimpleNamespace(result=a_result(), finished_at="2026-01-01T12:00:00+00:00")]
+    bench.frame.views = 1
+    settle()
+    assert len(bench.history.rows) == len(bench.pareto_plot.rows) == 1
+    bench.close()
+
+
+def test_what_the_page_writes_itself_is_no_click(bench, session, settle):
+    bench.panel.recipe = INT8
+    finish(session)
+    bench.panel.recipe = {}
+    settle()
+    with bench._writing():
+        bench.history.selected = 1
+        bench.bar.workload = "fashion-mlp"
+    assert len(session.submitted) == 3
+    assert bench.panel.recipe == Recipe().model_dump(mode="json")
+    settle()
+
+
+def test_a_click_on_a_row_comes_as_a_message_without_the_rows(bench, session, settle):
+    bench.panel.recipe = INT8
+    finish(session)
+    bench.panel.recipe = {}
+    settle()
+    bench.history._handle_custom_msg({"choose": 1}, [])
+    assert bench.panel.recipe == COMPLETE
+
+
+def test_a_run_that_cannot_be_sent_off_says_why_in_place(bench, session, settle):
+    session.refusal = WorkbenchError("the model can't be pickled: a lambda")
+    bench.panel._wanted = {"client": "browser", "number": 1, "recipe": INT8}
+    settle()
+    assert "pickled" in bench.panel.error
+    bench.bar.workload = "fashion-mlp"
+    settle()
+    assert "pickled" in bench.panel.error
+    assert bench.bar.workload == "fashion-cnn"
+    session.refusal = None
+    bench.progress.repeats += 1
+    settle()
+    assert bench.panel.error == ""
+
+
+def test_a_notice_after_the_end_is_shown_and_the_run_stays_finished(bench, session, settle):
+    finish(session)
+    session.say(events.Notice(run=session.last, message="compiled fp32 is ready"))
+    settle()
+    assert bench.progress.view["notices"] == ["compiled fp32 is ready"]
+    assert bench.progress.view["phase"] == "finished"
+
+
+def test_the_code_for_a_model_of_ones_own_keeps_all_its_parts():
+    workload = Workload(object(), data="test.npz", train=([], []), name="mine")
+    lines = _code.python(workload, COMPLETE).splitlines()
+    assert lines[2] == "# model and train: the objects given to wb.show, to be made here in the same way"
+    assert lines[3] == "workload = wb.Workload(model=model, data='test.npz', train=train, name='mine')"
