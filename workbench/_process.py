@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import logging
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from workbench import _wire
+
+_log = logging.getLogger(__name__)
 
 
 class WorkerProcess:
@@ -34,6 +37,7 @@ class WorkerProcess:
             env={**os.environ, "PYTHONPATH": search_path, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,  # an interrupt at the terminal is the parent's to handle
         )
+        self.was_killed = False
         self._sending = threading.Lock()
         self._stderr: collections.deque[str] = collections.deque(maxlen=50)
         self._drain = threading.Thread(target=self._keep_stderr, daemon=True, name="workbench-worker-stderr")
@@ -55,6 +59,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End it at once, whatever it is doing."""
+        self.was_killed = True
         self._popen.kill()
 
     def close(self) -> None:
@@ -70,7 +75,10 @@ class WorkerProcess:
         try:
             while True:
                 message, _ = _wire.receive(self._popen.stdout)
-                on_message(self, message)
+                try:
+                    on_message(self, message)
+                except Exception:  # what comes after this message must still be heard
+                    _log.exception("a message of the worker could not be handled")
         except EOFError:
             code = self._popen.wait()
             self._drain.join(timeout=1)

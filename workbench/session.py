@@ -7,78 +7,34 @@ which can be killed, or die, without losing anything on this side.
 from __future__ import annotations
 
 import itertools
+import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
-
 from workbench import catalog as _catalog
 from workbench import engines, events, models
+from workbench._parcel import Parcel, Parcels
 from workbench._process import WorkerProcess
+from workbench._run import Run, RunCancelled, RunFailed
 from workbench.errors import WorkbenchError
 from workbench.events import Event
 from workbench.measure.limits import usable_threads
-from workbench.receipt import Result
 from workbench.recipe import Recipe
 from workbench.store import Entry, Store
 from workbench.workload import Workload
 
-_KILL_AFTER_SECONDS = 1.0
-_MAXIMUM_EARLY_DEATHS = 3
+__all__ = ["Run", "RunCancelled", "RunFailed", "Session", "default_session", "history_store"]
 
+_KILL_CANCELLED_AFTER_SECONDS = 1.0
+_KILL_OVERTAKEN_AFTER_SECONDS = 10.0  # nobody waits for it to stop, and a new worker takes seconds to start
+_MAXIMUM_IDLE_DEATHS = 3
+_PROVEN_AFTER_SECONDS = 30.0
 
-class RunFailed(WorkbenchError):
-    """A run that ended in an error. ``detail`` is the worker's traceback."""
-
-    def __init__(self, message: str, detail: str = "") -> None:
-        super().__init__(message)
-        self.detail = detail
-
-
-class RunCancelled(WorkbenchError):
-    """A run that was cancelled or overtaken by a newer one."""
-
-
-class Run:
-    """One recipe on one workload. Iterate over it for its events; :meth:`result` waits for the end."""
-
-    def __init__(
-        self, session: Session, number: int, workload: Workload, recipe: Recipe, baseline: str, supersede: bool
-    ) -> None:
-        self.id = number
-        self.workload = workload
-        self.recipe = recipe
-        self.baseline = baseline
-        self.supersede = supersede
-        self.begun = False
-        self.cancelled = False
-        self._session = session
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._ending: Event | None = None
-
-    def __iter__(self) -> Iterator[Event]:
-        while self._ending is None:
-            event = self._events.get()
-            if event.kind in events.ENDINGS:
-                self._ending = event
-            yield event
-
-    def result(self) -> Result:
-        """Wait for the end. Raises :class:`RunFailed` or :class:`RunCancelled`."""
-        for _ in self:
-            pass
-        if isinstance(self._ending, events.Finished):
-            return self._ending.result
-        if isinstance(self._ending, events.Failed):
-            raise RunFailed(self._ending.message, self._ending.detail)
-        raise RunCancelled(f"run {self.id} was cancelled")
-
-    def cancel(self) -> None:
-        """Stop it at the next batch boundary; a worker that doesn't come to one within a second is killed."""
-        self._session.cancel(self.id)
+_log = logging.getLogger(__name__)
 
 
 class Session:
@@ -91,14 +47,14 @@ class Session:
         self.store = store or Store()
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
-        self._tokens = itertools.count(1)
-        self._workloads: dict[int, tuple[Workload, bytes]] = {}
+        self._parcels = Parcels()
         self._runs: dict[int, Run] = {}
         self._subscribers: list[Callable[[Event], None]] = []
         self._when_ready: list[Callable[[_catalog.Catalog], None]] = []
         self._ready = threading.Event()
         self._devices: tuple[_catalog.DeviceInfo, ...] = ()
-        self._early_deaths = 0
+        self._idle_deaths = 0
+        self._given_up: str | None = None
         self._answers: dict[str, queue.SimpleQueue] = {}
         self._closed = False
         self._start_worker()
@@ -109,10 +65,13 @@ class Session:
         return self._worker.pid
 
     def catalog(self) -> _catalog.Catalog:
-        """What can be offered here; waits until the worker has looked at the machine's devices."""
-        while not self._ready.wait(timeout=0.5):
-            if self._closed:
-                raise WorkbenchError("the session is closed")
+        """What can be offered here; waits until the worker has looked at the machine's devices.
+
+        Raises :class:`WorkbenchError` when the worker can't be kept alive.
+        """
+        while not self._ready.wait(timeout=0.1):
+            self._require_worker()
+        self._require_worker()
         return self._catalog()
 
     def on_ready(self, callback: Callable[[_catalog.Catalog], None]) -> None:
@@ -128,40 +87,50 @@ class Session:
         self._subscribers.append(callback)
         return lambda: self._subscribers.remove(callback) if callback in self._subscribers else None
 
-    def start(self, workload: Workload, recipe: Recipe, *, baseline: str = "auto", supersede: bool = False) -> Run:
+    def start(
+        self,
+        workload: Workload,
+        recipe: Recipe,
+        *,
+        baseline: str = "auto",
+        supersede: bool = False,
+        owner: object | None = None,
+    ) -> Run:
         """Send a run to the worker and return it.
 
         ``baseline`` is the fp32 engine to compare with, "auto" the faster of eager and compiled.
-        ``supersede`` cancels the runs before it.
+        ``supersede`` cancels the runs before it that have the same ``owner``.
+
+        Raises
+        ------
+        WorkloadError
+            When the model or its data can't be pickled.
+        WorkbenchError
+            When the session is closed or its worker can't be kept alive.
         """
         if baseline != "auto":
             engines.find(baseline)
+        parcel = self._parcels.pack(workload)
         with self._lock:
-            if self._closed:
-                raise WorkbenchError("the session is closed")
-            run = Run(self, next(self._numbers), workload, recipe, baseline, supersede)
+            self._require_worker()
+            run = Run(next(self._numbers), parcel, recipe, baseline, owner, self.cancel)
             if supersede:
-                for earlier in self._runs.values():
-                    earlier.cancelled = True
+                earlier = [other for other in self._runs.values() if other.owner is owner and not other.cancelled]
+                self._call_off(earlier, _KILL_OVERTAKEN_AFTER_SECONDS)
             self._runs[run.id] = run
             self._send(run)
         return run
 
-    def submit(self, workload: Workload, recipe: Recipe, *, baseline: str = "auto") -> int:
-        """What a toggle does: start a run that overtakes all earlier ones; returns its id at once."""
-        return self.start(workload, recipe, baseline=baseline, supersede=True).id
+    def submit(self, workload: Workload, recipe: Recipe, *, baseline: str = "auto", owner: object | None = None) -> int:
+        """What a toggle does: start a run that overtakes all earlier ones of its owner; returns its id at once."""
+        return self.start(workload, recipe, baseline=baseline, supersede=True, owner=owner).id
 
-    def cancel(self, number: int | None = None) -> None:
-        """Cancel one run, or all that are under way."""
+    def cancel(self, number: int | None = None, *, owner: object | None = None) -> None:
+        """Cancel one run, or all of this owner that are under way."""
         with self._lock:
-            chosen = [run for run in self._runs.values() if number is None or run.id == number]
-            for run in chosen:
-                run.cancelled = True
-                self._worker.send({"do": "cancel", "run": run.id})
-            if chosen:
-                timer = threading.Timer(_KILL_AFTER_SECONDS, self._kill_unless_ended, [self._worker, chosen])
-                timer.daemon = True
-                timer.start()
+            runs = self._runs.values()
+            chosen = [run for run in runs if (run.owner is owner if number is None else run.id == number)]
+            self._call_off(chosen, _KILL_CANCELLED_AFTER_SECONDS)
         for run in chosen:
             if not run.begun:  # the worker drops it when its turn comes
                 self._publish(events.Cancelled(run=run.id))
@@ -175,15 +144,16 @@ class Session:
 
         Waits for the worker. Raises :class:`WorkbenchError` with the worker's message when it can't.
         """
-        ticket = f"save-{next(self._numbers)}"
-        answer = self._answers[ticket] = queue.SimpleQueue()
+        parcel = self._parcels.pack(workload)
+        answer: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         with self._lock:
+            self._require_worker()
+            ticket = f"save-{next(self._numbers)}"
+            self._answers[ticket] = answer
             message = {"do": "save", "ticket": ticket, "recipe": recipe.model_dump(mode="json")}
-            message |= {"directory": str(directory), "workload": self._token(workload)}
-            self._send_workload(workload)
-            self._worker.send(message)
+            self._send_workload(parcel)
+            self._worker.send({**message, "directory": str(directory), "workload": parcel.token})
         reply = answer.get()
-        del self._answers[ticket]
         if "error" in reply:
             raise WorkbenchError(reply["error"])
         return [Path(path) for path in reply["paths"]]
@@ -198,38 +168,52 @@ class Session:
 
     # -- sending
 
+    def _require_worker(self) -> None:
+        if self._closed:
+            raise WorkbenchError("the session is closed")
+        if self._given_up:
+            raise WorkbenchError(self._given_up)
+
     def _start_worker(self) -> None:
-        self._ready.clear()
-        self._known_to_worker: set[int] = set()
-        self._worker = WorkerProcess(self._on_message, self._on_exit)
+        with self._lock:
+            self._ready.clear()
+            self._ready_since = 0.0
+            self._at_work_on: int | None = None
+            self._known_to_worker: set[int] = set()
+            self._worker = WorkerProcess(self._on_message, self._on_exit)
 
     def _send(self, run: Run) -> None:
-        self._send_workload(run.workload)
+        self._send_workload(run._parcel)
         self._worker.send(
             {
                 "do": "run",
                 "run": run.id,
-                "workload": self._token(run.workload),
+                "workload": run._parcel.token,
                 "recipe": run.recipe.model_dump(mode="json"),
                 "baseline": run.baseline,
-                "supersede": run.supersede,
             }
         )
 
-    def _token(self, workload: Workload) -> int:
-        """A number for this very workload object, pickled once."""
-        for token, (known, _) in self._workloads.items():
-            if known is workload or (isinstance(workload.model, str) and workload.data is None and known == workload):
-                return token
-        token = next(self._tokens)
-        self._workloads[token] = (workload, cloudpickle.dumps(workload))
-        return token
+    def _send_workload(self, parcel: Parcel) -> None:
+        if parcel.token not in self._known_to_worker:
+            self._known_to_worker.add(parcel.token)
+            self._worker.send({"do": "workload", "token": parcel.token}, parcel.pickled)
 
-    def _send_workload(self, workload: Workload) -> None:
-        token = self._token(workload)
-        if token not in self._known_to_worker:
-            self._known_to_worker.add(token)
-            self._worker.send({"do": "workload", "token": token}, self._workloads[token][1])
+    def _call_off(self, runs: list[Run], grace_seconds: float) -> None:
+        """Ask the worker to stop these; it is killed when it is still at one of them after the grace."""
+        for run in runs:
+            run.cancelled = True
+            self._worker.send({"do": "cancel", "run": run.id})
+        if runs:
+            numbers = {run.id for run in runs}
+            timer = threading.Timer(grace_seconds, self._kill_if_still_at, [self._worker, numbers])
+            timer.daemon = True
+            timer.start()
+
+    def _kill_if_still_at(self, worker: WorkerProcess, numbers: set[int]) -> None:
+        # without the lock: a worker that reads nothing any more may be blocking a sender who holds it
+        if self._at_work_on in numbers:
+            worker.kill()
 
     # -- receiving, on the reader thread
 
@@ -239,23 +223,33 @@ class Session:
         if message["kind"] == "ready":
             self._on_worker_ready(message)
         elif message["kind"] == "answer":
-            self._answers[message["ticket"]].put(message)
+            with self._lock:
+                answer = self._answers.pop(message["ticket"], None)
+            if answer is not None:
+                answer.put(message)
+        elif message["kind"] == "begun":
+            self._on_begun(message["run"])
         else:
             self._on_event(events.adapter.validate_python(message["event"]), message.get("result_key", ""))
 
     def _on_worker_ready(self, message: dict[str, Any]) -> None:
         with self._lock:
             self._devices = tuple(_catalog.DeviceInfo(**device) for device in message["devices"])
-            self._early_deaths = 0
+            self._ready_since = time.monotonic()
             self._ready.set()
             waiting, self._when_ready = self._when_ready, []
         for callback in waiting:
-            callback(self._catalog())
+            self._call(callback, self._catalog())
+
+    def _on_begun(self, number: int) -> None:
+        with self._lock:
+            self._at_work_on = number  # even when it was cancelled here in the meantime
+            if number in self._runs:
+                self._runs[number].begun = True
 
     def _on_event(self, event: Event, result_key: str) -> None:
-        run = self._runs.get(event.run)
-        if run is not None:
-            run.begun = True
+        if event.kind in events.ENDINGS and event.run == self._at_work_on:
+            self._at_work_on = None
         if isinstance(event, events.Started):
             self._publish(event)
             earlier = self.store.latest(result_key)
@@ -263,6 +257,7 @@ class Session:
                 self._publish(events.Recalled(run=event.run, result=earlier.result, finished_at=earlier.finished_at))
             return
         if isinstance(event, events.Finished):
+            self._idle_deaths = 0
             self.store.add(result_key, event.result)
             if self.store.notice:
                 self._publish(events.Notice(run=event.run, message=self.store.notice))
@@ -272,38 +267,54 @@ class Session:
         with self._lock:
             run = self._runs.pop(event.run, None) if event.kind in events.ENDINGS else self._runs.get(event.run)
         if run is not None:
-            run._events.put(event)
+            run._receive(event)
         elif not isinstance(event, events.Notice):
             return  # it ended on this side already; only news of its baseline still comes
         for callback in list(self._subscribers):
-            callback(event)
+            self._call(callback, event)
+
+    def _call(self, callback: Callable[[Any], None], argument: Any) -> None:
+        try:
+            callback(argument)
+        except Exception:  # one subscriber's mistake is not to stop the others
+            _log.exception("a callback of a workbench session failed")
 
     def _on_exit(self, worker: WorkerProcess, description: str) -> None:
         with self._lock:
             lost = list(self._runs.values())
             waiting = [run for run in lost if not run.begun and not run.cancelled]
-            self._early_deaths += 0 if self._ready.is_set() else 1
-            restart = not self._closed and self._early_deaths < _MAXIMUM_EARLY_DEATHS
+            self._count_death(worker, description)
+            answers, self._answers = list(self._answers.values()), {}
+            restart = not self._closed and not self._given_up
             if restart:
                 self._start_worker()
                 for run in waiting:
                     self._send(run)
-        for answer in list(self._answers.values()):
-            answer.put({"error": f"the worker died ({description}) while saving; it was restarted: try again"})
+        while_saving = f"the worker died ({description}) while saving; it was restarted: try again"
+        for answer in answers:
+            answer.put({"error": self._given_up or while_saving})
         for run in lost:
             if run.cancelled or self._closed:
                 self._publish(events.Cancelled(run=run.id))
-            elif not restart:
-                self._publish(events.Failed(run=run.id, message=f"the worker doesn't start ({description})"))
+            elif self._given_up:
+                self._publish(events.Failed(run=run.id, message=self._given_up))
             elif run not in waiting:
                 message = f"the worker died ({description}) during this run; it was restarted: run it again"
                 self._publish(events.Failed(run=run.id, message=message))
 
-    def _kill_unless_ended(self, worker: WorkerProcess, runs: list[Run]) -> None:
-        with self._lock:
-            stuck = any(run.id in self._runs and run.begun for run in runs)
-            if stuck and worker is self._worker and not self._closed:
-                worker.kill()
+    def _count_death(self, worker: WorkerProcess, description: str) -> None:
+        """Give up on a worker that dies again and again by itself, where a restart would only repeat it."""
+        asked_for = self._at_work_on is not None or bool(self._answers)  # ends that run or save, which isn't repeated
+        if worker.was_killed or self._closed or (self._ready.is_set() and asked_for):
+            return
+        if self._ready.is_set() and time.monotonic() - self._ready_since > _PROVEN_AFTER_SECONDS:
+            self._idle_deaths = 0
+        self._idle_deaths += 1
+        if self._idle_deaths >= _MAXIMUM_IDLE_DEATHS:
+            self._given_up = (
+                f"the worker died {self._idle_deaths} times in a row ({description}): "
+                "put that right, then start a new session or kernel"
+            )
 
     def _catalog(self) -> _catalog.Catalog:
         embedded = models.embedded()
@@ -331,6 +342,6 @@ def default_session() -> Session:
     """The session shared by ``wb.run``, ``wb.show`` and ``wb.history`` in this process."""
     global _default
     with _default_lock:
-        if _default is None or _default._closed:
+        if _default is None or _default._closed or _default._given_up:
             _default = Session()
         return _default

@@ -6,20 +6,26 @@ data directory can't be written the history lives in memory, and :attr:`Store.no
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import sqlite3
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
+import pydantic
 
+from workbench.errors import WorkbenchError
 from workbench.receipt import Result
 
 if TYPE_CHECKING:
     import pandas
+
+_log = logging.getLogger(__name__)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -89,8 +95,6 @@ class Store:
         """Every run as a DataFrame: one row a run, one column a figure, newest first."""
         import pandas
 
-        from workbench.recipe import Recipe
-
         rows = []
         for entry in self.entries(limit=-1):  # SQLite's word for all
             result = entry.result
@@ -99,7 +103,7 @@ class Store:
                     "id": entry.id,
                     "finished_at": pandas.Timestamp(entry.finished_at),
                     "workload": result.workload,
-                    "recipe": Recipe.parse(result.recipe).summary(),
+                    "recipe": _summary(result.recipe),
                     "latency_ms": result.variant.latency_ms.p50,
                     "speedup": result.speedup.value,
                     "speedup_low": result.speedup.low,
@@ -129,7 +133,11 @@ class Store:
         self.notice = f"{why}; history is kept in memory and ends with this session"
         memory = self._open(":memory:")
         if self._database is not None:
-            self._database.backup(memory)  # what could be read stays readable
+            try:
+                self._database.backup(memory)  # what could be read stays readable
+            except sqlite3.Error as error:
+                _log.warning("earlier runs can't be read: %s", error)
+                memory = self._open(":memory:")
         self._database = memory
 
     def _insert(self, row: tuple) -> int:
@@ -140,5 +148,29 @@ class Store:
 
     def _select(self, where: str, arguments: tuple) -> list[Entry]:
         with self._lock:
-            rows = self._database.execute(f"SELECT id, finished_at, result FROM runs {where}", arguments).fetchall()
-        return [Entry(number, finished_at, Result.model_validate_json(text)) for number, finished_at, text in rows]
+            try:
+                rows = self._database.execute(f"SELECT id, finished_at, result FROM runs {where}", arguments).fetchall()
+            except sqlite3.Error as error:
+                _log.warning("the history can't be read: %s", error)
+                return []
+        entries = []
+        for number, finished_at, text in rows:
+            try:
+                entries.append(Entry(number, finished_at, Result.model_validate_json(text)))
+            except pydantic.ValidationError:  # written by another version of the workbench
+                continue
+        if len(entries) < len(rows):
+            _log.warning(
+                "%d of %d runs in the history can't be read by this version", len(rows) - len(entries), len(rows)
+            )
+        return entries
+
+
+def _summary(recipe: dict[str, Any]) -> str:
+    """The recipe in a few words, or as it is written where this version no longer knows its parts."""
+    from workbench.recipe import Recipe
+
+    try:
+        return Recipe.parse(recipe).summary()
+    except WorkbenchError:
+        return json.dumps(recipe)

@@ -25,7 +25,6 @@ class Inbox:
         self._stream = stream
         self._commands: queue.SimpleQueue[tuple[dict[str, Any], bytes]] = queue.SimpleQueue()
         self._unwanted: set[int] = set()
-        self._newest_superseding = 0
         threading.Thread(target=self._listen, daemon=True, name="inbox").start()
 
     def next(self) -> tuple[dict[str, Any], bytes]:
@@ -38,7 +37,7 @@ class Inbox:
 
     def wanted(self, run: int) -> bool:
         """False once the run was cancelled or overtaken."""
-        return run not in self._unwanted and run >= self._newest_superseding
+        return run not in self._unwanted
 
     def _listen(self) -> None:
         while True:
@@ -48,10 +47,8 @@ class Inbox:
                 os._exit(0)  # the parent is gone: nothing here is worth keeping
             if message["do"] == "cancel":
                 self._unwanted.add(message["run"])
-                continue
-            if message["do"] == "run" and message["supersede"]:
-                self._newest_superseding = message["run"]
-            self._commands.put((message, blob))
+            else:
+                self._commands.put((message, blob))
 
 
 class Outbox:
@@ -68,6 +65,10 @@ class Outbox:
     def ready(self, devices: list[dict[str, Any]]) -> None:
         """Say that runs can come, and what this machine has."""
         self._send({"kind": "ready", "devices": devices})
+
+    def begun(self, run: int) -> None:
+        """Say that this run is what happens from now on, so that it can be told from those that wait."""
+        self._send({"kind": "begun", "run": run})
 
     def answer(self, ticket: str, **fields: Any) -> None:
         """Answer a question that is no run."""
@@ -116,24 +117,29 @@ def _run(core: Any, inbox: Inbox, outbox: Outbox, message: dict[str, Any]) -> No
         if not inbox.wanted(run):
             raise Cancelled
 
+    outbox.begun(run)
     try:
         core.run(run, message["workload"], message["recipe"], message["baseline"], checkpoint)
     except Cancelled:
         outbox.event(events.Cancelled(run=run))
-    except WorkbenchError as error:
-        outbox.event(events.Failed(run=run, message=str(error), detail=traceback.format_exc()))
     except Exception as error:  # a run may fail in any library; the worker lives on
-        first = (str(error).strip() or "no message").splitlines()[0]
-        failure = f"{type(error).__name__}: {first}"
-        outbox.event(events.Failed(run=run, message=failure, detail=traceback.format_exc()))
+        outbox.event(events.Failed(run=run, message=_one_line(error), detail=traceback.format_exc()))
 
 
 def _save(core: Any, outbox: Outbox, message: dict[str, Any]) -> None:
     try:
         paths = core.save(message["workload"], message["recipe"], message["directory"])
+    except Exception as error:  # so may saving
+        outbox.answer(message["ticket"], error=_one_line(error))
+    else:
         outbox.answer(message["ticket"], paths=[str(path) for path in paths])
-    except (WorkbenchError, OSError) as error:
-        outbox.answer(message["ticket"], error=str(error))
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, WorkbenchError):
+        return str(error)
+    first = (str(error).strip() or "no message").splitlines()[0]
+    return f"{type(error).__name__}: {first}"
 
 
 def _look_ahead(core: Any, inbox: Inbox) -> None:

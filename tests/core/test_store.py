@@ -72,3 +72,24 @@ def test_history_as_a_frame_has_a_row_for_each_run(tmp_path):
     frame = store.frame()
     assert list(frame["workload"]) == ["fashion-mlp", "fashion-cnn"]
     assert frame["speedup"].dtype == float
+
+
+def test_a_row_of_another_version_hides_only_itself(tmp_path, caplog):
+    store = Store(tmp_path)
+    store.add("key", a_result())
+    store._insert(("2030-01-01T00:00:00+00:00", "fashion-cnn", "key", '{"from": "a later version"}'))
+    assert [entry.result for entry in store.entries()] == [a_result()]
+    assert "1 of 2 runs" in caplog.text
+
+
+def test_a_recipe_that_no_longer_parses_is_shown_as_it_is_written(tmp_path):
+    store = Store(tmp_path)
+    store.add("key", a_result(recipe={"steps": [{"do": "a technique of old"}]}))
+    assert "a technique of old" in store.frame()["recipe"].iloc[0]
+
+
+def test_a_history_that_cannot_be_read_is_empty(tmp_path, caplog):
+    store = Store(tmp_path)
+    store._database.execute("DROP TABLE runs")
+    assert store.entries() == []
+    assert "can't be read" in caplog.text

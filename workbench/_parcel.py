@@ -1,0 +1,58 @@
+"""Workloads made ready to be sent to a worker: pickled once, under a number."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+from dataclasses import dataclass
+
+import cloudpickle
+
+from workbench.errors import WorkloadError
+from workbench.workload import Workload
+
+_KEPT = 8
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A pickled workload and the number the worker knows it by."""
+
+    token: int
+    workload: Workload
+    pickled: bytes
+
+
+class Parcels:
+    """The last few workloads that were packed; going back to one of them costs nothing."""
+
+    def __init__(self) -> None:
+        self._tokens = itertools.count(1)
+        self._recent: collections.deque[Parcel] = collections.deque(maxlen=_KEPT)
+
+    def pack(self, workload: Workload) -> Parcel:
+        """The parcel of this workload. Raises :class:`WorkloadError` when it can't be pickled."""
+        for parcel in list(self._recent):
+            if _same(parcel.workload, workload):
+                return parcel
+        try:
+            pickled = cloudpickle.dumps(workload)
+        except Exception as error:  # a model may hold anything, and anything may refuse in its own way
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise WorkloadError(
+                f"the model or its data can't be sent to the worker: {reason}; define it in a module or simplify it"
+            ) from error
+        parcel = Parcel(next(self._tokens), workload, pickled)
+        self._recent.append(parcel)
+        return parcel
+
+
+def _same(one: Workload, other: Workload) -> bool:
+    return one is other or (_is_a_name(one) and _is_a_name(other) and one == other)
+
+
+def _is_a_name(workload: Workload) -> bool:
+    """Whether it holds nothing but a name: only then is comparing it cheap and safe (tensors don't compare)."""
+    return isinstance(workload.model, str) and all(
+        part is None for part in (workload.data, workload.train, workload.weights)
+    )
