@@ -33,13 +33,17 @@ bench-native: .venv/test.stamp
 clean:
 	rm -rf .venv build
 
-.venv/app.stamp: $(SOURCES)
+.venv/torch.stamp: constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: PYTHON=python3.12 make app")'
 	$(PYTHON) -m venv .venv
 	sh tools/torch.sh $(BIN)/pip
+	touch $@
+
+.venv/app.stamp: .venv/torch.stamp $(SOURCES)
 	$(INSTALL) --editable '.[engines]'
 	touch $@
 
-.venv/test.stamp: .venv/app.stamp
+# All that the page needs and the tools of the tests, in one go: the kernels are built once.
+.venv/test.stamp: .venv/torch.stamp $(SOURCES)
 	$(INSTALL) --editable '.[engines,test]'
-	touch $@
+	touch .venv/app.stamp $@

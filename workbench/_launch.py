@@ -63,6 +63,7 @@ def _app(chosen: argparse.Namespace) -> int:
             "--no-browser", f"--port={chosen.port}", f"--Voila.ip={_HOST}", f"--token={token}",
             f"--theme={chosen.theme}", "--VoilaConfiguration.allow_theme_override=YES", "--Voila.log_level=WARN",
             "--preheat_kernel=True", "--pool_size=1", "--template=workbench",
+            "--VoilaConfiguration.extension_denylist=jupyterlab-plotly",  # our widgets bring the one copy of Plotly
         ],
         env={**os.environ, "JUPYTER_PATH": os.pathsep.join([str(_share()), os.environ.get("JUPYTER_PATH", "")])},
     )  # fmt: skip
