@@ -114,3 +114,8 @@ def test_pruned_channels_that_gain_nothing_are_explained_by_little_work():
 
 def test_without_a_known_reason_none_is_made_up():
     assert "because" not in verdict(recipe("int8-static"), SLOWER, [row()], baseline_ms=50, instructions=VNNI)
+
+
+def test_what_is_lost_in_noise_gets_no_explanation():
+    noisy = Interval(value=1.0, low=0.5, high=40.0)
+    assert "Likely" not in verdict(recipe("int8-static"), noisy, [row(reality="simulated")], instructions=VNNI)

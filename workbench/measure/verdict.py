@@ -46,7 +46,8 @@ def verdict(
         What this processor has, as :func:`workbench.measure.machine.isa` says; read here when absent.
     """
     sentence = _speed(speedup)
-    if speedup.low > 1:
+    lost_in_noise = speedup.low <= 1 <= speedup.high and speedup.half_width > _WIDE
+    if speedup.low > 1 or lost_in_noise:
         return sentence
     rows = [row for row in receipt if row.after is not None]
     precision = next((getattr(step, "scheme", "fp32") for step in recipe.steps if step.do == "quantize"), "fp32")
