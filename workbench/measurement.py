@@ -15,8 +15,8 @@ from workbench.recipe import Recipe
 from workbench.shelf import Prepared
 from workbench.workload import LoadedWorkload
 
-_LATENCY_BUDGET_SECONDS = 3.8
-_WARM_UP_BUDGET_SECONDS = 0.5
+_LATENCY_BUDGET_SECONDS = 3.5
+_WARM_UP_BUDGET_SECONDS = 0.2
 
 
 class Measurement:
