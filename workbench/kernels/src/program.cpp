@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 
-#include "thread_pool.h"
 
 namespace wb {
 namespace {
@@ -56,11 +55,12 @@ Program::Arena Program::take_arena(int64_t images) {
             if (free_[i].images < images) continue;
             Arena arena = std::move(free_[i]);
             free_.erase(free_.begin() + static_cast<std::ptrdiff_t>(i));
+            for (size_t step = 0; step < steps_.size(); ++step) arena.shares[step].reset();
             return arena;
         }
         if (!free_.empty()) free_.pop_back();  // too small for this batch: the new one takes its place
     }
-    Arena arena{Buffer(images * arena_bytes_), images};
+    Arena arena{Buffer(images * arena_bytes_), images, std::make_unique<Shares[]>(steps_.size())};
     for (int64_t image = 0; image < images; ++image) {
         for (const Tensor& t : tensors_) fill_borders(t, arena.memory.data() + image * arena_bytes_ + t.offset);
     }
@@ -116,20 +116,23 @@ void Program::run(const uint8_t* input, uint8_t* output, int64_t batch, int64_t 
 void Program::run_together(const uint8_t* input, uint8_t* output, int64_t batch, int threads, double* times) {
     Lease lease(*this, batch);
     struct Shared {
-        Program& program;
+        const Program& program;
         Frame frame;
+        Shares* shares;
         int threads;
         double* times;
-        Barrier barrier;
-    } shared{*this, frame(lease.arena(), input, output, 0, batch), threads, times, Barrier(threads)};
+    } shared{*this, frame(lease.arena(), input, output, 0, batch), lease.arena().shares.get(),
+             std::min(threads, ThreadPool::kMostThreads), times};
     auto walk = [](void* context, int thread) {
         auto& s = *static_cast<Shared*>(context);
         double before = s.times ? now_ns() : 0;
         for (size_t i = 0; i < s.program.steps_.size(); ++i) {
             const Step& step = *s.program.steps_[i];
             const int64_t tasks = step.tasks(s.frame.batch);
-            step.run(s.frame, tasks * thread / s.threads, tasks * (thread + 1) / s.threads);
-            if (s.threads > 1) s.barrier.wait();
+            const bool stay = s.shares[i].work(s.threads, thread, [&](int share) {
+                step.run(s.frame, tasks * share / s.threads, tasks * (share + 1) / s.threads);
+            });
+            if (!stay) return;
             if (s.times && thread == 0) {
                 const double after = now_ns();
                 s.times[i] += after - before;
@@ -137,7 +140,7 @@ void Program::run_together(const uint8_t* input, uint8_t* output, int64_t batch,
             }
         }
     };
-    if (threads > 1 && ThreadPool::shared().try_run(threads, walk, &shared)) return;
+    if (threads > 1 && ThreadPool::shared().try_run(shared.threads, walk, &shared)) return;
     shared.threads = 1;
     walk(&shared, 0);
 }

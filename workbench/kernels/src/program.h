@@ -9,6 +9,7 @@
 
 #include "buffer.h"
 #include "kernel_table.h"
+#include "thread_pool.h"
 
 namespace wb {
 
@@ -95,6 +96,7 @@ private:
     struct Arena {
         Buffer memory;
         int64_t images = 0;
+        std::unique_ptr<Shares[]> shares;  // one for each step
     };
     class Lease;
     Arena take_arena(int64_t images);

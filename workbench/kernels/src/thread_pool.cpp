@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <algorithm>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -12,6 +14,10 @@ namespace {
 
 // About 50 µs of pauses: longer than a step of a small model, shorter than what anyone would notice.
 constexpr int kSpins = 2000;
+
+// When no worker came, the cores are taken. Waking a worker costs the caller about as much as a small step, so it
+// is tried again only after so many jobs.
+constexpr int kAloneAfterNobodyCame = 16;
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -45,47 +51,55 @@ void ThreadPool::grow(int workers) {
 }
 
 void ThreadPool::serve(Worker& worker, int thread) {
-    uint32_t seen = 0;
+    const auto accept = [&worker] {
+        uint32_t expected = made;
+        return worker.offer.compare_exchange_strong(expected, accepted, std::memory_order_acquire);
+    };
     for (;;) {
-        for (int spin = 0; spin < kSpins && worker.ticket.load(std::memory_order_acquire) == seen; ++spin) pause();
-        worker.ticket.wait(seen, std::memory_order_acquire);
-        seen = worker.ticket.load(std::memory_order_acquire);
-        job_(context_, thread);
-        running_.fetch_sub(1, std::memory_order_acq_rel);
+        worker.offer.wait(none, std::memory_order_relaxed);
+        while (accept()) {
+            job_(context_, thread);
+            worker.offer.store(none, std::memory_order_release);
+            for (int i = 0; i < kSpins && worker.offer.load(std::memory_order_relaxed) == none; ++i) pause();
+        }
     }
 }
 
 bool ThreadPool::try_run(int threads, Job job, void* context) {
     std::unique_lock lock(busy_, std::try_to_lock);
     if (!lock.owns_lock()) return false;
-    grow(threads - 1);
+    const int workers = alone_ > 0 ? 0 : std::min(threads, kMostThreads) - 1;
+    grow(workers);
     job_ = job;
     context_ = context;
-    running_.store(threads - 1, std::memory_order_relaxed);
-    for (int i = 0; i < threads - 1; ++i) {
+    for (int i = 0; i < workers; ++i) {
         Worker& worker = workers_[static_cast<size_t>(i)];
-        worker.ticket.fetch_add(1, std::memory_order_release);
-        worker.ticket.notify_one();
+        worker.offer.store(made, std::memory_order_release);
+        worker.offer.notify_one();
     }
     job(context, 0);
-    for (int spin = 0; running_.load(std::memory_order_acquire) > 0; ++spin) {
-        if (spin < kSpins) pause();
-        else sched_yield();
+    int came = 0;
+    for (int i = 0; i < workers; ++i) {
+        Worker& worker = workers_[static_cast<size_t>(i)];
+        uint32_t expected = made;
+        if (worker.offer.compare_exchange_strong(expected, none, std::memory_order_acquire)) continue;
+        ++came;
+        for (int spin = 0; worker.offer.load(std::memory_order_acquire) != none; ++spin) {
+            if (spin < kSpins) pause();
+            else sched_yield();
+        }
     }
+    alone_ = workers > 0 && came == 0 ? kAloneAfterNobodyCame : std::max(alone_ - 1, 0);
     return true;
 }
 
-void Barrier::wait() {
-    const int round = round_.load(std::memory_order_acquire);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
-        arrived_.store(0, std::memory_order_relaxed);
-        round_.fetch_add(1, std::memory_order_release);
-        return;
-    }
-    for (int spin = 0; round_.load(std::memory_order_acquire) == round; ++spin) {
+bool Shares::wait(int threads, int thread) const {
+    for (int spin = 0; done_.load(std::memory_order_acquire) < threads; ++spin) {
         if (spin < kSpins) pause();
+        else if (thread > 0) return false;
         else sched_yield();
     }
+    return true;
 }
 
 }  // namespace wb
