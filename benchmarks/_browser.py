@@ -132,16 +132,18 @@ def opened(address: str) -> Iterator[tuple[Page, Traffic, float]]:
 
 def milliseconds_until(page: Page, condition: str, act) -> float:
     """Milliseconds from the click or input that ``act`` makes until ``condition`` (JavaScript) holds in the page."""
-    page.evaluate(
-        f"window.benchDone = undefined; window.benchWhen(() => {condition}).then((at) => (window.benchDone = at)); 0"
-    )
+    page.evaluate(f"window.benchDone = benchWhen(() => {condition}); 0")
     act()
-    page.wait_for_function("window.benchDone !== undefined", timeout=120_000)
-    return page.evaluate("window.benchDone - window.benchClicked")
+    return page.evaluate("benchDone") - page.evaluate("benchClicked")
 
 
-def wait_for_phase(page: Page, *phases: str) -> None:
-    """Wait until the page's progress line is in one of ``phases``; a run that failed raises with its message."""
-    page.wait_for_function(f"{[*phases, 'failed']}.includes(benchPhase())", timeout=180_000)
+def wait_for_phase(page: Page, *phases: str) -> float:
+    """Wait until the page's progress line is in one of ``phases``; returns when, by the page's clock, in milliseconds.
+
+    The page tells by itself: asking it again and again would have it draw sixty times a second, beside the very
+    calls that are timed. A run that failed raises with its message.
+    """
+    at = page.evaluate(f"benchWhen(() => {[*phases, 'failed']}.includes(benchPhase()))")
     if page.evaluate("benchPhase()") == "failed":
         raise RuntimeError(page.locator(".wb-run-progress .wb-alert").inner_text())
+    return at

@@ -90,9 +90,7 @@ def _estimates(app: Served, page: Page) -> list[Row]:
 def _estimate(page: Page, act, firsts: list[float], finals: list[float]) -> None:
     page.evaluate("window.benchSeen = false")
     firsts.append(milliseconds_until(page, _FIRST_ESTIMATE, act))
-    first_at = page.evaluate("window.benchDone")
-    wait_for_phase(page, "finished")
-    finals.append(page.evaluate("performance.now()") - first_at)
+    finals.append(wait_for_phase(page, "finished") - page.evaluate("benchDone"))
 
 
 def _clicks(page: Page) -> list[Row]:

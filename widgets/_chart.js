@@ -40,32 +40,42 @@ function chartCard(el, title) {
   return parts;
 }
 
+// New figures wait until a chart has rested this many times as long as its last drawing took, a second at most:
+// drawing takes the processor away from the very calls that are being timed.
+const REST = 40;
+const LONGEST_REST_MS = 1000;
+
 /** Draw with Plotly, again when size or theme change; `figure()` gives {data, layout} or null for nothing. */
 function drawing(model, parts, figure) {
   let library = null;
-  let waiting = false;
+  let timer = 0;
+  let rested = 0;
   const draw = () => {
-    waiting = false;
     const { width, height } = parts.drawing.getBoundingClientRect();
     if (!library || width < 40 || height < 40) return;
+    const started = performance.now();
     const { data, layout } = figure() ?? { data: [], layout: { xaxis: { visible: false }, yaxis: { visible: false } } };
     const all = { ...baseLayout(parts.card), ...layout, width: Math.floor(width), height: Math.floor(height) };
     library.react(parts.drawing, data, all, { displayModeBar: false, responsive: false, doubleClick: false });
+    const now = performance.now();
+    rested = now + Math.min(REST * (now - started), LONGEST_REST_MS);
   };
-  const redraw = () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(draw);
+  const drawIn = (milliseconds) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => requestAnimationFrame(draw), milliseconds);
   };
+  const redraw = () => drawIn(Math.max(0, rested - performance.now()));
+  const redrawAtOnce = () => drawIn(0);
   plotly(model).then((loaded) => {
     library = loaded;
-    redraw();
+    redrawAtOnce();
   });
-  const size = new ResizeObserver(redraw);
+  const size = new ResizeObserver(redrawAtOnce);
   size.observe(parts.drawing);
-  const theme = new MutationObserver(redraw);
+  const theme = new MutationObserver(redrawAtOnce);
   theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });
   const cleanUp = () => {
+    clearTimeout(timer);
     size.disconnect();
     theme.disconnect();
     library?.purge(parts.drawing);
