@@ -17,8 +17,9 @@ from contextlib import ExitStack
 import traitlets
 
 FLUSHES_PER_SECOND = 10
-_LIVE_INTERVAL_SECONDS = 0.15
-"""Between flushes of live figures: leaves room within the limit for answers to clicks."""
+_LIVE_INTERVAL_SECONDS = 0.25
+"""Between flushes of live figures: what the page does with them takes the processor from what is being timed, and
+the rest of the limit is for answers to clicks."""
 
 
 class Pump:
@@ -42,7 +43,7 @@ class Pump:
     def call(self, key: Hashable, task: Callable[[], None], *, urgent: bool = False) -> None:
         """Run ``task`` at the next flush, unless a newer one with the same ``key`` takes its place.
 
-        ``urgent`` is for the answer to a click: it goes out at once where the limit allows it.
+        ``urgent`` is for the answer to a click and its first figures: it goes out at once where the limit allows it.
         """
         with self._lock:
             self._tasks[key] = task

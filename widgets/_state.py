@@ -73,6 +73,12 @@ class PageState:
         """Whether something runs that Cancel would stop."""
         return self.phase in ("working", "training")
 
+    @property
+    def awaited(self) -> frozenset[Part]:
+        """Which of latency and accuracy this run hasn't given yet: what a person who flipped a toggle waits for."""
+        shown = {"latency": self.latency, "accuracy": self.accuracy}
+        return frozenset(part for part, figure in shown.items() if not figure or part in self.stale | self.recalled)
+
 
 def reduce(state: PageState, event: events.Event | Ready | Submitted) -> PageState:
     """The state after ``event``."""

@@ -219,6 +219,7 @@ class Workbench(VBox):
                 return
             if isinstance(event, events.Finished):
                 self._runs.add(event.result)
+            urgent = urgent or self.state.awaited < before.awaited
             self._pump.call((id(self), "state"), self._render, urgent=urgent)
 
     # -- writing, in the pump only

@@ -9,13 +9,14 @@ import torch
 from workbench import events
 from workbench.measure import accuracy, latency, layers, machine, warmup, work
 from workbench.measure.crowding import WORTH_SAYING, Crowding
+from workbench.measure.placement import core_of_its_own
 from workbench.measure.verdict import verdict
 from workbench.receipt import LayerReceipt, Result, Side
 from workbench.recipe import Recipe
 from workbench.shelf import Prepared
 from workbench.workload import LoadedWorkload
 
-_LATENCY_BUDGET_SECONDS = 3.5
+_LATENCY_BUDGET_SECONDS = 4.2
 _WARM_UP_BUDGET_SECONDS = 0.2
 
 
@@ -52,22 +53,19 @@ class Measurement:
             variant_peak_memory_bytes=self._variant.peak_memory_bytes,
         )
         crowding = Crowding()
-        latencies = self._latencies(run, checkpoint)
-        accuracies = self._accuracies(run, checkpoint)
-        yield next(latencies)
-        yield next(accuracies)
-        checkpoint()
-        self._receipt = layers.receipt(
-            self._workload.module,
-            self._variant.variant,
-            self._variant.runner,
-            self._workload.example(self._recipe.place.batch),
-        )
-        yield events.Layers(run=run, receipt=self._receipt)
-        yield from _by_turns(latencies, accuracies)
-        others = crowding.share()
-        if others > WORTH_SAYING:
-            message = f"other programs used {others:.0%} of the processor meanwhile: speeds are less certain"
+        example = self._workload.example(self._recipe.place.batch)
+        calls = [lambda runner=side.runner: runner(example) for side in (self._baseline, self._variant)]
+        warm = [warmup.warm_up(call, budget_s=_WARM_UP_BUDGET_SECONDS, checkpoint=checkpoint) for call in calls]
+        with core_of_its_own():
+            latencies = self._latencies(run, calls, (warm[0].steady, warm[1].steady), checkpoint)
+            accuracies = self._accuracies(run, checkpoint)
+            yield next(latencies)
+            yield next(accuracies)
+            checkpoint()
+            self._receipt = layers.receipt(self._workload.module, self._variant.variant, self._variant.runner, example)
+            yield events.Layers(run=run, receipt=self._receipt)
+            yield from _by_turns(latencies, accuracies)
+        if message := self._disturbance(crowding.share()):
             yield events.Notice(run=run, message=message)
 
     def result(self) -> Result:
@@ -88,15 +86,14 @@ class Measurement:
             environment=environment,
         )
 
-    def _latencies(self, run: int, checkpoint: Callable[[], None]) -> Iterator[events.Event]:
-        example = self._workload.example(self._recipe.place.batch)
-        calls = [lambda runner=side.runner: runner(example) for side in (self._baseline, self._variant)]
-        warm = [warmup.warm_up(call, budget_s=_WARM_UP_BUDGET_SECONDS, checkpoint=checkpoint) for call in calls]
+    def _latencies(
+        self, run: int, calls: list[latency.Call], steady: tuple[bool, bool], checkpoint: Callable[[], None]
+    ) -> Iterator[events.Event]:
         snapshots = latency.compare(
             *calls,
             seed=self._recipe.seed,
             budget_s=_LATENCY_BUDGET_SECONDS,
-            steady=(warm[0].steady, warm[1].steady),
+            steady=steady,
             checkpoint=checkpoint,
         )
         for snapshot in snapshots:
@@ -131,6 +128,16 @@ class Measurement:
                 changed=snapshot.changed,
                 total=snapshot.total,
             )
+
+    def _disturbance(self, others: float) -> str:
+        """Words for what else the machine did meanwhile; "" where it was nothing worth saying."""
+        set_aside = self._latency.disturbed
+        told = []
+        if others > WORTH_SAYING:
+            told.append(f"other programs used {others:.0%} of the processor meanwhile")
+        if set_aside > WORTH_SAYING:
+            told.append(f"{set_aside:.0%} of the comparison fell into disturbed moments and was set aside")
+        return "; ".join(told)
 
     def _verdict(self) -> str:
         example = self._workload.example(self._recipe.place.batch)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from workbench.measure.disturbance import undisturbed
 from workbench.measure.intervals import block_bootstrap
 from workbench.receipt import Interval, LatencyFigures
 
@@ -38,7 +39,8 @@ _FEWEST_TO_STOP_EARLY = 24
 
 @dataclass(frozen=True)
 class LatencySnapshot:
-    """Latency so far. The samples are those since the last snapshot, evenly thinned; the figures are over all."""
+    """Latency so far. The figures are over the undisturbed blocks; the samples are all since the last snapshot,
+    evenly thinned."""
 
     baseline: LatencyFigures
     variant: LatencyFigures
@@ -46,6 +48,8 @@ class LatencySnapshot:
     baseline_samples_ms: tuple[float, ...]
     variant_samples_ms: tuple[float, ...]
     blocks: int
+    disturbed: float
+    """The share of blocks that :func:`workbench.measure.disturbance.undisturbed` set aside."""
     elapsed_s: float
     final: bool
 
@@ -57,8 +61,10 @@ class _Side:
     visits_ns: list[np.ndarray] = field(default_factory=list)
     shown: int = 0
 
-    def figures(self) -> LatencyFigures:
-        times = np.concatenate(self.visits_ns) / 1e6
+    def figures(self, counted: np.ndarray) -> LatencyFigures:
+        """Figures over the blocks of two visits that count: bool [blocks]."""
+        visits = itertools.compress(self.visits_ns, np.repeat(counted, 2))
+        times = np.concatenate(list(visits)) / 1e6
         p50, p90, p95, p99 = np.percentile(times, (50, 90, 95, 99), overwrite_input=True)
         return LatencyFigures(p50=p50, p90=p90, p95=p95, p99=p99, n=len(times), steady=self.steady)
 
@@ -87,7 +93,8 @@ def compare(
     The two alternate in blocks of four visits, ABBA or BAAB by the toss of a seeded coin, so that a
     drift of the machine falls on both alike. A visit is a few untimed calls (:data:`SETTLE_S`), then
     calls timed one by one; the clock's own cost, measured first, is taken off each. A block's ratio is
-    the baseline's median over the variant's; ``speedup`` is the typical ratio with its interval from
+    the baseline's median over the variant's; ``speedup`` is the typical ratio of the blocks that
+    :func:`workbench.measure.disturbance.undisturbed` counts, with its interval from
     :func:`workbench.measure.intervals.block_bootstrap`.
 
     It ends once the interval is narrower than ±``target``, or when the next block would end after
@@ -116,25 +123,29 @@ def compare(
     sides = _Side(baseline, steady[0]), _Side(variant, steady[1])
     coin = random.Random(seed)
     clock_ns = _clock_cost_ns()
-    ratios: list[float] = []
+    medians: list[tuple[float, float]] = []
     shown_at = started
     for blocks in itertools.count(1):
         block_started = time.perf_counter()
         visits = _block(sides, coin.choice(((0, 1, 1, 0), (1, 0, 0, 1))), clock_ns, checkpoint)
-        ratios.append(_log_ratio(visits))
+        medians.append(_medians(visits))
         now = time.perf_counter()
         out_of_time = blocks >= _FEWEST_BLOCKS and now + (now - block_started) > started + budget_s
         if not out_of_time and blocks > 1 and now - shown_at < snapshot_s:
             continue
+        times = np.array(medians).T
+        counted = undisturbed(times)
+        ratios = np.log(times[0] / times[1])[counted]
         speedup = block_bootstrap(ratios if blocks > 1 else _pairs(visits), seed)
-        final = out_of_time or (blocks >= _FEWEST_TO_STOP_EARLY and speedup.half_width <= target)
+        final = out_of_time or (len(ratios) >= _FEWEST_TO_STOP_EARLY and speedup.half_width <= target)
         yield LatencySnapshot(
-            baseline=sides[0].figures(),
-            variant=sides[1].figures(),
+            baseline=sides[0].figures(counted),
+            variant=sides[1].figures(counted),
             speedup=speedup,
             baseline_samples_ms=sides[0].fresh_ms(most_samples),
             variant_samples_ms=sides[1].fresh_ms(most_samples),
             blocks=blocks,
+            disturbed=1 - len(ratios) / blocks,
             elapsed_s=now - started,
             final=final,
         )
@@ -192,9 +203,9 @@ def _no_garbage_collection():
             gc.enable()
 
 
-def _log_ratio(visits: Visits) -> float:
-    medians = [float(np.median(np.concatenate(side))) for side in visits]
-    return math.log(medians[0] / medians[1])
+def _medians(visits: Visits) -> tuple[float, float]:
+    baseline, variant = (float(np.median(np.concatenate(side))) for side in visits)
+    return baseline, variant
 
 
 def _pairs(visits: Visits) -> list[float]:
