@@ -40,8 +40,9 @@ function chartCard(el, title) {
   return parts;
 }
 
-// New figures wait until a chart has rested this many times as long as its last drawing took, a second at most:
-// drawing takes the processor away from the very calls that are being timed.
+// Drawing takes the processor away from the very calls that are being timed. So new figures wait a moment, in which
+// the first of a run can be measured, and until a chart has rested this many times as long as its last drawing took.
+const CALM_MS = 150;
 const REST = 40;
 const LONGEST_REST_MS = 1000;
 
@@ -51,6 +52,7 @@ function drawing(model, parts, figure) {
   let timer = 0;
   let rested = 0;
   const draw = () => {
+    timer = 0;
     const { width, height } = parts.drawing.getBoundingClientRect();
     if (!library || width < 40 || height < 40) return;
     const started = performance.now();
@@ -64,7 +66,7 @@ function drawing(model, parts, figure) {
     clearTimeout(timer);
     timer = setTimeout(() => requestAnimationFrame(draw), milliseconds);
   };
-  const redraw = () => drawIn(Math.max(0, rested - performance.now()));
+  const redraw = () => timer || drawIn(Math.max(CALM_MS, rested - performance.now()));
   const redrawAtOnce = () => drawIn(0);
   plotly(model).then((loaded) => {
     library = loaded;

@@ -86,6 +86,7 @@ function render({ model, el }) {
   root(el, "latency-plot");
   const parts = chartCard(el, "Latency, live");
   const chart = drawing(model, parts, () => (model.get("view").sides?.length ? figure(model.get("view"), parts.card) : null));
+  let drawn = "";
   follow(model, ["view"], () => {
     const { sides = [], mark = "", steady = true } = model.get("view");
     parts.card.dataset.mark = mark;
@@ -94,7 +95,7 @@ function render({ model, el }) {
     write(parts.note, mark === "recalled" ? "earlier figures" : steady ? "" : "not steady yet");
     const cells = sides.map((side) => [`${side.name} (${side.engine})`, ...side.cells]);
     parts.twin.replaceChildren(table("Time of one call in milliseconds", ["ms", "p50", "p90", "p95", "p99", "calls"], cells));
-    chart.redraw();
+    if (drawn !== (drawn = JSON.stringify(sides))) chart.redraw();
   });
   return chart.cleanUp;
 }
