@@ -16,10 +16,15 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import psutil
+
 from workbench.errors import WorkbenchError
 
 _HOST = "127.0.0.1"
 _READY_TIMEOUT_SECONDS = 120
+_WARM_TIMEOUT_SECONDS = 30
+_QUIET_SECONDS = 0.4
+_QUIET_SHARE = 0.1
 
 
 def notebooks_directory() -> Path:
@@ -70,6 +75,7 @@ def _app(chosen: argparse.Namespace) -> int:
     address = f"http://{_HOST}:{chosen.port}/?token={token}"
     with _ended_with_us(server):
         _wait_until_ready(server, f"http://{_HOST}:{chosen.port}/voila/static/voila.js")
+        _wait_until_warm(server)
         print(f"\nThe workbench is ready at {address}\nStop it with Ctrl-C.", flush=True)
         return server.wait()
 
@@ -123,6 +129,31 @@ def _wait_until_ready(server: subprocess.Popen, address: str) -> None:
         time.sleep(0.05)
     server.terminate()
     raise WorkbenchError(f"the server didn't answer within {_READY_TIMEOUT_SECONDS} s")
+
+
+def _wait_until_warm(server: subprocess.Popen) -> None:
+    """Wait until the kernel that Voila keeps for the first visitor has made the page and come to rest.
+
+    Voila tells nobody about that, but it shows: the kernel has started its worker, and has nothing more to do. A page
+    that is opened earlier takes as long as the kernel still needs.
+    """
+    deadline = time.monotonic() + _WARM_TIMEOUT_SECONDS
+    used = None
+    while time.monotonic() < deadline and server.poll() is None:
+        before, used = used, _seconds_used_by_kernels(server.pid)
+        if used is not None and before is not None and used - before < _QUIET_SHARE * _QUIET_SECONDS:
+            return
+        time.sleep(_QUIET_SECONDS)
+
+
+def _seconds_used_by_kernels(server: int) -> float | None:
+    """Processor time of the server and its kernels, their workers apart; None while no worker runs."""
+    with contextlib.suppress(psutil.Error):  # one of them has ended meanwhile
+        family = [psutil.Process(server), *psutil.Process(server).children(recursive=True)]
+        workers = [process for process in family if "workbench.worker" in process.cmdline()]
+        if workers:
+            return sum(sum(process.cpu_times()[:2]) for process in family if process not in workers)
+    return None
 
 
 @contextlib.contextmanager

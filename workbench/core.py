@@ -27,6 +27,8 @@ from workbench.workload import LoadedWorkload, Workload
 
 _SHELF_SHARE_OF_MEMORY = 0.25
 _IDLE_POLL_SECONDS = 0.05
+_PRELOAD_AFTER_SECONDS = 3.0
+"""A page that has just been opened needs the processor for itself."""
 
 
 class Outbox(Protocol):
@@ -89,7 +91,15 @@ class Core:
 
     def look_ahead(self, checkpoint: Callable[[], None]) -> None:
         """Prepare what may be asked next, until ``checkpoint`` says that something was asked."""
+
+        def wait() -> None:
+            checkpoint()
+            time.sleep(_IDLE_POLL_SECONDS)
+
         if self._last is None:
+            preload_at = time.monotonic() + _PRELOAD_AFTER_SECONDS
+            while time.monotonic() < preload_at:
+                wait()
             for technique in techniques.registered().values():
                 checkpoint()
                 technique.preload()
@@ -101,11 +111,6 @@ class Core:
             spent += self._prepare_quietly(workload, candidate, context)
             if spent > self._shelf.budget_bytes // 2:
                 break
-
-        def wait() -> None:
-            checkpoint()
-            time.sleep(_IDLE_POLL_SECONDS)
-
         if baseline == "auto":
             for message, changed in self._baselines.improve(workload, completions(recipe)[0].place, context, wait):
                 self._outbox.event(events.Notice(run=run, message=message, measure_again=changed))
