@@ -42,11 +42,15 @@ def test_the_interval_tightens_as_blocks_arrive():
     assert last.speedup.half_width < first.speedup.half_width
 
 
+def counted(snapshot) -> int:
+    return round(snapshot.blocks * (1 - snapshot.disturbed))
+
+
 def test_it_ends_once_the_interval_is_narrow_enough():
     snapshots = list(compare(counting(2000), counting(2000), target=10.0, budget_s=60.0))
-    # ±1000 % is reached at once, so that 24 blocks are the only thing to wait for.
-    assert snapshots[-1].blocks >= 24
-    assert snapshots[-2].blocks < 24
+    # ±1000 % is reached at once, so that 24 blocks that count are the only thing to wait for.
+    assert counted(snapshots[-1]) >= 24
+    assert counted(snapshots[-2]) < 24
 
 
 def test_calls_longer_than_the_budget_still_give_an_interval_from_three_blocks():
@@ -71,7 +75,9 @@ def test_snapshots_carry_only_new_samples_and_no_more_than_asked_for():
 def test_all_samples_arrive_when_they_are_few():
     tensor = torch.randn(300, 300)
     snapshots = list(compare(lambda: tensor @ tensor, lambda: tensor @ tensor, budget_s=0.3, most_samples=10**6))
-    assert sum(len(snapshot.variant_samples_ms) for snapshot in snapshots) == snapshots[-1].variant.n
+    samples, last = sum(len(snapshot.variant_samples_ms) for snapshot in snapshots), snapshots[-1]
+    # the figures leave out the calls of blocks that were set aside, the samples don't
+    assert samples == last.variant.n if last.disturbed == 0 else samples > last.variant.n
 
 
 def test_a_call_of_microseconds_is_told_apart_from_one_a_half_longer():

@@ -155,3 +155,13 @@ def test_a_long_training_keeps_its_first_and_its_last_part_within_bounds():
     assert len(curve) <= 241
     assert curve[0][0] < 0.1
     assert curve[-1][0] > 4.9
+
+
+def test_a_run_is_waited_for_until_it_has_given_both_latency_and_accuracy():
+    state, awaited = play(run_events(1)), {}
+    for event in run_events(2):
+        state = reduce(state, event)
+        awaited[event.kind] = state.awaited
+    assert awaited["started"] == awaited["recalled"] == awaited["layers"] == {"latency", "accuracy"}
+    assert awaited["latency"] == {"accuracy"}
+    assert awaited["accuracy"] == frozenset()

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.measure.disturbance import undisturbed
+
+RANDOM = np.random.default_rng(0)
+
+
+def blocks(quiet: int, disturbed: int, factors=(1.7, 1.3), noise: float = 0.01) -> np.ndarray:
+    """Two sides of which a neighbour slows each by its own factor, for a stretch of blocks."""
+    slow = np.r_[np.ones(quiet), np.zeros(disturbed)]
+    times = np.array([np.where(slow, 1.0, factor) for factor in factors])
+    return times * np.exp(RANDOM.normal(0, noise, times.shape))
+
+
+def test_a_stretch_in_which_both_sides_were_slowed_is_set_aside():
+    assert undisturbed(blocks(40, 60)).tolist() == [True] * 40 + [False] * 60
+
+
+def test_a_quiet_machine_has_nothing_to_set_aside():
+    assert undisturbed(blocks(100, 0)).all()
+
+
+def test_noise_without_a_quiet_level_counts_in_full():
+    assert undisturbed(np.exp(RANDOM.normal(0, 0.5, (2, 200)))).all()
+
+
+def test_too_few_blocks_all_count():
+    assert undisturbed(blocks(4, 3)).all()
+
+
+@given(st.integers(0, 10_000))
+def test_which_side_is_which_makes_no_difference(seed):
+    times = np.exp(np.random.default_rng(seed).normal(0, 0.2, (2, 50)))
+    assert (undisturbed(times) == undisturbed(times[::-1])).all()
+
+
+@given(st.integers(0, 10_000), st.floats(0.001, 1000))
+def test_how_much_faster_one_side_is_makes_no_difference(seed, factor):
+    times = np.exp(np.random.default_rng(seed).normal(0, 0.2, (2, 50)))
+    assert (undisturbed(times) == undisturbed(times * [[1.0], [factor]])).all()
+
+
+def test_of_two_equal_sides_neither_is_favoured():
+    # 400 comparisons of a side with itself under a neighbour: the mean log ratio of what counts has a standard error of
+    # 0.05·√2 / √(400·30) ≈ 0.00065, so that 0.003 is more than four of them.
+    found = []
+    for _ in range(400):
+        times = blocks(30, 30, factors=(1.5, 1.5), noise=0.05)
+        found.append(np.log(times[0] / times[1])[undisturbed(times)].mean())
+    assert abs(np.mean(found)) < 0.003
