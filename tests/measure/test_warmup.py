@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import numpy as np
 import pytest
@@ -55,32 +56,37 @@ def test_change_points_lie_inside_the_series_in_order(times):
     assert all(0 < change < len(times) for change in changes)
 
 
-def fake_work(counts):
-    """A call whose work follows ``counts``, the last one for ever."""
-    counts = itertools.chain(counts, itertools.repeat(counts[-1]))
+class Scripted:
+    """A call that takes the given milliseconds by a clock of its own, the last for ever, give or take 1 %."""
 
-    def call():
-        for _ in range(next(counts)):
-            pass
+    def __init__(self, *milliseconds: float) -> None:
+        self.now = 0.0
+        self._times = itertools.chain(milliseconds, itertools.repeat(milliseconds[-1]))
+        self._random = random.Random(0)
 
-    return call
+    def __call__(self) -> None:
+        self.now += next(self._times) / 1e3 * self._random.gauss(1, 0.01)
+
+    def clock(self) -> float:
+        return self.now
 
 
 def test_warm_up_goes_on_past_a_slow_start():
-    result = warm_up(fake_work([200_000] * 12 + [5_000]), budget_s=5.0)
+    call = Scripted(*[8.0] * 12, 0.2)
+    result = warm_up(call, budget_s=5.0, clock=call.clock)
     assert result.steady
     assert result.calls - result.steady_from >= result.calls / 2
     assert result.calls >= 24  # twelve slow ones, and at least as many after
 
 
 def test_a_call_that_grows_for_ever_is_reported_as_not_steady():
-    growing = fake_work([int(2_000 * 1.25**i) for i in range(60)])
-    assert not warm_up(growing, budget_s=0.3).steady
+    call = Scripted(*[0.05 * 1.25**i for i in range(60)])
+    assert not warm_up(call, budget_s=0.3, clock=call.clock).steady
 
 
 def test_a_call_longer_than_the_budget_is_made_twice():
-    result = warm_up(fake_work([100_000]), budget_s=0.0)
-    assert result.calls == 2
+    call = Scripted(100.0)
+    assert warm_up(call, budget_s=0.05, clock=call.clock).calls == 2
 
 
 def test_cancelling_a_warm_up_stops_before_the_next_call():

@@ -29,7 +29,11 @@ class WarmUp:
 
 
 def warm_up(
-    call: Callable[[], object], *, budget_s: float = 1.0, checkpoint: Callable[[], None] = lambda: None
+    call: Callable[[], object],
+    *,
+    budget_s: float = 1.0,
+    checkpoint: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> WarmUp:
     """Call until the times are steady: at least half of them lie after the last change point.
 
@@ -44,8 +48,10 @@ def warm_up(
         Seconds to spend at most.
     checkpoint
         Called before every call; raises :class:`workbench.errors.Cancelled` to stop.
+    clock
+        Tells the time in seconds.
     """
-    clock, times_ms = time.perf_counter, []
+    times_ms: list[float] = []
     started = now = clock()
     look_at = started + _LEAST_S
     while True:
