@@ -20,6 +20,7 @@ from benchmarks._report import Row
 from workbench.engines import find
 from workbench.measure import latency, machine
 from workbench.measure.intervals import difference_in_words, wilson
+from workbench.measure.placement import core_of_its_own
 from workbench.measure.warmup import warm_up
 from workbench.receipt import Interval
 from workbench.variant import Variant
@@ -49,7 +50,8 @@ def compare_once(seed: int, seconds: float, batch: int, threads: int, target: fl
     first, second = (eager.prepare(Variant(copy.deepcopy(model)), example, threads=threads) for _ in range(2))
     sides = (lambda: first(example), lambda: second(example))
     steady = tuple(warm_up(side, budget_s=0.3).steady for side in sides)
-    *_, last = latency.compare(*sides, seed=seed, budget_s=seconds, target=target, steady=steady)
+    with core_of_its_own():
+        *_, last = latency.compare(*sides, seed=seed, budget_s=seconds, target=target, steady=steady)
     return last
 
 
