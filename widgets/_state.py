@@ -58,6 +58,7 @@ class PageState:
     accuracy: events.Accuracy | None = None
     size: events.Size | None = None
     receipt: tuple[LayerReceipt, ...] = ()
+    blocked: dict[str, events.Blocked] = field(default_factory=dict)
     verdict: str = ""
     environment: dict[str, Any] = field(default_factory=dict)
     training: events.Training | None = None
@@ -136,8 +137,12 @@ def _started(state: PageState, event: events.Started) -> PageState:
 
 def _show(state: PageState, workload: str, recipe: dict[str, Any]) -> PageState:
     if state.workload != workload:
-        state = _blank(state, PARTS)
+        state = replace(_blank(state, PARTS), blocked={})
     return replace(state, workload=workload, recipe=recipe)
+
+
+def _loaded(state: PageState, event: events.Loaded) -> PageState:
+    return replace(state, blocked=event.blocked)
 
 
 def _recalled(state: PageState, event: events.Recalled) -> PageState:
@@ -274,6 +279,7 @@ def _fill(state: PageState, result: Result, run: int) -> PageState:
 _STEPS = {
     Submitted: _submitted,
     events.Started: _started,
+    events.Loaded: _loaded,
     events.Recalled: _recalled,
     events.Progress: _progress,
     events.Training: _training,

@@ -145,9 +145,16 @@ function insert(recipe, step, techniques) {
   recipe.steps.splice(at < 0 ? recipe.steps.length : at, 0, step);
 }
 
+/** Choose a device. An engine that can't run there gives way to the best one that can. */
+function moveTo(recipe, device, schema) {
+  const chosen = schema.engines.find((engine) => engine.name === recipe.place.engine);
+  recipe.place.device = device;
+  if (chosen?.refuses[device]?.[precisionOf(recipe, schema)]) recipe.place.engine = "auto";
+}
+
 function precisionOf(recipe, schema) {
-  const engines = schema.engines.flatMap((engine) => Object.keys(engine.refuses));
-  const named = recipe.steps.flatMap((step) => Object.values(step)).filter((value) => engines.includes(value));
+  const refused = schema.engines.flatMap((engine) => Object.values(engine.refuses)).flatMap(Object.keys);
+  const named = recipe.steps.flatMap((step) => Object.values(step)).filter((value) => refused.includes(value));
   return named.at(-1) ?? "fp32";
 }
 
@@ -164,7 +171,7 @@ function techniqueCard(technique, panel) {
         recipe.steps = recipe.steps.filter((other) => other.do !== technique.name);
         return;
       }
-      const values = Object.fromEntries(technique.options.map((option) => [option.name, remembered[option.name] ?? panel.allowed(option)]));
+      const values = Object.fromEntries(technique.options.map((option) => [option.name, remembered[option.name] ?? panel.allowed(technique, option)]));
       insert(recipe, { ...remembered, do: technique.name, ...values }, panel.schema.techniques);
     }, technique.name);
   });
@@ -191,7 +198,7 @@ function techniqueCard(technique, panel) {
     for (const each of options) {
       each.el.hidden = !matters(technique, step, each.option);
       each.set(valueOf(step, each.option));
-      if (each.option.type === "choice") each.refuse(panel.refusedChoices(each.option));
+      if (each.option.type === "choice") each.refuse(panel.refusedChoices(technique, each.option));
     }
     panel.describe(effect, technique.name, Boolean(step));
   };
@@ -204,7 +211,7 @@ function placeCard(panel) {
   const id = unique("place");
   const place = (name) => (value) => panel.edit((recipe) => (recipe.place[name] = value), "place");
   const never = () => false;
-  const device = segmented("Device", schema.devices.map(({ name, title }) => ({ value: name, text: title })), place("device"));
+  const device = segmented("Device", schema.devices.map(({ name, title }) => ({ value: name, text: title })), (name) => panel.edit((recipe) => moveTo(recipe, name, schema), "place"));
   const engine = segmented("Engine", schema.engines.map(({ name }) => ({ value: name, text: name })), place("engine"));
   const batch = slider("Batch", doubling(1024), place("batch"), never);
   const whole = { type: "integer", minimum: 1, maximum: schema.threads, unit: "" };
@@ -215,11 +222,11 @@ function placeCard(panel) {
   const update = () => {
     const { recipe } = panel;
     const precision = precisionOf(recipe, schema);
-    const chosen = panel.candidates().find((each) => !each.refuses[precision])?.name ?? recipe.place.engine;
+    const chosen = panel.candidates().find((each) => !panel.refuses(each)[precision])?.name ?? recipe.place.engine;
     device.set(recipe.place.device);
     device.refuse(Object.fromEntries(schema.devices.map((each) => [each.name, each.unavailable])));
     engine.set(chosen);
-    engine.refuse(Object.fromEntries(schema.engines.map((each) => [each.name, each.unavailable ?? each.refuses[precision]])));
+    engine.refuse(Object.fromEntries(schema.engines.map((each) => [each.name, each.unavailable ?? panel.refuses(each)[precision]])));
     batch.set(recipe.place.batch);
     threads?.set(recipe.place.threads ?? schema.threads);
     panel.describe(effect, "place", true, schema.engines.find((each) => each.name === chosen)?.title ?? chosen);
@@ -257,19 +264,23 @@ function makePanel(model) {
       const names = name === "auto" ? panel.schema.preferred : [name];
       return names.map((own) => panel.schema.engines.find((each) => each.name === own)).filter(Boolean);
     },
-    /** The choices that none of them can run, with the first one's reason. */
-    refusedChoices(option) {
-      const refusals = panel.candidates().map((engine) => engine.refuses);
+    /** What an engine refuses on the chosen device, by precision. */
+    refuses: (engine) => engine.refuses[panel.recipe.place.device] ?? {},
+    /** The choices that could do nothing to this model, or that none of the engines can run, with the reason. */
+    refusedChoices(technique, option) {
+      const refusals = panel.candidates().map(panel.refuses);
       const refused = option.choices.filter((value) => refusals.length && refusals.every((reasons) => reasons[value]));
-      return Object.fromEntries(refused.map((value) => [value, refusals[0][value]]));
+      const byEngines = Object.fromEntries(refused.map((value) => [value, refusals[0][value]]));
+      return { ...byEngines, ...model.get("_blocked")[technique.name]?.choices[option.name] };
     },
-    /** Why a technique could do nothing here: each of its precisions is refused by the engine chosen. */
+    /** Why a technique could do nothing here: nothing to this model, or each choice of one option is refused. */
     refusal(technique) {
-      const chooser = technique.options.find((option) => option.type === "choice" && option.choices.length && Object.keys(panel.refusedChoices(option)).length === option.choices.length);
-      return chooser ? Object.values(panel.refusedChoices(chooser))[0] : "";
+      const refused = technique.options.filter((option) => option.type === "choice").map((option) => [option, panel.refusedChoices(technique, option)]);
+      const dead = refused.find(([option, reasons]) => option.choices.length && option.choices.every((value) => reasons[value]));
+      return model.get("_blocked")[technique.name]?.reason || (dead ? Object.values(dead[1])[0] : "");
     },
-    allowed(option) {
-      const refused = panel.refusedChoices(option);
+    allowed(technique, option) {
+      const refused = panel.refusedChoices(technique, option);
       return refused[option.default] ? option.choices.find((value) => !refused[value]) : option.default;
     },
     describe(element, name, on, otherwise = "on") {
@@ -307,7 +318,7 @@ function render({ model, el }) {
   };
   model.on("change:_schema", build);
   model.on("change:_shown", () => panel?.adopt());
-  model.on("change:effects", () => panel?.update());
+  for (const part of ["effects", "_blocked"]) model.on(`change:${part}`, () => panel?.update());
   model.on("change:busy", () => panel?.update());
   model.on("change:error", showError);
   build();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import traitlets as t
@@ -32,10 +33,12 @@ class RecipePanel(Widget):
 
     recipe = t.Dict(help="the recipe shown, complete and valid")
     effects = t.Dict(help='by technique: {"text": "1.9× · −0.2 pt · real", "tone": "better"}').tag(sync=True)
+    blocked = t.Dict(help='what could do nothing to this model: {"prune": {"reason": "…", "choices": {}}}')
     error = t.Unicode(help="why the last change was refused").tag(sync=True)
     busy = t.Bool(help="whether the recipe shown is being measured").tag(sync=True)
 
     _schema = t.Dict().tag(sync=True)
+    _blocked = t.Dict(help="what of `blocked` holds for the recipe shown").tag(sync=True)
     _shown = t.Dict(help="the recipe, and which browser's which change it answers").tag(sync=True)
     _wanted = t.Dict(help="a change made in a browser: recipe, client, number").tag(sync=True)
 
@@ -52,6 +55,7 @@ class RecipePanel(Widget):
     def offer(self, catalog: Catalog) -> None:
         """Show what ``catalog`` offers."""
         self._schema = _schema.panel(catalog)
+        self._show_blocked()
 
     @t.validate("recipe")
     def _validate_recipe(self, proposal: t.Bunch) -> dict[str, Any]:
@@ -60,6 +64,15 @@ class RecipePanel(Widget):
     @t.observe("recipe")
     def _show_recipe(self, change: t.Bunch) -> None:
         _pump.shared().put(self, urgent=True, _shown={"recipe": change["new"], **self._answering}, error="")
+
+    @t.observe("recipe", "blocked")
+    def _show_blocked(self, _change: t.Bunch | None = None) -> None:
+        """Leave out what comes after a step that brings another architecture: nothing is known of that."""
+        steps = Recipe.parse(self.recipe).steps
+        replaced = min((step.order for step in steps if step.replaces_model()), default=math.inf)
+        later = [each["name"] for each in self._schema.get("techniques", []) if each["order"] > replaced]
+        known = {name: reasons for name, reasons in self.blocked.items() if name not in later}
+        _pump.shared().put(self, urgent=True, _blocked=known)
 
     @t.observe("_wanted")
     def _on_wanted(self, change: t.Bunch) -> None:

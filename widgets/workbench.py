@@ -299,6 +299,7 @@ class Workbench(VBox):
 
     def _render_recipe(self, state: _state.PageState, runs: Runs) -> None:
         self.panel.busy = state.busy
+        self.panel.blocked = {name: each.model_dump() for name, each in state.blocked.items()}
         self.panel.effects = _effects.effects(state.recipe, runs.results())
         recipe = Recipe.parse(state.recipe) if state.recipe else Recipe()
         self.bar.workload = state.workload

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from workbench import engines
+from workbench import blocked, engines
 from workbench.core import completions
 from workbench.engines import Runner
 from workbench.errors import EngineError, WorkbenchError
@@ -18,6 +18,8 @@ from workbench.workload import Data
 
 def prepare(model: torch.nn.Module, example: torch.Tensor, recipe: Recipe, calibration: Any) -> Runner:
     """Apply ``recipe`` to ``model``; see :func:`workbench.prepare`."""
+    if reason := blocked.first_reason(recipe.steps, model):
+        raise WorkbenchError(reason)
     candidates = completions(recipe)
     context = Context(train=_examples(example if calibration is None else calibration, recipe), seed=recipe.seed)
     was_training = model.training

@@ -5,6 +5,7 @@ What can't be used on this machine is offered too, with the reason.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -45,12 +46,12 @@ class TechniqueInfo(_Frozen):
 
 
 class EngineInfo(_Frozen):
-    """An engine; ``refuses`` says by precision why it can't run that."""
+    """An engine; ``refuses`` says by device and precision why it can't run that there."""
 
     name: str
     title: str
     unavailable: str | None
-    refuses: dict[str, str]
+    refuses: dict[str, dict[str, str]]
 
 
 class DeviceInfo(_Frozen):
@@ -98,15 +99,17 @@ def technique_infos() -> tuple[TechniqueInfo, ...]:
     )
 
 
-def engine_infos(device: str = "cpu") -> tuple[EngineInfo, ...]:
-    """The registered engines and what each refuses on ``device``."""
+def engine_infos(devices: Sequence[str] = ("cpu",)) -> tuple[EngineInfo, ...]:
+    """The registered engines and what each refuses on each of ``devices``."""
     precisions = ("fp32", "bf16", "int8-static", "int8-dynamic")
     return tuple(
         EngineInfo(
             name=name,
             title=engine.title,
             unavailable=engine.unavailable(),
-            refuses={p: reason for p in precisions if (reason := engine.refuses(p, device))},
+            refuses={
+                device: {p: reason for p in precisions if (reason := engine.refuses(p, device))} for device in devices
+            },
         )
         for name, engine in engines.registered().items()
     )

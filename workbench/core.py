@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from workbench import ahead, engines, events, models, techniques
+from workbench import ahead, blocked, engines, events, models, techniques
 from workbench.baseline import Baselines
 from workbench.errors import Cancelled, EngineError, WorkbenchError
 from workbench.measure import accuracy, layers, machine
@@ -76,6 +76,9 @@ class Core:
         candidates = completions(Recipe.parse(document))
         place = candidates[0].place
         self._say_started(run, workload, candidates[0], baseline)
+        self._outbox.event(events.Loaded(run=run, workload=workload.name, blocked=blocked.toggles(workload)))
+        if reason := blocked.first_reason(candidates[0].steps, workload.module, blocked.task_of(workload)):
+            raise WorkbenchError(reason)
         for notice in filter(None, (workload.note, self._baselines.notice(workload, place, baseline))):
             self._outbox.event(events.Notice(run=run, message=notice))
         predictions = self._predictions(workload, context)

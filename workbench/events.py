@@ -23,6 +23,24 @@ class Started(_Event):
     recipe: dict[str, Any]
 
 
+class Blocked(BaseModel):
+    """What a technique can't do for one model: nothing at all (``reason``), or these choices of its options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: str = ""
+    choices: dict[str, dict[str, str]] = {}
+    """By option and choice: why no recipe with that choice could change the model."""
+
+
+class Loaded(_Event):
+    """The workload is in memory; ``blocked`` names, by technique, what could do nothing to its model."""
+
+    kind: Literal["loaded"] = "loaded"
+    workload: str
+    blocked: dict[str, Blocked] = {}
+
+
 class Recalled(_Event):
     """The finished result of an earlier run of the same recipe, shown until fresh figures come in."""
 
@@ -127,6 +145,7 @@ class Cancelled(_Event):
 
 Event = Annotated[
     Started
+    | Loaded
     | Recalled
     | Progress
     | Training

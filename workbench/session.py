@@ -321,7 +321,7 @@ class Session:
         return _catalog.Catalog(
             workloads=tuple(_catalog.WorkloadInfo(name=n, description=d) for n, d in embedded.items()),
             techniques=_catalog.technique_infos(),
-            engines=_catalog.engine_infos(),
+            engines=_catalog.engine_infos([device.name for device in self._devices]),
             devices=self._devices,
             students=models.students(),
             preferred=engines.preferred(),

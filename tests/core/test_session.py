@@ -90,6 +90,15 @@ def test_every_choice_is_in_the_catalog_with_its_reason_when_greyed(session):
     assert all(len(device.unavailable) > 5 for device in greyed)
 
 
+def test_engines_say_what_they_refuse_for_each_device_not_for_the_cpu_alone(session):
+    catalog = session.catalog()
+    native = next(engine for engine in catalog.engines if engine.name == "native")
+    assert native.refuses.keys() == {device.name for device in catalog.devices}
+    assert "bf16" in native.refuses["cpu"]
+    assert "fp32" not in native.refuses["cpu"]
+    assert "choose device cpu" in native.refuses["cuda:0"]["fp32"]
+
+
 def test_an_error_is_one_line_and_the_session_goes_on(session):
     run = session.start(STUDENT, eager(steps=[{"do": "quantize", "overrides": {"conv9": "fp32"}}]))
     with pytest.raises(RunFailed, match="conv9") as caught:

@@ -108,3 +108,12 @@ def test_without_a_catalog_it_waits_for_one():
 def test_an_unknown_keyword_names_the_likely_one():
     with pytest.raises(TypeError, match="did you mean 'effects'"):
         RecipePanel(effect={})
+
+
+def test_what_follows_another_architecture_is_not_greyed_for_the_model_it_replaces(panel):
+    panel.blocked = {"prune": {"reason": "nothing to prune", "choices": {}}}
+    _pump.shared().flush()
+    assert panel._blocked == panel.blocked
+    panel.recipe = {"steps": [{"do": "distill", "student": "fashion-student"}]}
+    _pump.shared().flush()
+    assert panel._blocked == {}

@@ -165,3 +165,11 @@ def test_a_run_is_waited_for_until_it_has_given_both_latency_and_accuracy():
     assert awaited["started"] == awaited["recalled"] == awaited["layers"] == {"latency", "accuracy"}
     assert awaited["latency"] == {"accuracy"}
     assert awaited["accuracy"] == frozenset()
+
+
+def test_what_is_greyed_for_one_model_never_stays_for_another():
+    blocked = {"prune": events.Blocked(reason="no layers")}
+    state = play([*run_events(1)[:1], events.Loaded(run=1, workload="fashion-cnn", blocked=blocked)])
+    assert state.blocked == blocked
+    assert reduce(state, Submitted(2, "fashion-cnn", recipe(2))).blocked == blocked
+    assert reduce(state, Submitted(2, "fashion-mlp", recipe(2))).blocked == {}

@@ -7,9 +7,9 @@ import pkgutil
 from functools import cache
 
 from workbench.errors import RecipeError, unknown
-from workbench.techniques._base import Context, Technique, TrainingPoint, option
+from workbench.techniques._base import Context, Task, Technique, TrainingPoint, option
 
-__all__ = ["Context", "Technique", "TrainingPoint", "find", "option", "registered"]
+__all__ = ["Context", "Task", "Technique", "TrainingPoint", "find", "option", "registered"]
 
 
 @cache

@@ -63,6 +63,14 @@ class Context:
     curve: Callable[[TrainingPoint], None] = lambda point: None
 
 
+@dataclass(frozen=True)
+class Task:
+    """What a model has to do: inputs of this shape (without the batch), this many outputs."""
+
+    input_shape: tuple[int, ...]
+    classes: int
+
+
 class Technique(BaseModel):
     """A step of a recipe. Subclasses set ``do`` to a ``Literal`` and add their options as fields."""
 
@@ -105,12 +113,17 @@ class Technique(BaseModel):
     def apply(self, variant: Variant, context: Context) -> Variant:
         """Return the changed variant; the given one stays as it was."""
 
-    def blocked(self, module: torch.nn.Module) -> str | None:
+    def blocked(self, module: torch.nn.Module, task: Task | None = None) -> str | None:
         """Why this step could do nothing to ``module``, for the greyed toggle; ``None`` when it can.
 
-        Looks at the layers only, runs nothing. ``apply`` raises where this can't know beforehand.
+        Looks at the layers and, where it is given, at the task; doesn't run the module. ``apply``
+        raises where this can't know beforehand.
         """
         return None
+
+    def replaces_model(self) -> bool:
+        """Whether another architecture takes the model's place: what is known of its layers then says nothing."""
+        return False
 
     def summary(self) -> str:
         """A few words for legends and history, e.g. "prune 50 %"."""

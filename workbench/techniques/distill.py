@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, GetJsonSchemaHandler
@@ -10,7 +11,7 @@ from pydantic_core import CoreSchema
 from workbench import models
 from workbench._lazy import lazy
 from workbench.errors import RecipeError, WorkbenchError, unknown
-from workbench.techniques._base import Context, Technique, option
+from workbench.techniques._base import Context, Task, Technique, option
 
 if TYPE_CHECKING:
     import torch
@@ -104,10 +105,15 @@ class Distill(Technique):
         train(student, Plan("distill", self.epochs, self.learning_rate), context, self._loss(teacher_logits, context))
         return variant.having(module=student, unchanged=kept)
 
-    def blocked(self, module: torch.nn.Module) -> str | None:
+    def blocked(self, module: torch.nn.Module, task: Task | None = None) -> str | None:
+        if self.student != HALF_WIDTH:
+            return _unfit(self.student, task) if task else None
         from workbench.techniques.prune import Prune
 
-        return Prune(kind="channels").blocked(module) if self.student == HALF_WIDTH else None
+        return Prune(kind="channels").blocked(module)
+
+    def replaces_model(self) -> bool:
+        return self.student != HALF_WIDTH
 
     def summary(self) -> str:
         return f"distill → {self.student}"
@@ -123,10 +129,12 @@ class Distill(Technique):
             return narrowed(teacher, context.train.inputs, 0.5, "l1", seed=context.seed, checkpoint=context.checkpoint)
         from workbench.techniques._training import seeded
 
+        with torch.no_grad():
+            (classes,) = teacher(context.train.inputs[:2]).shape[1:]
+        if reason := _unfit(self.student, Task(tuple(context.train.inputs.shape[1:]), classes)):
+            raise WorkbenchError(reason)
         with seeded(context.seed):
-            student = models.build(self.student).eval()
-        _require_same_shapes(student, self.student, teacher, context.train.inputs[:2])
-        return student, {}
+            return models.build(self.student).eval(), {}
 
     def _loss(self, teacher_logits: torch.Tensor | None, context: Context):
         functional, labels = torch.nn.functional, context.train.labels
@@ -144,17 +152,17 @@ class Distill(Technique):
         return hard if teacher_logits is None else soft
 
 
-def _require_same_shapes(student: torch.nn.Module, name: str, teacher: torch.nn.Module, example: torch.Tensor) -> None:
-    shape = list(example.shape[1:])
-    with torch.no_grad():
-        wanted = list(teacher(example).shape[1:])
+@cache
+def _unfit(name: str, task: Task) -> str | None:
+    """Why the student can't do this task, found by one call with zeros; ``None`` when it can."""
+    from workbench.techniques._training import seeded
+
+    shape = list(task.input_shape)
+    with seeded(0), torch.no_grad():  # as it was with torch's random numbers afterwards
         try:
-            given = list(student(example).shape[1:])
-        except (RuntimeError, ValueError, TypeError) as error:
-            raise WorkbenchError(
-                f"student {name!r} doesn't take this workload's inputs of shape {shape}; use {HALF_WIDTH!r}"
-            ) from error
-    if given != wanted:
-        raise WorkbenchError(
-            f"student {name!r} gives outputs of shape {given} and the model {wanted}; use {HALF_WIDTH!r}"
-        )
+            given = list(models.build(name).eval()(torch.zeros(2, *shape)).shape[1:])
+        except (RuntimeError, ValueError, TypeError):
+            return f"student {name!r} doesn't take this workload's inputs of shape {shape}; use {HALF_WIDTH!r}"
+    if given != [task.classes]:
+        return f"student {name!r} gives outputs of shape {given} and the model {[task.classes]}; use {HALF_WIDTH!r}"
+    return None

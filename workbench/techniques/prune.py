@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from workbench._lazy import lazy
 from workbench.errors import RecipeError, WorkbenchError
-from workbench.techniques._base import Context, Technique, option
+from workbench.techniques._base import Context, Task, Technique, option
 
 if TYPE_CHECKING:
     import torch
@@ -110,7 +110,7 @@ class Prune(Technique):
             self._finetune(module, masks, context)
         return variant.having(module=module, unchanged={**variant.unchanged, **kept})
 
-    def blocked(self, module: torch.nn.Module) -> str | None:
+    def blocked(self, module: torch.nn.Module, task: Task | None = None) -> str | None:
         if self.kind == "weights":
             from workbench.techniques._masks import weights
 

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator
 from workbench._lazy import lazy
 from workbench.errors import RecipeError, WorkbenchError, unknown
 from workbench.graph import export
-from workbench.techniques._base import Context, Technique, option
+from workbench.techniques._base import Context, Task, Technique, option
 
 if TYPE_CHECKING:
     import torch
@@ -111,7 +111,7 @@ class Quantize(Technique):
         reasons = {name: self._reason(layer, name) for name, layer in variant.module.named_modules() if name in fp32}
         return variant.having(precision=self.scheme, graph=graph, unchanged={**variant.unchanged, **reasons})
 
-    def blocked(self, module: torch.nn.Module) -> str | None:
+    def blocked(self, module: torch.nn.Module, task: Task | None = None) -> str | None:
         if self.scheme == "bf16" or _opaque(module):
             return None
         if self.scheme == "int8-dynamic" and not _layers(module, convolutions=False):
