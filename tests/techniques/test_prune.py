@@ -9,6 +9,7 @@ from torch import nn
 
 from tests.techniques import parts
 from workbench.errors import Cancelled, RecipeError, WorkbenchError
+from workbench.recipe import Recipe
 from workbench.techniques._channels import channels_kept
 from workbench.techniques._masks import weights
 from workbench.techniques.prune import Prune
@@ -98,14 +99,19 @@ def test_channel_counts_stay_friendly_to_vector_units(channels, amount, kept):
     assert channels_kept(channels, amount) == kept
 
 
-@pytest.mark.parametrize("amount", [0.0, 0.01])
-def test_an_amount_that_removes_nothing_is_refused(workload, few, amount):
-    with pytest.raises(WorkbenchError, match=r"removes nothing|no channel of this model can be removed"):
-        pruned(workload.module, few, amount=amount)
+def test_an_amount_too_small_for_any_channel_of_this_model_is_refused(workload, few):
+    with pytest.raises(WorkbenchError, match=r"no channel of this model can be removed"):
+        pruned(workload.module, few, amount=0.01)
+
+
+@pytest.mark.parametrize("kind", ["channels", "weights"])
+def test_a_saved_recipe_that_removes_nothing_is_refused_with_the_limits_and_never_silently_dropped(kind):
+    with pytest.raises(RecipeError, match=r"^prune amount is between 0.001 and 0.99, not 0$"):
+        Recipe.parse(steps=[{"do": "prune", "kind": kind, "amount": 0}])
 
 
 def test_more_than_nine_tenths_of_the_channels_is_refused_with_the_limit():
-    with pytest.raises(RecipeError, match=r"prune amount is between 0 and 0.9 for channels, not 0.95"):
+    with pytest.raises(RecipeError, match=r"prune amount is between 0.001 and 0.9 for channels, not 0.95"):
         Prune(amount=0.95)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import model_validator
 
 from workbench._lazy import lazy
-from workbench.errors import RecipeError, WorkbenchError
+from workbench.errors import RecipeError
 from workbench.techniques._base import Context, Task, Technique, option
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 else:
     torch = lazy("torch")
 
-_MOST_CHANNELS = 0.9
+_LEAST, _MOST_CHANNELS, _MOST_WEIGHTS = 0.001, 0.9, 0.99
 
 
 class Prune(Technique):
@@ -41,8 +41,8 @@ class Prune(Technique):
         "how much to remove: of each layer's channels (up to 0.9), or of all weights (up to 0.99)",
         unit="fraction",
         title="Amount",
-        ge=0,
-        le=0.99,
+        ge=_LEAST,
+        le=_MOST_WEIGHTS,
     )
     criterion: Literal["l1", "l2", "random"] = option(
         "l1",
@@ -70,7 +70,9 @@ class Prune(Technique):
     @model_validator(mode="after")
     def _channel_limit(self) -> Prune:
         if self.kind == "channels" and self.amount > _MOST_CHANNELS:
-            raise RecipeError(f"prune amount is between 0 and {_MOST_CHANNELS} for channels, not {self.amount:g}")
+            raise RecipeError(
+                f"prune amount is between {_LEAST} and {_MOST_CHANNELS} for channels, not {self.amount:g}"
+            )
         return self
 
     def training_epochs(self) -> int:
@@ -86,10 +88,8 @@ class Prune(Technique):
         Raises
         ------
         WorkbenchError
-            The amount is 0, or nothing in this model can be removed.
+            Nothing in this model can be removed.
         """
-        if self.amount == 0:
-            raise WorkbenchError("prune with amount 0 removes nothing; raise the amount or switch pruning off")
         context.checkpoint()
         context.progress(f"pruning {self.kind}", 0, 0)
         if self.kind == "channels":
