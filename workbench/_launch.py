@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from workbench._scratch import Scratch
 from workbench.errors import WorkbenchError
 
 _HOST = "127.0.0.1"
@@ -62,6 +63,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 def _app(chosen: argparse.Namespace) -> int:
     _require_free(chosen.port)
     token = chosen.token or secrets.token_urlsafe(16)
+    scratch = Scratch("app")  # a killed server leaves the folders of its kernels behind
     server = subprocess.Popen(
         [
             sys.executable, "-m", "voila", str(notebooks_directory() / "workbench.ipynb"),
@@ -70,10 +72,14 @@ def _app(chosen: argparse.Namespace) -> int:
             "--preheat_kernel=True", "--pool_size=1", "--template=workbench",
             "--VoilaConfiguration.extension_denylist=jupyterlab-plotly",  # our widgets bring the one copy of Plotly
         ],
-        env={**os.environ, "JUPYTER_PATH": os.pathsep.join([str(_share()), os.environ.get("JUPYTER_PATH", "")])},
+        env={
+            **os.environ, **scratch.environment(),
+            "JUPYTER_PATH": os.pathsep.join([str(_share()), os.environ.get("JUPYTER_PATH", "")]),
+        },
+        pass_fds=scratch.descriptors,
     )  # fmt: skip
     address = f"http://{_HOST}:{chosen.port}/?token={token}"
-    with _ended_with_us(server):
+    with contextlib.closing(scratch), _ended_with_us(server):
         _wait_until_ready(server, f"http://{_HOST}:{chosen.port}/voila/static/voila.js")
         _wait_until_warm(server)
         print(f"\nThe workbench is ready at {address}\nStop it with Ctrl-C.", flush=True)

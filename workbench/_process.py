@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from workbench import _wire
+from workbench._scratch import Scratch
 
 _log = logging.getLogger(__name__)
 
@@ -28,21 +30,32 @@ class WorkerProcess:
         on_message: Callable[[WorkerProcess, dict[str, Any]], None],
         on_exit: Callable[[WorkerProcess, str], None],
     ) -> None:
+        self._scratch = Scratch("worker")
         search_path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         self._popen = subprocess.Popen(
             [sys.executable, "-m", "workbench.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": search_path, "PYTHONUNBUFFERED": "1"},
+            env={
+                **os.environ,
+                **self._scratch.environment(),
+                "PYTHONPATH": search_path,
+                "PYTHONUNBUFFERED": "1",
+            },
             start_new_session=True,  # an interrupt at the terminal is the parent's to handle
         )
+        self._abandoned = threading.Event()
+        weakref.finalize(self, _abandon, self._popen, self._scratch, self._abandoned, os.getpid())
         self.was_killed = False
         self._sending = threading.Lock()
         self._stderr: collections.deque[str] = collections.deque(maxlen=50)
         self._drain = threading.Thread(target=self._keep_stderr, daemon=True, name="workbench-worker-stderr")
         self._drain.start()
-        threading.Thread(target=self._read, args=(on_message, on_exit), daemon=True, name="workbench-reader").start()
+        self._reader = threading.Thread(
+            target=self._read, args=(on_message, on_exit), daemon=True, name="workbench-reader"
+        )
+        self._reader.start()
 
     @property
     def pid(self) -> int:
@@ -70,6 +83,7 @@ class WorkerProcess:
         except (OSError, subprocess.TimeoutExpired):
             self._popen.kill()
             self._popen.wait()
+        self._scratch.close()
 
     def _read(self, on_message: Callable, on_exit: Callable) -> None:
         try:
@@ -82,7 +96,9 @@ class WorkerProcess:
         except EOFError:
             code = self._popen.wait()
             self._drain.join(timeout=1)
-            on_exit(self, self._last_words(code))
+            if not self._abandoned.is_set():
+                on_exit(self, self._last_words(code))
+            self._scratch.close()
 
     def _last_words(self, code: int) -> str:
         how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
@@ -92,3 +108,12 @@ class WorkerProcess:
     def _keep_stderr(self) -> None:
         for line in self._popen.stderr:
             self._stderr.append(line.decode(errors="replace").rstrip())
+
+
+def _abandon(popen: subprocess.Popen, scratch: Scratch, abandoned: threading.Event, owner: int) -> None:
+    """What happens at the latest when this process ends and nobody closed the session."""
+    if os.getpid() == owner:  # a forked copy of this process has no say in it
+        abandoned.set()
+        popen.kill()
+        popen.wait()
+        scratch.close()

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import psutil
 
+from workbench._lock import try_lock, unlock
 from workbench.measure.limits import cpu_quota, usable_threads
 
 _LIBRARIES = ("torch", "torchao", "onnxruntime", "openvino")
@@ -125,13 +126,13 @@ def measuring(
         :class:`workbench.errors.Cancelled`.
     """
     with _open_lock(Path(directory)) as file:
-        while not _try_lock(file):
+        while not try_lock(file):
             waiting()
             time.sleep(poll_s)
         try:
             yield Path(file.name)
         finally:
-            _unlock(file)
+            unlock(file)
 
 
 def _open_lock(directory: Path) -> IO[bytes]:
@@ -141,32 +142,3 @@ def _open_lock(directory: Path) -> IO[bytes]:
     except OSError:
         user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
         return (Path(tempfile.gettempdir()) / f"workbench-measuring-{user}.lock").open("a+b")
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(file: IO[bytes]) -> bool:
-        file.seek(0)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _try_lock(file: IO[bytes]) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
