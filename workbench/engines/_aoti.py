@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +50,26 @@ def cached_package(target: Path) -> Path | None:
             return path
         path.unlink(missing_ok=True)
     return None
+
+
+def load(package: Path) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The compiled model, ready to be called."""
+    find_instruction_sets(str(_directory() / "inductor"))
+    return torch._inductor.aoti_load_package(str(package))
+
+
+def find_instruction_sets(shared: str) -> None:
+    """Let Inductor try what this CPU can do. Its test programs, seconds to compile, are kept in ``shared``."""
+    from torch._inductor import cpu_vec_isa
+
+    before = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = shared
+    try:
+        cpu_vec_isa.pick_vec_isa()
+    finally:
+        del os.environ["TORCHINDUCTOR_CACHE_DIR"]
+        if before is not None:
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = before
 
 
 def start_build(variant: Variant, example: torch.Tensor, threads: int, niceness: int) -> Build:

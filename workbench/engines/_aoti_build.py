@@ -15,6 +15,8 @@ import sys
 import threading
 from pathlib import Path
 
+from workbench.engines._aoti import find_instruction_sets
+
 
 def main(directory: Path) -> None:
     """Compile what ``directory`` holds and move the package to where the request says."""
@@ -27,7 +29,8 @@ def main(directory: Path) -> None:
     if request["quantized"]:
         import torchao.quantization.pt2e  # noqa: F401  the program's operations are registered there
 
-    _find_instruction_sets(request["shared"], directory / "inductor")
+    find_instruction_sets(request["shared"])
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(directory / "inductor")  # gone after the build
     torch.set_num_threads(request["threads"])
     program = torch.export.load(directory / "program.pt2")
     with torch.no_grad():  # Inductor folds weights into the code only where nothing can train them
@@ -47,18 +50,6 @@ def main(directory: Path) -> None:
     landing = target.parent / f".{os.getpid()}.part"
     landing.write_bytes(Path(package).read_bytes())
     os.replace(landing, target.parent / f"{target.name}.{digest}.pt2")
-
-
-def _find_instruction_sets(shared: str, private: Path) -> None:
-    """Let Inductor try what this CPU can do, keeping its test programs for the next build.
-
-    Everything else it writes goes to a directory that is gone after the build.
-    """
-    from torch._inductor import cpu_vec_isa
-
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = shared
-    cpu_vec_isa.pick_vec_isa()
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(private)
 
 
 def _end_with_parent() -> None:

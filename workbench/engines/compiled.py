@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench._lazy import lazy
-from workbench.engines._aoti import Build, cached_package, compiler, package_target, program_of, start_build
+from workbench.engines._aoti import Build, cached_package, compiler, load, package_target, program_of, start_build
 from workbench.engines._aoti_code import kernels
 from workbench.engines._base import Engine, LayerTimesUnavailable, Runner
 from workbench.engines._inputs import as_batch, use_threads
@@ -100,7 +100,7 @@ class CompiledRunner(Runner):
         self._variant, self._example, self._threads = variant, example, threads
         self._features = tuple(example.shape[1:])
         use_threads(threads)
-        self._model = torch._inductor.aoti_load_package(str(package))
+        self._model = load(package)
         self.kernels = kernels(variant, program_of(variant, example), package)
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
