@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import itertools
 from dataclasses import dataclass
 
@@ -11,7 +10,8 @@ import cloudpickle
 from workbench.errors import WorkloadError
 from workbench.workload import Workload
 
-_KEPT = 8
+_KEPT, _KEPT_BYTES = 8, 2**28
+"""Embedded workloads are a name, a few hundred bytes; a large model of one's own leaves room for itself alone."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,15 @@ class Parcel:
 
 
 class Parcels:
-    """The last few workloads that were packed; going back to one of them costs nothing."""
+    """The last few workloads that were packed, within a budget; going back to one of them costs nothing."""
 
     def __init__(self) -> None:
         self._tokens = itertools.count(1)
-        self._recent: collections.deque[Parcel] = collections.deque(maxlen=_KEPT)
+        self._recent: list[Parcel] = []
 
     def pack(self, workload: Workload) -> Parcel:
         """The parcel of this workload. Raises :class:`WorkloadError` when it can't be pickled."""
-        for parcel in list(self._recent):
+        for parcel in self._recent:
             if _same(parcel.workload, workload):
                 return parcel
         try:
@@ -43,8 +43,15 @@ class Parcels:
                 f"the model or its data can't be sent to the worker: {reason}; define it in a module or simplify it"
             ) from error
         parcel = Parcel(next(self._tokens), workload, pickled)
-        self._recent.append(parcel)
+        recent = [*self._recent, parcel][-_KEPT:]
+        while len(recent) > 1 and sum(len(each.pickled) for each in recent) > _KEPT_BYTES:
+            recent.pop(0)
+        self._recent = recent
         return parcel
+
+    def tokens(self) -> set[int]:
+        """Of those that are kept."""
+        return {parcel.token for parcel in self._recent}
 
 
 def _same(one: Workload, other: Workload) -> bool:

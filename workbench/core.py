@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import shutil
 import time
 from collections.abc import Callable
@@ -13,7 +12,8 @@ from typing import Any, Protocol
 
 import torch
 
-from workbench import ahead, blocked, engines, events, models, techniques
+from workbench import ahead, blocked, engines, events, techniques
+from workbench._workloads import Workloads
 from workbench.baseline import Baselines
 from workbench.errors import Cancelled, EngineError, WorkbenchError
 from workbench.measure import accuracy, layers, machine
@@ -23,9 +23,9 @@ from workbench.recipe import Recipe
 from workbench.shelf import Prepared, Shelf, plain
 from workbench.store import data_directory
 from workbench.techniques import Context, TrainingPoint
-from workbench.workload import LoadedWorkload, Workload
+from workbench.workload import LoadedWorkload
 
-_SHELF_SHARE_OF_MEMORY = 0.25
+_SHELF_SHARE_OF_MEMORY = _WORKLOADS_SHARE_OF_MEMORY = 0.25
 _IDLE_POLL_SECONDS = 0.05
 _PRELOAD_AFTER_SECONDS = 3.0
 """A page that has just been opened needs the processor for itself."""
@@ -43,17 +43,22 @@ class Core:
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._pickled: dict[int, bytes] = {}
-        self._loaded: dict[int, LoadedWorkload] = {}
-        self._shelf = Shelf(int(available_memory_bytes() * _SHELF_SHARE_OF_MEMORY))
+        available_bytes = available_memory_bytes()
+        self._workloads = Workloads(int(available_bytes * _WORKLOADS_SHARE_OF_MEMORY))
+        self._shelf = Shelf(int(available_bytes * _SHELF_SHARE_OF_MEMORY))
         self._baselines = Baselines(self._shelf)
         self._baseline_predictions: dict[str, torch.Tensor] = {}
         self._failed_ahead: set[tuple[str, str]] = set()
         self._last: tuple[int, LoadedWorkload, Recipe, str] | None = None
 
-    def keep_workload(self, token: int, pickled: bytes) -> None:
-        """Keep a workload's pickled description until a run needs it."""
-        self._pickled[token] = pickled
+    def keep_workload(self, token: int, pickled: bytes, known: list[int]) -> None:
+        """Keep a workload's pickled description until a run needs it; let go of all but it and those ``known``."""
+        for key in self._workloads.keep_only(known):
+            self._shelf.forget(key)
+            self._baseline_predictions.pop(key, None)
+            if self._last and self._last[1].key == key:
+                self._last = None
+        self._workloads.keep(token, pickled)
 
     def run(
         self, run: int, token: int, document: dict[str, Any], baseline: str, checkpoint: Callable[[], None]
@@ -69,9 +74,9 @@ class Core:
         """
         self._baselines.pause()
         context = self._context(run, checkpoint)
-        if token not in self._loaded:
+        if token not in self._workloads:
             context.progress("loading the workload", 0, 0)
-        workload = self._workload(token)
+        workload = self._workloads.get(token)
         context = self._context(run, checkpoint, workload, Recipe.parse(document))
         candidates = completions(Recipe.parse(document))
         place = candidates[0].place
@@ -121,7 +126,7 @@ class Core:
     def save(self, token: int, document: dict[str, Any], directory: str) -> list[Path]:
         """Write ``model.pt2``, where it can be made ``model.onnx``, ``recipe.json`` and ``receipt.json``."""
         self._baselines.pause()
-        workload = self._workload(token)
+        workload = self._workloads.get(token)
         recipe = completions(Recipe.parse(document))[0]
         prepared = self._shelf.prepared(workload, recipe, Context(train=workload.train, seed=recipe.seed))
         target = Path(directory)
@@ -164,15 +169,6 @@ class Core:
             self._outbox.event(events.Notice(run=run, message=f"{first.place.engine} can't run it: {error}"))
             self._say_started(run, workload, others[0], baseline)
             return self._first_that_runs(run, workload, others, baseline, context)
-
-    def _workload(self, token: int) -> LoadedWorkload:
-        if token not in self._loaded:
-            try:
-                description: Workload = pickle.loads(self._pickled[token])  # from our own parent, over its pipe
-            except (AttributeError, ImportError, pickle.UnpicklingError) as error:
-                raise WorkbenchError(f"the model or its data couldn't be passed to the worker: {error}") from error
-            self._loaded[token] = models.load(description)
-        return self._loaded[token]
 
     def _context(
         self,

@@ -196,8 +196,10 @@ class Session:
 
     def _send_workload(self, parcel: Parcel) -> None:
         if parcel.token not in self._known_to_worker:
+            self._known_to_worker &= self._parcels.tokens()  # the worker lets go of what this side let go of
+            message = {"do": "workload", "token": parcel.token, "known": sorted(self._known_to_worker)}
             self._known_to_worker.add(parcel.token)
-            self._worker.send({"do": "workload", "token": parcel.token}, parcel.pickled)
+            self._worker.send(message, parcel.pickled)
 
     def _call_off(self, runs: list[Run], grace_seconds: float) -> None:
         """Ask the worker to stop these; it is killed when it is still at one of them after the grace."""

@@ -45,6 +45,13 @@ class Shelf:
         """Whether this recipe could be measured at once."""
         return _key(workload, recipe) in self._prepared
 
+    def forget(self, workload_key: str) -> None:
+        """Let go of everything made from this workload."""
+        for key in [key for key in self._prepared if key[0] == workload_key]:
+            self._prepared.pop(key).runner.close()
+        for key in [key for key in self._variants if key[0] == workload_key]:
+            del self._variants[key]
+
     def variant(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> Variant:
         """The variant after all steps, resuming at the longest prefix that was made before."""
         keys = [(workload.key, key) for key in ("", *recipe.step_keys())]

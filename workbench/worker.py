@@ -101,7 +101,7 @@ def main() -> None:
         _look_ahead(core, inbox)
         message, blob = inbox.next()
         if message["do"] == "workload":
-            core.keep_workload(message["token"], blob)
+            core.keep_workload(message["token"], blob, message["known"])
         elif message["do"] == "save":
             _save(core, outbox, message)
         elif inbox.wanted(message["run"]):

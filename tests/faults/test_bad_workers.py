@@ -23,9 +23,10 @@ import os, sys, time, types
 class Core:
     def __init__(self, outbox):
         self.outbox = outbox
+        self.known = set()
 
-    def keep_workload(self, token, pickled):
-        pass
+    def keep_workload(self, token, pickled, known):
+        self.known = set(known) | {{token}}
 
     def look_ahead(self, checkpoint):
         {idle}
@@ -35,6 +36,8 @@ class Core:
 
     def run(self, run, token, document, baseline, checkpoint):
         from workbench import events
+        if token not in self.known:
+            raise LookupError(token)
         if document["seed"] == 2:
             self.outbox.event(events.Progress(run=run, message="on it"))
         if document["seed"]:
@@ -146,6 +149,14 @@ def test_a_subscriber_that_fails_does_not_stop_the_others(session_with):
 def test_whatever_fails_while_saving_is_said_in_one_line(session_with, tmp_path):
     with pytest.raises(WorkbenchError, match=r"^KeyError: 'no such part'$"):
         session_with().save_model(WORKLOAD, QUICK, tmp_path)
+
+
+def test_a_workload_the_session_let_go_of_can_be_run_again(session_with):
+    session = session_with()
+    workloads = [wb.Workload(f"module:make{n}") for n in range(10)]
+    for workload in (*workloads, workloads[0]):
+        *_, last = session.start(workload, QUICK)
+        assert last.message == "RuntimeError: done"
 
 
 def test_what_cannot_be_pickled_is_an_error_and_leaves_no_run(session_with):
