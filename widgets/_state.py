@@ -26,12 +26,23 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class GivenUp:
+    """The worker can't be kept alive; ``reason`` is one line for the person."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Submitted:
     """A recipe was sent off; nothing was heard of it yet."""
 
     run: int
     workload: str
     recipe: dict[str, Any]
+
+
+Own = Ready | GivenUp | Submitted
+"""What the page itself says happened, besides the events of runs."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +92,12 @@ class PageState:
         return frozenset(part for part, figure in shown.items() if not figure or part in self.stale | self.recalled)
 
 
-def reduce(state: PageState, event: events.Event | Ready | Submitted) -> PageState:
+def reduce(state: PageState, event: events.Event | Own) -> PageState:
     """The state after ``event``."""
     if isinstance(event, Ready):
         return replace(state, phase="idle", message="Ready") if state.phase == "starting" else state
+    if isinstance(event, GivenUp):
+        return replace(state, phase="failed", message="Failed", error=event.reason)
     if event.run < state.run:
         return state
     if event.run > state.run:

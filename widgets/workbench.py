@@ -136,7 +136,7 @@ class Workbench(VBox):
         self.pareto_plot.observe(self._on_selected, "selected")
         self.history.observe(self._on_selected, "selected")
         self._unsubscribe = self.session.subscribe(self._on_event)
-        self.session.on_ready(self._on_ready)
+        self.session.on_ready(self._on_ready, lambda reason: self._dispatch(_state.GivenUp(reason), urgent=True))
 
     # -- what a person does
 
@@ -211,7 +211,7 @@ class Workbench(VBox):
         if outdated and not self.state.busy:
             self._try_to_submit()
 
-    def _dispatch(self, event: events.Event | _state.Ready | _state.Submitted, *, urgent: bool = False) -> None:
+    def _dispatch(self, event: events.Event | _state.Own, *, urgent: bool = False) -> None:
         with self._lock:
             before = self.state
             self.state = _state.reduce(before, event)

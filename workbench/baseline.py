@@ -73,6 +73,11 @@ class Baselines:
         if self._building:
             self._building[1].pause()
 
+    def resume(self) -> None:
+        """Go on with it."""
+        if self._building:
+            self._building[1].resume()
+
     def _build(self, key: tuple, workload: LoadedWorkload, place: Place, wait: Callable[[], None]) -> None:
         """Wait until the package is on disk. A build for another placement is given up."""
         variant = self._shelf.variant(workload, Recipe(place=place), Context(train=workload.train))

@@ -98,9 +98,22 @@ class Core:
         self._outbox.event(finished, _result_key(workload, recipe, baseline))
 
     def look_ahead(self, checkpoint: Callable[[], None]) -> None:
-        """Prepare what may be asked next, until ``checkpoint`` says that something was asked."""
+        """Prepare what may be asked next, until ``checkpoint`` says that something was asked.
+
+        Keeps quiet while another process measures.
+        """
+
+        def quietly() -> None:
+            checkpoint()
+            while machine.others_are_measuring(data_directory()):
+                time.sleep(_IDLE_POLL_SECONDS)
+                checkpoint()
 
         def wait() -> None:
+            if machine.others_are_measuring(data_directory()):
+                self._baselines.pause()
+                quietly()
+                self._baselines.resume()
             checkpoint()
             time.sleep(_IDLE_POLL_SECONDS)
 
@@ -109,11 +122,11 @@ class Core:
             while time.monotonic() < preload_at:
                 wait()
             for technique in techniques.registered().values():
-                checkpoint()
+                quietly()
                 technique.preload()
             return
         run, workload, recipe, baseline = self._last
-        context = Context(train=workload.train, seed=recipe.seed, checkpoint=checkpoint)
+        context = Context(train=workload.train, seed=recipe.seed, checkpoint=quietly)
         spent = 0
         for candidate in ahead.neighbours(recipe):
             spent += self._prepare_quietly(workload, candidate, context)

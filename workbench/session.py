@@ -50,7 +50,7 @@ class Session:
         self._parcels = Parcels()
         self._runs: dict[int, Run] = {}
         self._subscribers: list[Callable[[Event], None]] = []
-        self._when_ready: list[Callable[[_catalog.Catalog], None]] = []
+        self._when_ready: list[tuple[Callable[[_catalog.Catalog], None], Callable[[str], None]]] = []
         self._ready = threading.Event()
         self._devices: tuple[_catalog.DeviceInfo, ...] = ()
         self._idle_deaths = 0
@@ -74,13 +74,21 @@ class Session:
         self._require_worker()
         return self._catalog()
 
-    def on_ready(self, callback: Callable[[_catalog.Catalog], None]) -> None:
-        """Call ``callback`` with the catalog as soon as it is known (at once if it is)."""
+    def on_ready(
+        self, callback: Callable[[_catalog.Catalog], None], given_up: Callable[[str], None] = lambda reason: None
+    ) -> None:
+        """Call ``callback`` with the catalog as soon as it is known (at once if it is).
+
+        Where the worker can't be kept alive, ``given_up`` is called instead, with the reason in one line.
+        """
         with self._lock:
-            if not self._ready.is_set():
-                self._when_ready.append(callback)
+            if not self._ready.is_set() and not self._given_up:
+                self._when_ready.append((callback, given_up))
                 return
-        callback(self._catalog())
+        if self._given_up:
+            given_up(self._given_up)
+        else:
+            callback(self._catalog())
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Pass every event of every run to ``callback``; returns the function that ends it."""
@@ -240,7 +248,7 @@ class Session:
             self._ready_since = time.monotonic()
             self._ready.set()
             waiting, self._when_ready = self._when_ready, []
-        for callback in waiting:
+        for callback, _ in waiting:
             self._call(callback, self._catalog())
 
     def _on_begun(self, number: int) -> None:
@@ -289,12 +297,14 @@ class Session:
             answers, self._answers = list(self._answers.values()), {}
             restart = not self._closed and not self._given_up
             if restart:
-                self._start_worker()
-                for run in waiting:
-                    self._send(run)
+                self._restart(waiting)
+            hopeful, self._when_ready = (self._when_ready, []) if self._given_up else ([], self._when_ready)
+        for _, given_up in hopeful:
+            self._call(given_up, self._given_up)
         while_saving = f"the worker died ({description}) while saving; it was restarted: try again"
+        closed = "the session was closed before the model was saved" if self._closed else None
         for answer in answers:
-            answer.put({"error": self._given_up or while_saving})
+            answer.put({"error": closed or self._given_up or while_saving})
         for run in lost:
             if run.cancelled or self._closed:
                 self._publish(events.Cancelled(run=run.id))
@@ -303,6 +313,15 @@ class Session:
             elif run not in waiting:
                 message = f"the worker died ({description}) during this run; it was restarted: run it again"
                 self._publish(events.Failed(run=run.id, message=message))
+
+    def _restart(self, waiting: list[Run]) -> None:
+        try:
+            self._start_worker()
+        except WorkbenchError as error:  # the disk is full: nothing starts before the person has made room
+            self._given_up = f"the worker can't be restarted: {error}; then start a new session or kernel"
+            return
+        for run in waiting:
+            self._send(run)
 
     def _count_death(self, worker: WorkerProcess, description: str) -> None:
         """Give up on a worker that dies again and again by itself, where a restart would only repeat it."""

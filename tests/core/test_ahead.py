@@ -1,8 +1,19 @@
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+
 from workbench.ahead import neighbours
-from workbench.core import completions
+from workbench.core import Core, completions
+from workbench.errors import Cancelled
+from workbench.measure import machine
 from workbench.recipe import Recipe
+from workbench.store import data_directory
+from workbench.workload import Workload
 
 START = completions(Recipe.parse(place={"engine": "eager", "threads": 1}))[0]
 
@@ -34,3 +45,59 @@ def test_under_auto_the_schemes_of_other_engines_are_made_ahead_too():
     quantized = Recipe.parse(steps=[{"do": "quantize"}])
     schemes = {recipe.precision for recipe in neighbours(quantized)}
     assert schemes == {"fp32", "int8-static", "int8-dynamic", "bf16"}
+
+
+HOLD = """
+import sys
+from workbench.measure.machine import measuring
+with measuring(sys.argv[1]):
+    print("measuring", flush=True)
+    sys.stdin.readline()
+"""
+
+
+class Silent:
+    """An outbox that nobody reads."""
+
+    def event(self, event, result_key=""):
+        pass
+
+
+@pytest.fixture
+def other_notebook():
+    """Another process that measures on this machine until a line is written to it."""
+    command = [sys.executable, "-c", HOLD, str(data_directory())]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process.stdout.readline()
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_nothing_is_prepared_while_another_notebook_measures(other_notebook):
+    core = Core(Silent())
+    workload = Workload(torch.nn.Linear(4, 3), data=(torch.rand(60, 4), torch.arange(60) % 3))
+    core.keep_workload(1, pickle.dumps(workload), known=[])
+    core._last = (1, core._workloads.get(1), START, "eager")
+    looks = 0
+
+    def checkpoint():
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            assert not core._shelf._prepared
+            other_notebook.communicate(b"\n")  # it has measured
+        if core._shelf._prepared:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        core.look_ahead(checkpoint)
+    assert looks > 5
+
+
+def test_a_turn_of_our_own_is_nobody_else_s(other_notebook):
+    assert machine.others_are_measuring(data_directory())
+    other_notebook.communicate(b"\n")
+    assert not machine.others_are_measuring(data_directory())
+    with machine.measuring(data_directory()):
+        assert not machine.others_are_measuring(data_directory())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+import time
 
 import pytest
 
@@ -90,6 +92,34 @@ def test_a_worker_that_dies_in_idle_work_is_not_restarted_for_ever(session_with)
         session._ready.wait(0.05)
     with pytest.raises(WorkbenchError, match=r"3 times in a row.*exit code 5"):
         session.catalog()
+
+
+def test_who_waits_for_a_worker_that_never_comes_is_told_why(tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text("raise SystemExit('this torch is broken')")
+    monkeypatch.syspath_prepend(tmp_path)
+    session, told = Session(Store(tmp_path)), queue.SimpleQueue()
+    session.on_ready(lambda catalog: told.put("ready"), told.put)
+    assert "this torch is broken" in told.get(timeout=60)
+    session.on_ready(lambda catalog: told.put("ready"), told.put)
+    assert "this torch is broken" in told.get(timeout=60)
+    session.close()
+
+
+def test_a_session_closed_while_saving_says_so(session_with, tmp_path):
+    session, said = session_with(), queue.SimpleQueue()
+    next(iter(session.start(WORKLOAD, TELLS_AND_STUCK)))
+
+    def save() -> None:
+        try:
+            session.save_model(WORKLOAD, QUICK, tmp_path)
+        except WorkbenchError as error:
+            said.put(str(error))
+
+    threading.Thread(target=save).start()
+    while not session._answers:
+        time.sleep(0.01)
+    session.close()
+    assert said.get(timeout=60) == "the session was closed before the model was saved"
 
 
 def test_a_stuck_run_that_never_said_anything_can_be_cancelled(session_with):

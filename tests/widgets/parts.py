@@ -35,7 +35,7 @@ class HandDrivenSession:
         self._subscribers.append(callback)
         return lambda: self._subscribers.remove(callback) if callback in self._subscribers else None
 
-    def on_ready(self, callback: Callable) -> None:
+    def on_ready(self, callback: Callable, given_up: Callable = lambda reason: None) -> None:
         callback(offered())
 
     def history(self, workload: str | None = None, limit: int = 200) -> list:

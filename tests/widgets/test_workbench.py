@@ -259,3 +259,12 @@ def test_the_code_for_a_model_of_ones_own_keeps_all_its_parts():
     lines = _code.python(workload, COMPLETE).splitlines()
     assert lines[2] == "# model and train: the objects given to wb.show, to be made here in the same way"
     assert lines[3] == "workload = wb.Workload(model=model, data='test.npz', train=train, name='mine')"
+
+
+def test_a_core_that_cannot_be_started_says_why_on_the_page(session, settle, monkeypatch):
+    monkeypatch.setattr(session, "on_ready", lambda ready, given_up: given_up("the worker died 3 times in a row"))
+    bench = Workbench(session=session)
+    settle()
+    assert bench.state.phase == "failed"
+    assert bench.figures.view["verdict"]["text"] == "the worker died 3 times in a row"
+    bench.close()
