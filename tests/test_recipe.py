@@ -193,6 +193,10 @@ def test_short_names_of_schemes_mean_the_same_recipe(short, full):
     assert recipe.precision == full
 
 
+def test_cuda_alone_means_the_first_one():
+    assert Recipe.parse(place={"device": "cuda"}).key() == Recipe.parse(place={"device": "cuda:0"}).key()
+
+
 def test_the_key_of_a_step_does_not_depend_on_what_follows():
     prune, quantize = {"do": "prune"}, {"do": "quantize"}
     assert Recipe.parse(steps=[prune]).step_keys() == Recipe.parse(steps=[prune, quantize]).step_keys()[:1]

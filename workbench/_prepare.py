@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from workbench import blocked, engines
+from workbench import blocked, devices, engines
 from workbench.core import completions
 from workbench.engines import Runner
 from workbench.errors import EngineError, WorkbenchError
@@ -20,6 +20,7 @@ def prepare(model: torch.nn.Module, example: torch.Tensor, recipe: Recipe, calib
     """Apply ``recipe`` to ``model``; see :func:`workbench.prepare`."""
     if reason := blocked.first_reason(recipe.steps, model):
         raise WorkbenchError(reason)
+    devices.require(recipe.place.device)
     candidates = completions(recipe)
     context = Context(train=_examples(example if calibration is None else calibration, recipe), seed=recipe.seed)
     was_training = model.training

@@ -198,7 +198,10 @@ def _flag(text: str) -> bool:
 
 def _text(text: str) -> object:
     """A plain string, or JSON where it is an object: ``--quantize-overrides '{"conv1": "fp32"}'``."""
-    return json.loads(text) if text.startswith("{") else text
+    try:
+        return json.loads(text) if text.startswith("{") else text
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON object: {error.msg} at character {error.pos}") from None
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
-from workbench import ahead, blocked, engines, events, techniques
+from workbench import ahead, blocked, devices, engines, events, techniques
 from workbench._workloads import Workloads
 from workbench.baseline import Baselines
 from workbench.errors import Cancelled, EngineError, WorkbenchError
@@ -73,6 +73,7 @@ class Core:
             When the workload or the recipe can't be used, in one line for the person.
         """
         self._baselines.pause()
+        devices.require(Recipe.parse(document).place.device)
         context = self._context(run, checkpoint)
         if token not in self._workloads:
             context.progress("loading the workload", 0, 0)

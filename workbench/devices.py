@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from workbench.errors import EngineError
+
 
 def devices() -> list[dict[str, str | None]]:
     """Each device as the catalog's ``DeviceInfo`` fields: name, title and, if absent, the reason."""
@@ -17,3 +19,12 @@ def devices() -> list[dict[str, str | None]]:
     has_mps = torch.backends.mps.is_available()
     found.append({"name": "mps", "title": "Apple GPU", "unavailable": None if has_mps else "no Apple GPU found"})
     return found
+
+
+def require(name: str) -> None:
+    """Raise :class:`EngineError` with the reason and the devices that are here, where ``name`` can't be used."""
+    found = {str(device["name"]): device["unavailable"] for device in devices()}
+    reason = found.get(name, "this machine has no such device")
+    if reason:
+        here = " or ".join(other for other, unavailable in found.items() if not unavailable)
+        raise EngineError(f"device {name} can't be used: {reason}; choose {here}")

@@ -9,7 +9,16 @@ import hashlib
 import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from workbench import engines, techniques
 from workbench._recipe_errors import one_line
@@ -41,6 +50,11 @@ class Place(BaseModel):
     device: str = Field("cpu", pattern=r"^(cpu|mps|cuda:\d+)$", description="cpu, cuda:N or mps")
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; all usable ones when absent")
     batch: int = Field(1, ge=1, le=4096, description="inputs per call while latency is measured")
+
+    @field_validator("device", mode="before")
+    @classmethod
+    def _first_of_its_kind(cls, value: Any) -> Any:
+        return "cuda:0" if value == "cuda" else value
 
     @model_validator(mode="after")
     def _known_engine(self) -> Place:

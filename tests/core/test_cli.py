@@ -51,6 +51,7 @@ def test_run_prints_one_json_object_with_the_promised_names(tmp_path):
         (["run", "fashion-cnn", "--engine", "eagre"], "did you mean eager"),
         (["run", "fashion-cnn", "--quantize", "int7"], "int8"),
         (["run", "fashion-cnn", "--recipe", "nowhere.json"], "no recipe file"),
+        (["run", "fashion-cnn", "--device", "cuda:99"], "device cuda:99 can't be used: "),
     ],
 )
 def test_a_mistake_is_one_line_on_stderr_and_a_nonzero_exit(arguments, words, capfd):
