@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+import torch
+
 from workbench import engines
 from workbench.engines import Runner
 from workbench.errors import EngineError
 from workbench.measure import memory
 from workbench.measure.accuracy import batch_for
+from workbench.measure.limits import usable_threads
 from workbench.recipe import Place, Recipe
 from workbench.techniques import Context
 from workbench.variant import Variant
@@ -58,6 +61,7 @@ class Shelf:
         self._variants.setdefault(keys[0], Variant(module=workload.module))
         done = max(n for n, key in enumerate(keys) if key in self._variants)
         variant = self._variants[keys[done]]
+        torch.set_num_threads(usable_threads())  # whatever the last run left: equal seeds, equal sums
         for key, step in list(zip(keys[1:], recipe.steps, strict=True))[done:]:
             context.checkpoint()
             context.progress(step.summary(), 0, 0)
