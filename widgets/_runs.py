@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from workbench.receipt import Result
-from workbench.recipe import Recipe
+from workbench.recipe import summary_of
 from workbench.widgets import _format as fmt
 
 
@@ -94,6 +94,6 @@ class Runs:
         return [row.point() for row in self.rows]
 
     def _append(self, result: Result, finished_at: str) -> Row:
-        row = Row(len(self.rows) + 1, result, finished_at, Recipe.parse(result.recipe).summary())
+        row = Row(len(self.rows) + 1, result, finished_at, summary_of(result.recipe))
         self.rows.append(row)
         return row

@@ -189,7 +189,10 @@ class Workbench(VBox):
     def _on_selected(self, change: t.Bunch) -> None:
         row = None if self._is_writing() else self._runs.find(change["new"])
         if row is not None and row.id != self._runs.shown(self.state.recipe):
-            self._apply(row.result.recipe)
+            try:
+                self._apply(row.result.recipe)
+            except WorkbenchError as error:  # it was made by another version
+                self._refuse(error)
 
     def _save(self, directory: Path) -> list[Path]:
         return self.session.save_model(self._workload, Recipe.parse(self.state.recipe), directory)

@@ -141,5 +141,13 @@ class Recipe(BaseModel):
         return f"{' + '.join(step.summary() for step in self.steps) or 'fp32'} · {self.place.engine}"
 
 
+def summary_of(document: dict[str, Any]) -> str:
+    """A recipe of the history in a few words, or as it is written where this version no longer reads it."""
+    try:
+        return Recipe.parse(document).summary()
+    except RecipeError:
+        return json.dumps(document)
+
+
 def _digest(document: Any) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -6,7 +6,6 @@ data directory can't be written the history lives in memory, and :attr:`Store.no
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sqlite3
@@ -14,12 +13,11 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import platformdirs
 import pydantic
 
-from workbench.errors import WorkbenchError
 from workbench.receipt import Result
 
 if TYPE_CHECKING:
@@ -95,6 +93,8 @@ class Store:
         """Every run as a DataFrame: one row a run, one column a figure, newest first."""
         import pandas
 
+        from workbench.recipe import summary_of
+
         rows = []
         for entry in self.entries(limit=-1):  # SQLite's word for all
             result = entry.result
@@ -103,7 +103,7 @@ class Store:
                     "id": entry.id,
                     "finished_at": pandas.Timestamp(entry.finished_at),
                     "workload": result.workload,
-                    "recipe": _summary(result.recipe),
+                    "recipe": summary_of(result.recipe),
                     "latency_ms": result.variant.latency_ms.p50,
                     "speedup": result.speedup.value,
                     "speedup_low": result.speedup.low,
@@ -164,13 +164,3 @@ class Store:
                 "%d of %d runs in the history can't be read by this version", len(rows) - len(entries), len(rows)
             )
         return entries
-
-
-def _summary(recipe: dict[str, Any]) -> str:
-    """The recipe in a few words, or as it is written where this version no longer knows its parts."""
-    from workbench.recipe import Recipe
-
-    try:
-        return Recipe.parse(recipe).summary()
-    except WorkbenchError:
-        return json.dumps(recipe)

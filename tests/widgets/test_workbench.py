@@ -268,3 +268,15 @@ def test_a_core_that_cannot_be_started_says_why_on_the_page(session, settle, mon
     assert bench.state.phase == "failed"
     assert bench.figures.view["verdict"]["text"] == "the worker died 3 times in a row"
     bench.close()
+
+
+def test_a_run_whose_recipe_this_version_no_longer_reads_is_listed_and_says_why_it_cannot_come_back(session, settle):
+    old = {"steps": [{"do": "a technique of old"}]}
+    session.entries = [SimpleNamespace(result=a_result(recipe=old), finished_at="2026-01-01T12:00:00+00:00")]
+    bench = Workbench(session=session)
+    settle()
+    assert "a technique of old" in bench.history.rows[0]["recipe"]
+    bench.history.selected = bench.history.rows[0]["id"]
+    settle()
+    assert "technique 'a technique of old' is not known" in bench.panel.error
+    bench.close()
