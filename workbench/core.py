@@ -255,5 +255,6 @@ def _require_room(directory: Path, prepared: Prepared) -> None:
     free_bytes, needed_bytes = shutil.disk_usage(directory).free, 4 * prepared.size_bytes
     if free_bytes < needed_bytes:
         raise WorkbenchError(
-            f"{directory} has {free_bytes / 1e6:.0f} MB left; the model needs {needed_bytes / 1e6:.0f}"
+            f"{directory} has {free_bytes / 1e6:,.0f} MB left and saving the model needs {needed_bytes / 1e6:,.0f} MB; "
+            "free some space or choose another folder"
         )

@@ -1,0 +1,134 @@
+"""The page with a real session and its worker behind it."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import workbench as wb
+from workbench import events
+from workbench.receipt import Result
+from workbench.recipe import Recipe
+from workbench.session import Session
+from workbench.widgets import Workbench, _code
+
+PLACE = {"engine": "eager", "threads": 1}
+TOGGLES = st.sampled_from(
+    [
+        {"steps": []},
+        {"steps": [{"do": "quantize", "scheme": "int8-dynamic"}]},
+        {"steps": [{"do": "quantize", "scheme": "bf16"}]},
+        {"steps": [{"do": "prune", "finetune_epochs": 0}]},
+        {"steps": [{"do": "prune", "finetune_epochs": 5}]},
+        {"steps": [{"do": "distill", "epochs": 2}]},
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def session():
+    session = Session()
+    session.catalog()
+    yield session
+    session.close()
+
+
+@pytest.fixture(scope="module")
+def page(session):
+    bench = Workbench("fashion-student", session=session, recipe={"place": PLACE})
+    yield bench
+    bench.close()
+
+
+@pytest.fixture(scope="module")
+def endings(session):
+    """The last event of every run."""
+    ended = queue.SimpleQueue()
+    session.subscribe(lambda event: ended.put(event) if event.kind in events.ENDINGS else None)
+    return ended
+
+
+@pytest.fixture(scope="module")
+def started(session):
+    """The runs that the worker took up."""
+    taken_up = queue.SimpleQueue()
+    session.subscribe(lambda event: taken_up.put(event) if event.kind == "started" else None)
+    return taken_up
+
+
+def play(page: Workbench, toggled: list[dict]) -> Iterator[bool]:
+    """Use the controls as a browser does; yields after each whether it started a run."""
+    page.frame.views += 1
+    for number, steps in enumerate(toggled):
+        before = page.state.run
+        page.panel._wanted = {"client": "browser", "number": number, "recipe": {**steps, "place": PLACE}}
+        yield page.state.run > before
+
+
+def complete(steps: dict) -> dict:
+    return Recipe.parse({**steps, "place": PLACE}).model_dump(mode="json")
+
+
+def of(run: int, heard: queue.SimpleQueue) -> events.Event:
+    while (event := heard.get(timeout=120)).run != run:
+        pass
+    return event
+
+
+@settings(max_examples=8, deadline=None)
+@given(toggled=st.lists(TOGGLES, min_size=1, max_size=5), patience=st.lists(st.booleans(), min_size=5, max_size=5))
+def test_any_sequence_of_toggles_and_a_cancel_end_in_the_state_of_the_last_recipe(
+    page, started, endings, toggled, patience
+):
+    for is_new, waits in zip(play(page, toggled), patience, strict=False):
+        if is_new and waits:
+            of(page.state.run, started)
+    if page.state.busy:
+        page.cancel()
+        assert of(page.state.run, endings).kind == "cancelled"
+    assert page.panel.recipe == page.state.recipe == complete(toggled[-1])
+    assert page.state.phase == "cancelled"
+
+
+def test_a_run_that_overtook_others_ends_in_its_own_figures(page, endings):
+    training, quantized = {"do": "prune", "finetune_epochs": 5}, {"do": "quantize"}
+    assert all(play(page, [{"steps": [training]}, {"steps": []}, {"steps": [quantized]}]))
+    ending = of(page.state.run, endings)
+    assert ending.kind == "finished"
+    assert page.state.result == ending.result
+    assert page.panel.recipe == ending.result.recipe == complete({"steps": [quantized]})
+
+
+def test_the_copied_code_of_several_steps_repeats_the_run_in_a_fresh_interpreter(session):
+    """All but the times: accuracy, sizes and what became of each layer are the same for the same seed."""
+    recipe = Recipe.parse(
+        steps=[
+            {"do": "prune", "amount": 0.25, "criterion": "random", "finetune_epochs": 0},
+            {"do": "quantize", "overrides": {"fc1": "fp32"}, "calibration": "mse", "calibration_samples": 32},
+        ],
+        place=PLACE,
+        seed=3,
+    )
+    workload = wb.load("fashion-student")
+    first = session.start(workload, recipe).result()
+    code = _code.python(workload, first.recipe) + "\nprint(result.model_dump_json())"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    again = Result.model_validate_json(ran.stdout.splitlines()[-1])
+    assert again.recipe == first.recipe
+    assert again.variant.accuracy == first.variant.accuracy
+    assert again.predictions_changed == first.predictions_changed
+    assert again.variant.size_bytes == first.variant.size_bytes
+    assert [layer.after for layer in again.receipt] == [layer.after for layer in first.receipt]
+
+
+def test_a_pruned_and_quantized_model_is_taken_away_in_both_forms_with_its_receipt(session, tmp_path):
+    recipe = Recipe.parse(steps=[{"do": "prune", "finetune_epochs": 0}, {"do": "quantize"}], place=PLACE)
+    paths = session.save_model(wb.load("fashion-student"), recipe, tmp_path)
+    assert {path.name for path in paths} == {"model.pt2", "model.onnx", "recipe.json", "receipt.json"}
+    assert all(path.stat().st_size for path in paths)
