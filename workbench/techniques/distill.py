@@ -110,7 +110,8 @@ class Distill(Technique):
             return _unfit(self.student, task) if task else None
         from workbench.techniques.prune import Prune
 
-        return Prune(kind="channels").blocked(module)
+        reason = Prune(kind="channels").blocked(module)
+        return f"no student of half the width: {reason}" if reason else None
 
     def replaces_model(self) -> bool:
         return self.student != HALF_WIDTH
