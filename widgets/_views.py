@@ -177,7 +177,7 @@ def _accuracy_card(state: PageState) -> View:
         seen = f"on {now.n:,}" if now.n == event.total else f"on {now.n:,} of {event.total:,}"
         if not event.changed:
             difference = "±0 pt, every prediction the same"
-        card["lines"] = [difference, f"{event.changed:,} predictions changed · {seen}"]
+        card["lines"] = [difference, f"{event.changed:,} changed · {seen}"]
     return card
 
 
@@ -258,7 +258,7 @@ def _change(layer: LayerReceipt) -> str:
     if before.weight_shape != after.weight_shape:
         parts.append(f"{_shape(before.weight_shape)} → {_shape(after.weight_shape)}")
     if before.dtype != after.dtype:
-        parts.append(f"{_dtype(before.dtype)} → {_dtype(after.dtype)}")
+        parts.append(f"{_dtype(before.dtype)}\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}{_dtype(after.dtype)}")
     if after.sparsity > before.sparsity + _ZEROS_WORTH_SAYING:
         parts.append(f"{fmt.percent(after.sparsity, 0)} zeros")
     return ", ".join(parts) or f"{_dtype(after.dtype)}, as before"

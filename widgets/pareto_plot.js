@@ -67,7 +67,7 @@ function twin(model, parts) {
 
 function render({ model, el }) {
   root(el, "pareto-plot");
-  const parts = chartCard(el, "Accuracy against latency, every run");
+  const parts = chartCard(el, "Accuracy against latency");
   const chart = drawing(model, parts, () => figure(model, parts.card));
   const choose = (id) => chooseRow(model, id);
   let wired = false;
