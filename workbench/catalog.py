@@ -6,6 +6,7 @@ What can't be used on this machine is offered too, with the reason.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -83,6 +84,7 @@ class Catalog(_Frozen):
     """CPU threads a recipe may use: the cores of this process, within the container's quota."""
 
 
+@cache
 def technique_infos() -> tuple[TechniqueInfo, ...]:
     """The registered techniques, from their declarations alone."""
     return tuple(

@@ -48,6 +48,7 @@ class Core:
         self._shelf = Shelf(int(available_bytes * _SHELF_SHARE_OF_MEMORY))
         self._baselines = Baselines(self._shelf)
         self._baseline_predictions: dict[str, torch.Tensor] = {}
+        self._blocked: dict[str, dict[str, events.Blocked]] = {}
         self._failed_ahead: set[tuple[str, str]] = set()
         self._last: tuple[int, LoadedWorkload, Recipe, str] | None = None
 
@@ -56,6 +57,7 @@ class Core:
         for key in self._workloads.keep_only(known):
             self._shelf.forget(key)
             self._baseline_predictions.pop(key, None)
+            self._blocked.pop(key, None)
             if self._last and self._last[1].key == key:
                 self._last = None
         self._workloads.keep(token, pickled)
@@ -82,8 +84,11 @@ class Core:
         candidates = completions(Recipe.parse(document))
         place = candidates[0].place
         self._say_started(run, workload, candidates[0], baseline)
-        self._outbox.event(events.Loaded(run=run, workload=workload.name, blocked=blocked.toggles(workload)))
-        if reason := blocked.first_reason(candidates[0].steps, workload.module, blocked.task_of(workload)):
+        reason = blocked.first_reason(candidates[0].steps, workload.module, blocked.task_of(workload))
+        asked_before = workload.key in self._blocked
+        if reason or asked_before:
+            self._say_loaded(run, workload)
+        if reason:
             raise WorkbenchError(reason)
         for notice in filter(None, (workload.note, self._baselines.notice(workload, place, baseline))):
             self._outbox.event(events.Notice(run=run, message=notice))
@@ -94,6 +99,8 @@ class Core:
         with machine.measuring(data_directory(), waiting=lambda: self._wait_for_others(context)):
             for event in measurement.events(run, checkpoint):
                 self._outbox.event(event)
+        if not asked_before:  # asking all techniques takes a moment, which the first figures don't wait for
+            self._say_loaded(run, workload)
         self._last = (run, workload, Recipe.parse(document), baseline)
         finished = events.Finished(run=run, result=measurement.result())
         self._outbox.event(finished, _result_key(workload, recipe, baseline))
@@ -169,6 +176,11 @@ class Core:
     def _say_started(self, run: int, workload: LoadedWorkload, recipe: Recipe, baseline: str) -> None:
         started = events.Started(run=run, workload=workload.name, recipe=recipe.model_dump(mode="json"))
         self._outbox.event(started, _result_key(workload, recipe, baseline))
+
+    def _say_loaded(self, run: int, workload: LoadedWorkload) -> None:
+        if workload.key not in self._blocked:
+            self._blocked[workload.key] = blocked.toggles(workload)
+        self._outbox.event(events.Loaded(run=run, workload=workload.name, blocked=self._blocked[workload.key]))
 
     def _first_that_runs(
         self, run: int, workload: LoadedWorkload, candidates: list[Recipe], baseline: str, context: Context
