@@ -67,10 +67,15 @@ def _speed(speedup: Interval) -> str:
         told = "No difference in speed"
         if speedup.half_width > _WIDE:
             told += " that could be told from the machine's noise"
-        return f"{told} (95 % interval {low:.2f}× to {high:.2f}×)."
+        return f"{told} (95 % interval {_times(low)} to {_times(high)})."
     if speedup.value < 1:
         low, high = 1 / high, 1 / low
-    return f"{words[0].upper()}{words[1:]} than the baseline (95 % interval {low:.2f}× to {high:.2f}×)."
+    return f"{words[0].upper()}{words[1:]} than the baseline (95 % interval {_times(low)} to {_times(high)})."
+
+
+def _times(ratio: float) -> str:
+    """Three digits or so: an interval that reaches into the thousands is no reason for more."""
+    return f"{ratio:,.{2 if ratio < 10 else 1 if ratio < 100 else 0}f}×"
 
 
 def _arithmetic(rows: list[LayerReceipt], precision: str, engine: str, available: set[str]) -> Iterator[str]:
