@@ -76,6 +76,16 @@ def judge(variant: Variant, layer: str, quantized: bool, name: str, dtype: str, 
     return Kernel(name, dtype, "simulated", why)
 
 
+def owners(graph: torch.fx.Graph) -> dict[torch.fx.Node, str]:
+    """The layer each node counts to: its own, else the one its result goes to."""
+    found = {}
+    for node in reversed(graph.nodes):
+        name = layer_of(node) or next((found[user] for user in node.users if user in found), None)
+        if name is not None:
+            found[node] = name
+    return found
+
+
 def _kind(node: torch.fx.Node) -> Kind:
     operation = _operation(node)
     if "conv" in operation:

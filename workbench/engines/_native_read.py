@@ -19,6 +19,9 @@ else:
     np = lazy("numpy")
     torch = lazy("torch")
 
+BATCH = 1_000_003
+"""Stands for the batch wherever a model computes with sizes: a prime, so that no other size is a multiple of it."""
+
 _IDENTITIES = {
     "dropout",
     "feature_dropout",
@@ -58,60 +61,118 @@ def read(module: torch.fx.GraphModule) -> Graph:
     EngineError
         Naming the first operation that has no kernel here.
     """
-    reader = _Reader(module)
+    inputs = [node for node in module.graph.nodes if node.op == "placeholder"]
+    if len(inputs) != 1:
+        raise EngineError(f"the native engine runs models of one input; this one has {len(inputs)}")
+    reader = Reader(module, inputs[0])
     for node in module.graph.nodes:
-        reader.visit(node)
-    if reader.output is None or reader.input is None:
-        raise EngineError("the native engine runs models of one tensor in and one out")
-    return Graph(reader.input, reader.output, reader.ops)
+        if node.op == "call_function":
+            reader.visit(node)
+    return reader.graph(result_of(module.graph))
 
 
-class _Reader:
-    def __init__(self, module: torch.fx.GraphModule):
+def result_of(graph: torch.fx.Graph) -> torch.fx.Node:
+    """The node that makes the model's one output; :class:`EngineError` where there are more."""
+    returned = next(node for node in graph.nodes if node.op == "output").args[0]
+    results = returned if isinstance(returned, (tuple, list)) else [returned]
+    if len(results) != 1:
+        raise EngineError(f"the native engine runs models of one output; this one has {len(results)}")
+    return results[0]
+
+
+def free_nodes(graph: torch.fx.Graph) -> set[torch.fx.Node]:
+    """The nodes that depend on no input's values, at most on its sizes: constants, and what is computed of them."""
+    free: set[torch.fx.Node] = set()
+    for node in graph.nodes:
+        computed = node.op == "call_function" and all(used in free for used in node.all_input_nodes)
+        if node.op == "get_attr" or computed or _is_batch_size(node):
+            free.add(node)
+    return free
+
+
+def _is_batch_size(node: torch.fx.Node) -> bool:
+    """Whether it asks for the batch: the one free size of a model, so long as it isn't multiplied with others."""
+    return operation(node) == "sym_size" and node.meta["val"].node.expr.is_Symbol
+
+
+def operation(node: torch.fx.Node) -> str:
+    """The bare name of what a node calls ("conv2d"); empty where it calls nothing."""
+    if node.op != "call_function":
+        return ""
+    name = str(getattr(node.target, "__name__", node.target) if callable(node.target) else node.target)
+    return name.removeprefix("aten.").removeprefix("quantized_decomposed.").split(".")[0]
+
+
+def traced(node: torch.fx.Node) -> Any:
+    """What a node gave when the model was exported, with its dtype and shape."""
+    while node.meta.get("val") is None and "dequantize" in operation(node):
+        node = node.all_input_nodes[0].all_input_nodes[0]  # pairs carry none of their own: it is what they round
+    return node.meta.get("val")
+
+
+class Reader:
+    """Reads a part of an exported module: visit its nodes from ``source`` on, in order, then ask for the graph."""
+
+    def __init__(self, module: torch.fx.GraphModule, source: torch.fx.Node):
         self.module = module
-        self.known: dict[Any, Any] = {}
+        self.input = Value(tuple(int(size) for size in traced(source).shape[1:]))
+        self.known: dict[Any, Any] = {source: self.input}
+        self.free = free_nodes(module.graph)
         self.ops: list[Op] = []
-        self.input: Value | None = None
-        self.output: Value | None = None
 
     def visit(self, node: torch.fx.Node) -> None:
-        if node.op == "placeholder":
-            if self.input is not None:
-                raise EngineError("the native engine runs models of one input; this one has more")
-            self.input = self.known[node] = Value(tuple(int(n) for n in node.meta["val"].shape[1:]))
-        elif node.op == "get_attr":
-            self.known[node] = _attribute(self.module, node.target).detach()
-        elif node.op == "call_function":
+        """Take one operation in; :class:`EngineError` where no kernel takes it."""
+        if node not in self.known:
             self.known[node] = self._call(node)
-        elif node.op == "output":
-            results = node.args[0] if isinstance(node.args[0], (tuple, list)) else [node.args[0]]
-            if len(results) != 1 or not isinstance(self.known[results[0]], Value):
-                raise EngineError("the native engine runs models of one output; this one has more")
-            self.output = self.known[results[0]]
+
+    def graph(self, result: torch.fx.Node) -> Graph:
+        """What was read, ending with ``result``."""
+        output = self.known[result]
+        if not isinstance(output, Value):
+            raise EngineError("the native engine runs models whose output depends on their input")
+        return Graph(self.input, output, self.ops)
+
+    def _value_of(self, node: torch.fx.Node) -> Any:
+        """What a node stands for; constants are computed when they are first asked for."""
+        if node not in self.known and node in self.free:
+            constant = node.op == "get_attr"
+            self.known[node] = attribute(self.module, node.target).detach() if constant else self._call(node)
+        return self.known[node]
 
     def _call(self, node: torch.fx.Node) -> Any:
-        args = _map(node.args, self.known)
-        name = str(node.target).removeprefix("aten.").removeprefix("quantized_decomposed.").split(".")[0]
+        name = operation(node)
         if name == "sym_size":
-            return node
+            return BATCH
+        if name == "_assert_tensor_metadata":
+            return None
+        handler: Callable | None = getattr(self, f"_{name}", None)
+        known = name in _IDENTITIES or name in _ACTIVATIONS or (handler is not None and not name.startswith("_"))
+        if not known and node not in self.free:
+            raise _unknown(node)
+        args, kwargs = self._arguments(node.args), self._arguments(node.kwargs)
         if not any(isinstance(arg, (Value, _QuantizedWeight)) for arg in _flat(args)):
-            return self._fold(node, name, args)
+            return self._fold(node, name, args, kwargs)
         if name in _IDENTITIES:
             return args[0]
         if name in _ACTIVATIONS:
             return self._activate(node, args[0], _ACTIVATIONS[name])
-        handler: Callable | None = getattr(self, f"_{name}", None)
         if handler is None:
             raise _unknown(node)
-        return handler(node, *args, **_map(node.kwargs, self.known))
+        return handler(node, *args, **kwargs)
 
-    def _fold(self, node: torch.fx.Node, name: str, args: tuple) -> Any:
+    def _arguments(self, argument: Any) -> Any:
+        return torch.fx.node.map_arg(argument, self._value_of)
+
+    def _fold(self, node: torch.fx.Node, name: str, args: tuple, kwargs: dict) -> Any:
         """An operation on constants alone is done now; int8 weights keep their bytes."""
         if name == "dequantize_per_channel":
             values, steps, zero_points, axis = args[:4]
             if axis == 0 and values.dtype == torch.int8 and not (zero_points is not None and zero_points.any()):
                 return _QuantizedWeight(values, steps)
-        return node.target(*args, **_map(node.kwargs, self.known))
+        makes_memory = isinstance(node.target, torch._ops.OpOverload) and name != "expand"
+        if makes_memory and any(isinstance(arg, int) and arg and arg % BATCH == 0 for arg in _flat(args)):
+            raise _unknown(node, "of the batch's size")
+        return node.target(*args, **kwargs)
 
     def _add_op(self, node: torch.fx.Node, kind: str, inputs: list[Value], output: Value, **fields: Any) -> Value:
         layer = layer_of(node)
@@ -299,14 +360,11 @@ def _unknown(node: torch.fx.Node, what: str = "") -> EngineError:
     return EngineError(f"the native engine has no kernel for {f'{node.target} {what}'.strip()} ({where})")
 
 
-def _attribute(module: Any, path: str) -> torch.Tensor:
+def attribute(module: Any, path: str) -> torch.Tensor:
+    """A constant by its qualified name."""
     for part in path.split("."):
         module = getattr(module, part)
     return module
-
-
-def _map(argument: Any, known: dict) -> Any:
-    return torch.fx.node.map_arg(argument, lambda node: known.get(node))
 
 
 def _flat(arguments: Any) -> list:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from workbench._lazy import lazy
 from workbench.engines._base import Engine, Kernel, Runner
 from workbench.engines._inputs import as_batch, use_threads
-from workbench.engines._layers import in_graph, judge, weighted
+from workbench.engines._layers import in_graph, judge, owners, weighted
 from workbench.engines._program import in_bfloat16, save_program
-from workbench.graph import layer_of
 
 if TYPE_CHECKING:
     import torch
@@ -151,28 +150,18 @@ class EagerRunner(Runner):
 
     def _time_nodes(self, inputs: torch.Tensor) -> dict[str, float]:
         spent = defaultdict(float)
-        owners = _owners(self._module.graph)
+        owner_of = owners(self._module.graph)
 
         class Timed(torch.fx.Interpreter):
             def run_node(_, node):
                 begin = self._now_ms()
                 result = super().run_node(node)
-                if node in owners:
-                    spent[owners[node]] += self._now_ms() - begin
+                if node in owner_of:
+                    spent[owner_of[node]] += self._now_ms() - begin
                 return result
 
         Timed(self._module).run(inputs)
         return spent
-
-
-def _owners(graph: torch.fx.Graph) -> dict[torch.fx.Node, str]:
-    """The layer each node counts to: its own, else the one its result goes to."""
-    owners = {}
-    for node in reversed(graph.nodes):
-        name = layer_of(node) or next((owners[user] for user in node.users if user in owners), None)
-        if name is not None:
-            owners[node] = name
-    return owners
 
 
 def _operations_by_layer(layers: dict[str, torch.nn.Module], call: Callable) -> dict[str, list[str]]:

@@ -1,0 +1,185 @@
+"""A model of which a part has no kernel: native programs in turn with pieces that PyTorch runs."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench._lazy import lazy
+from workbench.engines._base import Kernel, Runner
+from workbench.engines._inputs import as_batch, use_threads
+from workbench.engines._layers import judge, owners, quantized_layers, weighted
+from workbench.engines._native_cut import Piece
+from workbench.engines._native_fuse import fuse, give_every_kernel_its_storage
+from workbench.engines._native_read import free_nodes, operation
+from workbench.engines._native_runner import NativeRunner
+from workbench.engines._program import save_program
+from workbench.errors import EngineError
+from workbench.graph import layer_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.variant import Variant
+else:
+    torch = lazy("torch")
+
+
+class PiecewiseRunner(Runner):
+    """Calls its pieces one after the other. May be called from several threads at once."""
+
+    def __init__(
+        self,
+        variant: Variant,
+        module: torch.fx.GraphModule,
+        pieces: list[Piece],
+        example: torch.Tensor,
+        threads: int,
+        checkpoint: Callable[[], None],
+    ):
+        self._variant, self._example = variant, example
+        self._features = tuple(example.shape[1:])
+        self._pieces: list[NativeRunner | TorchPiece] = []
+        inputs = as_batch(example, self._features)
+        for piece in pieces:
+            checkpoint()
+            if piece.graph is None:
+                runner = TorchPiece(variant, module, piece, threads)
+            else:
+                graph = give_every_kernel_its_storage(fuse(piece.graph))
+                runner = NativeRunner(variant, graph, inputs, threads, checkpoint)
+            self._pieces.append(runner)
+            inputs = runner(inputs)
+        self.kernels = self._kernels()
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        if not self._pieces:
+            raise EngineError("this runner was closed; prepare the model again")
+        outputs = as_batch(inputs, self._features)
+        for piece in self._pieces:
+            outputs = piece(outputs)
+        return outputs
+
+    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
+        """Medians by layer; a layer whose work lies in several pieces counts all of it."""
+        spent: dict[str, float] = defaultdict(float)
+        outputs = as_batch(inputs, self._features)
+        for piece in self._pieces:
+            for layer, milliseconds in piece.layer_times_ms(outputs, repeats).items():
+                spent[layer] += milliseconds
+            outputs = piece(outputs)
+        return dict(spent)
+
+    def save(self, directory: str | Path) -> list[Path]:
+        return [save_program(self._variant, self._example, directory)]
+
+    def close(self) -> None:
+        for piece in self._pieces:
+            piece.close()
+        self._pieces = []
+
+    def _kernels(self) -> dict[str, Kernel]:
+        ran: dict[str, Kernel] = {}
+        for piece in self._pieces:
+            for layer, kernel in piece.ran.items():
+                before = ran.get(layer)
+                ran[layer] = kernel if before is None else _both(before, kernel)
+        unused = Kernel("not called", "float32", "unchanged", "the model doesn't use this layer")
+        return {layer: unused for layer in weighted(self._variant.module)} | ran
+
+
+class TorchPiece:
+    """A part of an exported graph as PyTorch runs it: float32 [batch, …] in and out."""
+
+    def __init__(self, variant: Variant, module: torch.fx.GraphModule, piece: Piece, threads: int):
+        self._threads = threads
+        self._module = _part_of(module, piece)
+        self.ran = _torch_kernels(variant, piece)
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        use_threads(self._threads)
+        with torch.inference_mode():
+            return self._module(inputs).float()
+
+    def layer_times_ms(self, inputs: torch.Tensor, repeats: int) -> dict[str, float]:
+        """Medians by layer; what belongs to none counts to the layer it feeds, or goes by its operation's name."""
+        owner_of = owners(self._module.graph)
+        samples = defaultdict(list)
+
+        class Timed(torch.fx.Interpreter):
+            def run_node(self, node):
+                begin = time.perf_counter()
+                result = super().run_node(node)
+                if node.op == "call_function":
+                    spent[owner_of.get(node, f"aten::{operation(node)}")] += (time.perf_counter() - begin) * 1e3
+                return result
+
+        use_threads(self._threads)
+        with torch.inference_mode():
+            for _ in range(repeats):
+                spent: dict[str, float] = defaultdict(float)
+                Timed(self._module).run(inputs)
+                for layer, milliseconds in spent.items():
+                    samples[layer].append(milliseconds)
+        return {layer: statistics.median(values) for layer, values in samples.items()}
+
+    def close(self) -> None:
+        self._module = None
+
+
+def _part_of(module: torch.fx.GraphModule, piece: Piece) -> torch.fx.GraphModule:
+    """The piece's nodes as a module of their own; constants and sizes it needs are computed in it again."""
+    graph = torch.fx.Graph()
+    free = free_nodes(module.graph)
+    source = graph.placeholder("inputs")
+    copies = {piece.source: source}
+    batch: torch.fx.Node | None = None
+
+    def copied(node: torch.fx.Node) -> torch.fx.Node:
+        nonlocal batch
+        if node not in copies and node in free:
+            if operation(node) == "sym_size":  # of any tensor, it is the batch
+                batch = batch or graph.call_function(torch.ops.aten.sym_size.int, (source, 0))
+                return batch
+            for used in node.all_input_nodes:
+                copied(used)
+            copies[node] = graph.node_copy(node, copied)
+        return copies[node]
+
+    for block in piece.blocks:
+        for node in block.nodes:
+            copies[node] = graph.node_copy(node, copied)
+    graph.output(copies[piece.result])
+    return torch.fx.GraphModule(module, graph)
+
+
+def _torch_kernels(variant: Variant, piece: Piece) -> dict[str, Kernel]:
+    """By layer, with or without weights, the operations PyTorch runs and why it does."""
+    quantized = quantized_layers(variant)
+    called: dict[str, list[str]] = defaultdict(list)
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for block in piece.blocks:
+        for node in block.nodes:
+            if (layer := layer_of(node)) and not operation(node).startswith("_"):
+                called[layer].append(f"aten::{operation(node)}")
+                reasons[layer].append(block.reason)
+    kernels: dict[str, Kernel] = {}
+    for layer, names in called.items():
+        reason = f"PyTorch runs this piece: {'; '.join(dict.fromkeys(reasons[layer]))}"
+        name = f"{' + '.join(dict.fromkeys(names))} (PyTorch)"
+        kernels[layer] = replace(judge(variant, layer, layer in quantized, name, "float32", reason), reason=reason)
+    return kernels
+
+
+def _both(first: Kernel, second: Kernel) -> Kernel:
+    """What runs a layer whose calls lie in two pieces."""
+    reason = "; ".join(dict.fromkeys(reason for reason in (first.reason, second.reason) if reason))
+    name = " + ".join(dict.fromkeys([first.name, second.name]))
+    dtype = first.dtype if first.dtype == second.dtype else "float32"
+    reality = "simulated" if "simulated" in (first.reality, second.reality) else first.reality
+    return Kernel(name, dtype, reality, reason)

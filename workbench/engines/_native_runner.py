@@ -1,0 +1,123 @@
+"""Runs a whole native program: the fast path, with a plan for each batch size."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench import kernels
+from workbench._lazy import lazy
+from workbench.engines._base import Kernel, Runner
+from workbench.engines._inputs import as_batch
+from workbench.engines._layers import judge, quantized_layers, weighted
+from workbench.engines._native_emit import Emitted
+from workbench.engines._native_ir import Graph
+from workbench.engines._native_pick import Plan, build, choose_plan
+from workbench.engines._program import save_program
+from workbench.errors import EngineError
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.kernels.program import Program
+    from workbench.variant import Variant
+else:
+    torch = lazy("torch")
+
+
+class NativeRunner(Runner):
+    """A compiled program. May be called from several threads at once."""
+
+    def __init__(
+        self, variant: Variant, graph: Graph, example: torch.Tensor, threads: int, checkpoint: Callable[[], None]
+    ):
+        self._variant, self._example = variant, example
+        self._features, self._outputs = graph.input.shape, graph.output.shape
+        self._threads = min(threads, kernels.usable_cpus())
+        example = as_batch(example, self._features)
+        self.isa = kernels.chosen_isa()
+        emitted = build(graph, self.isa, example, checkpoint)
+        self._program: Program | None = emitted.program
+        self._ops = emitted.ops
+        self.arena_bytes = emitted.arena_bytes
+        self._run = emitted.program.run
+        self._tensor, self._float32, self._empty = torch.Tensor, torch.float32, torch.empty
+        self._plans: dict[torch.Size, Plan] = {}
+        self._planning = threading.Lock()
+        self.ran = self._ran(emitted)
+        """By layer with weights that this program computes, what does."""
+        unused = Kernel("not called", "float32", "unchanged", "the model doesn't use this layer")
+        self.kernels = {layer: self.ran.get(layer, unused) for layer in weighted(variant.module)}
+        self._plan(example)
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        # A call has a few microseconds: the usual case is known by its shape and goes straight through.
+        plan = self._plans.get(inputs.shape) if type(inputs) is self._tensor else None
+        if plan is None or inputs.dtype is not self._float32 or not (inputs.is_cpu and inputs.is_contiguous()):
+            inputs = as_batch(inputs, self._features)
+            plan = self._plan(inputs)
+        outputs = self._empty(plan.output_shape)
+        self._run(inputs.data_ptr(), outputs.data_ptr(), plan.batch, plan.chunk, plan.threads)
+        return outputs
+
+    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
+        """Medians by layer, from clock reads inside the program; fused steps count to their layer."""
+        inputs = as_batch(inputs, self._features)
+        outputs = torch.empty((len(inputs), *self._outputs))
+        program = self._open_program()
+        threads = self._threads if self._plan(inputs).threads > 1 else 1
+        samples = defaultdict(list)
+        for _ in range(repeats):
+            spent: dict[str, float] = defaultdict(float)
+            times = program.step_times_ns(inputs.data_ptr(), outputs.data_ptr(), len(inputs), threads)
+            for op, nanoseconds in zip(self._ops, times, strict=True):
+                if op is not None and op.layers:
+                    spent[op.layers[0]] += nanoseconds / 1e6
+            for layer, milliseconds in spent.items():
+                samples[layer].append(milliseconds)
+        return {layer: statistics.median(values) for layer, values in samples.items()}
+
+    def save(self, directory: str | Path) -> list[Path]:
+        return [save_program(self._variant, self._example, directory)]
+
+    def close(self) -> None:
+        self._plans.clear()
+        self._program = None
+        self._run = _refuse_to_run
+
+    def _plan(self, inputs: torch.Tensor) -> Plan:
+        """The way to run batches of this size, measured at the first of them."""
+        with self._planning:
+            program = self._open_program()
+            if inputs.shape not in self._plans:
+                outputs = torch.empty((len(inputs), *self._outputs))
+                self._plans[inputs.shape] = choose_plan(program, inputs, outputs, self._threads)
+            return self._plans[inputs.shape]
+
+    def _open_program(self) -> Program:
+        if self._program is None:
+            raise _closed()
+        return self._program
+
+    def _ran(self, emitted: Emitted) -> dict[str, Kernel]:
+        quantized = quantized_layers(self._variant)
+        ran: dict[str, Kernel] = {}
+        for op, name in zip(emitted.ops, emitted.program.kernels, strict=True):
+            if op is None or op.weights is None:
+                continue
+            dtype = "float32" if op.weights.steps is None else "int8"
+            why = "its input isn't quantized, so it is computed in float32"
+            ran |= {layer: judge(self._variant, layer, layer in quantized, name, dtype, why) for layer in op.layers}
+        return ran
+
+
+def _closed() -> EngineError:
+    return EngineError("this runner was closed; prepare the model again")
+
+
+def _refuse_to_run(*_: object) -> None:
+    raise _closed()
