@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from workbench._lazy import lazy
 from workbench.engines._native_ir import Graph
-from workbench.engines._native_read import Reader, attribute, free_nodes, operation, result_of, traced
+from workbench.engines._native_nodes import attribute, free_nodes, operation, result_of, traced
+from workbench.engines._native_read import Reader
 from workbench.errors import EngineError
 
 if TYPE_CHECKING:

@@ -86,7 +86,7 @@ class _Emitter:
         return len(self.tensors) - 1
 
     def _goes_out_as_it_is(self, value: Value) -> bool:
-        in_order = len(value.shape) == 1 and value.channels_last_of is None
+        in_order = len(value.shape) < 3 and value.channels_last_of is None
         return in_order and value.quant is None and not self.graph.readers(value)
 
     def _pads(self, value: Value) -> tuple[int, int, int, int]:
@@ -183,9 +183,9 @@ class _Emitter:
         self._step(record, op, [input, output])
 
     def _pairwise(self, op: Op, *, multiply: bool) -> None:
-        a, b = (self.of_value[value] for value in op.inputs)
+        a, b = (*(self.of_value[value] for value in op.inputs), None)[:2]
         output = self._tensor(op.output)
-        (a_scale, a_bias), (b_scale, b_bias) = (_meaning(value) for value in op.inputs)
+        (a_scale, a_bias), (b_scale, b_bias) = (*(_meaning(value) for value in op.inputs), (1.0, 0.0))[:2]
         activation = op.activation
         steps = 1.0
         if op.output.quant and (activation is None or activation.name == "clamp"):
@@ -195,7 +195,8 @@ class _Emitter:
         else:
             scales = dict(a_scale=a_scale * steps, bias=(a_bias + b_bias) * steps, b_scale=b_scale * steps)
         epilogue = epilogue_of(activation, op.output)
-        self._step(records.elementwise(a, b, output, epilogue, multiply=multiply, **scales), op, [a, b, output])
+        record = records.elementwise(a, b, output, epilogue, multiply=multiply, **scales, constant=op.constant)
+        self._step(record, op, [a, b, output])
 
     def _sum(self, op: Op) -> None:
         self._pairwise(op, multiply=False)
@@ -211,18 +212,89 @@ class _Emitter:
         input = self.of_value[op.inputs[0]]
         self._copy(op.inputs[0], input, self._tensor(op.output), op, None, op.output)
 
+    def _scale(self, op: Op) -> None:
+        source, target = op.inputs[0], op.output
+        input, output = self.of_value[source], self._tensor(target)
+        scale, bias = _meaning(source)
+        scale, bias = scale * op.factor, bias * op.factor + op.shift
+        steps = 1.0 / target.quant.step if target.quant else 1.0
+        record = records.elementwise(
+            input, None, output, epilogue_of(None, target), a_scale=scale * steps, bias=bias * steps
+        )
+        self._step(record, op, [input, output])
+
+    def _dense(self, source: Value, op: Op) -> int:
+        """The tensor that holds a value, copied first where a border or a wider pitch is in it."""
+        number = self.of_value[source]
+        tensor = self.tensors[number]
+        pixels_touch = tensor.pixel_pitch == tensor.channels * tensor.dtype.size
+        if pixels_touch and tensor.row_pitch == tensor.width * tensor.pixel_pitch:
+            return number
+        dense = self._tensor(replace(source))
+        self._copy(source, number, dense, op, None, source)
+        return dense
+
+    def _part(self, number: int, shape: tuple[int, int, int], offset: int, pitch: int) -> int:
+        """Pixels of (height, width, channels) inside a dense tensor; offset and pitch in elements."""
+        tensor, (height, width, channels) = self.tensors[number], shape
+        size = tensor.dtype.size
+        part = replace(
+            tensor, height=height, width=width, channels=channels, offset=tensor.offset + offset * size,
+            pixel_pitch=pitch * size, row_pitch=width * pitch * size, pads=(0, 0, 0, 0),
+        )  # fmt: skip
+        return self._add(part, self.storage_of[number])
+
+    def _slice(self, op: Op) -> None:
+        source = op.inputs[0]
+        part = self._part(self._dense(source, op), op.output.image, op.offset, op.pitch)
+        if self._pads(op.output) == (0, 0, 0, 0):
+            self.of_value[op.output] = part
+        else:
+            self._copy(source, part, self._tensor(op.output), op, None, source)
+
+    def _layer_norm(self, op: Op) -> None:
+        input, output, norm = self.of_value[op.inputs[0]], self._tensor(op.output), op.norm
+        steps = 1.0 / op.output.quant.step if op.output.quant else 1.0
+        gain, shift = norm.gain.astype(np.float64) * steps, norm.shift.astype(np.float64) * steps
+        record = records.layer_norm(input, output, epilogue_of(None, op.output), norm.epsilon, gain, shift)
+        self._step(record, op, [input, output])
+
+    def _softmax(self, op: Op) -> None:
+        input, output = self.of_value[op.inputs[0]], self._tensor(op.output)
+        self._step(records.softmax(input, output), op, [input, output])
+
+    def _attention(self, op: Op) -> None:
+        attention = op.attention
+        places = (attention.query, attention.key, attention.value)
+        parts = [
+            self._part(self._dense(value, op), (heads.rows, 1, heads.size), heads.offset, heads.row_stride)
+            for value, heads in zip(op.inputs, places, strict=True)
+        ]
+        output = self._tensor(op.output)
+        floats = records.attention_scratch_floats(attention.key.rows, attention.key.size)
+        scratch = Tensor.of(Place.ARENA, attention.query.heads, 1, floats, Dtype.F32)
+        self.storages.append(arena.Storage(scratch.size_bytes, None, len(self.records), len(self.records)))
+        number = self._add(scratch, len(self.storages) - 1)
+        epilogue = epilogue_of(None, op.output)
+        if op.output.quant:
+            epilogue = replace(epilogue, inverse_step=1 / op.output.quant.step)
+        record = records.attention(
+            tuple(parts), output, number, tuple(4 * heads.head_stride for heads in places), attention.query.heads,
+            epilogue, scale=attention.scale, causal=attention.causal,
+        )  # fmt: skip
+        self._step(record, op, [*parts, output, number])
+
+    def _embedding(self, op: Op) -> None:
+        input, output = self.of_value[op.inputs[0]], self._tensor(op.output)
+        steps = 1.0 / op.output.quant.step if op.output.quant else 1.0
+        record = records.embedding(input, output, epilogue_of(None, op.output), steps, op.constant)
+        self._step(record, op, [input, output])
+
     def _flatten(self, op: Op) -> None:
         """Another look at the same memory, which first must be without borders."""
         source = op.inputs[0]
-        number = self.of_value[source]
+        number = self._dense(source, op)
         tensor = self.tensors[number]
-        if (
-            tensor.pixel_pitch != tensor.channels * tensor.dtype.size
-            or tensor.row_pitch != tensor.width * tensor.pixel_pitch
-        ):
-            dense = self._tensor(replace(source))
-            self._copy(source, number, dense, op, None, source)
-            number, tensor = dense, self.tensors[dense]
         if self._pads(op.output) != (0, 0, 0, 0):
             view = self._tensor(op.output)
             self._copy(source, number, view, op, None, source)

@@ -5,7 +5,20 @@ from __future__ import annotations
 from workbench.engines._native_ir import Graph, Op, Value
 
 _TAKES_ACTIVATION = ("conv", "sum", "multiply")
-_TAKES_QUANTIZATION = ("conv", "sum", "multiply", "activate", "pool", "concat")
+_TAKES_QUANTIZATION = (
+    "conv",
+    "sum",
+    "multiply",
+    "activate",
+    "pool",
+    "concat",
+    "scale",
+    "layer_norm",
+    "attention",
+    "embedding",
+)
+
+_TAKES_FLOATS = ("layer_norm", "softmax", "attention")
 
 
 def fuse(graph: Graph) -> Graph:
@@ -78,8 +91,8 @@ def give_every_kernel_its_storage(graph: Graph) -> Graph:
     for op in graph.ops:
         float_conv = op.kind == "conv" and op.weights.steps is None
         float_pool = op.kind == "pool" and op.output.quant is None
-        if float_conv or float_pool:
-            op.inputs = [as_floats(op.inputs[0])]
+        if float_conv or float_pool or op.kind in _TAKES_FLOATS:
+            op.inputs = [as_floats(value) for value in op.inputs]
         ops.append(op)
     graph.ops = ops
     graph.output = as_floats(graph.output)

@@ -41,7 +41,7 @@ class Value:
             channels, height, width = self.shape
             return height, width, channels
         if len(self.shape) == 2:
-            return 1, self.shape[0], self.shape[1]
+            return self.shape[0], 1, self.shape[1]
         return 1, 1, self.shape[0]
 
 
@@ -77,11 +77,45 @@ class Pooling:
     count_padding: bool = True
 
 
+@dataclass(frozen=True)
+class LayerNorm:
+    """Over the channels, then times ``gain`` plus ``shift`` by channel."""
+
+    gain: np.ndarray
+    shift: np.ndarray
+    epsilon: float
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Where queries, keys or values of all heads lie in a value; distances in elements."""
+
+    offset: int
+    heads: int
+    head_stride: int
+    rows: int
+    row_stride: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Attention:
+    """softmax(query · keyᵀ · scale) · value; causal: a query sees the keys up to its own place."""
+
+    query: Heads
+    key: Heads
+    value: Heads
+    scale: float
+    causal: bool
+
+
 @dataclass(eq=False)
 class Op:
     """One operation. ``layers`` are the modules it came from, the main one first.
 
-    Kinds: conv, pool, sum, multiply, activate, convert (to another storage), flatten, concat.
+    Kinds: conv, pool, sum, multiply, activate, convert (to another storage), flatten, concat, scale (times a number,
+    plus another), slice (a part of a value's memory), layer_norm, softmax, attention, embedding.
+    A sum or product with a ``constant`` [height, width, channels] has one input.
     """
 
     kind: str
@@ -92,6 +126,14 @@ class Op:
     pooling: Pooling | None = None
     activation: Activation | None = None
     residual: Value | None = None
+    constant: np.ndarray | None = None
+    norm: LayerNorm | None = None
+    attention: Attention | None = None
+    factor: float = 1.0
+    shift: float = 0.0
+    offset: int = 0
+    pitch: int = 0
+    """Of a slice: where it begins and how far its rows are apart, in elements."""
 
     @property
     def reads(self) -> list[Value]:

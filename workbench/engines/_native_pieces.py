@@ -16,7 +16,7 @@ from workbench.engines._inputs import as_batch, use_threads
 from workbench.engines._layers import judge, owners, quantized_layers, weighted
 from workbench.engines._native_cut import Piece
 from workbench.engines._native_fuse import fuse, give_every_kernel_its_storage
-from workbench.engines._native_read import free_nodes, operation
+from workbench.engines._native_nodes import free_nodes, operation
 from workbench.engines._native_runner import NativeRunner
 from workbench.engines._program import save_program
 from workbench.errors import EngineError

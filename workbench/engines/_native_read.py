@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from workbench._lazy import lazy
 from workbench.engines._native_ir import Activation, Graph, Op, Pooling, Quant, Value, Weights
+from workbench.engines._native_nodes import attribute, free_nodes, operation, result_of, traced, unknown
+from workbench.engines._native_sequence import Ids, SequenceOps, live
+from workbench.engines._native_views import BATCH
 from workbench.errors import EngineError
 from workbench.graph import layer_of
 from workbench.kernels.records import Window
@@ -18,9 +21,6 @@ if TYPE_CHECKING:
 else:
     np = lazy("numpy")
     torch = lazy("torch")
-
-BATCH = 1_000_003
-"""Stands for the batch wherever a model computes with sizes: a prime, so that no other size is a multiple of it."""
 
 _IDENTITIES = {
     "dropout",
@@ -71,52 +71,14 @@ def read(module: torch.fx.GraphModule) -> Graph:
     return reader.graph(result_of(module.graph))
 
 
-def result_of(graph: torch.fx.Graph) -> torch.fx.Node:
-    """The node that makes the model's one output; :class:`EngineError` where there are more."""
-    returned = next(node for node in graph.nodes if node.op == "output").args[0]
-    results = returned if isinstance(returned, (tuple, list)) else [returned]
-    if len(results) != 1:
-        raise EngineError(f"the native engine runs models of one output; this one has {len(results)}")
-    return results[0]
-
-
-def free_nodes(graph: torch.fx.Graph) -> set[torch.fx.Node]:
-    """The nodes that depend on no input's values, at most on its sizes: constants, and what is computed of them."""
-    free: set[torch.fx.Node] = set()
-    for node in graph.nodes:
-        computed = node.op == "call_function" and all(used in free for used in node.all_input_nodes)
-        if node.op == "get_attr" or computed or _is_batch_size(node):
-            free.add(node)
-    return free
-
-
-def _is_batch_size(node: torch.fx.Node) -> bool:
-    """Whether it asks for the batch: the one free size of a model, so long as it isn't multiplied with others."""
-    return operation(node) == "sym_size" and node.meta["val"].node.expr.is_Symbol
-
-
-def operation(node: torch.fx.Node) -> str:
-    """The bare name of what a node calls ("conv2d"); empty where it calls nothing."""
-    if node.op != "call_function":
-        return ""
-    name = str(getattr(node.target, "__name__", node.target) if callable(node.target) else node.target)
-    return name.removeprefix("aten.").removeprefix("quantized_decomposed.").split(".")[0]
-
-
-def traced(node: torch.fx.Node) -> Any:
-    """What a node gave when the model was exported, with its dtype and shape."""
-    while node.meta.get("val") is None and "dequantize" in operation(node):
-        node = node.all_input_nodes[0].all_input_nodes[0]  # pairs carry none of their own: it is what they round
-    return node.meta.get("val")
-
-
-class Reader:
+class Reader(SequenceOps):
     """Reads a part of an exported module: visit its nodes from ``source`` on, in order, then ask for the graph."""
 
     def __init__(self, module: torch.fx.GraphModule, source: torch.fx.Node):
         self.module = module
         self.input = Value(tuple(int(size) for size in traced(source).shape[1:]))
-        self.known: dict[Any, Any] = {source: self.input}
+        whole = not traced(source).dtype.is_floating_point
+        self.known: dict[Any, Any] = {source: Ids(self.input) if whole else self.input}
         self.free = free_nodes(module.graph)
         self.ops: list[Op] = []
 
@@ -127,9 +89,9 @@ class Reader:
 
     def graph(self, result: torch.fx.Node) -> Graph:
         """What was read, ending with ``result``."""
-        output = self.known[result]
-        if not isinstance(output, Value):
+        if not live(self.known[result]):
             raise EngineError("the native engine runs models whose output depends on their input")
+        output = self._as_value(result, self.known[result])
         return Graph(self.input, output, self.ops)
 
     def _value_of(self, node: torch.fx.Node) -> Any:
@@ -148,16 +110,18 @@ class Reader:
         handler: Callable | None = getattr(self, f"_{name}", None)
         known = name in _IDENTITIES or name in _ACTIVATIONS or (handler is not None and not name.startswith("_"))
         if not known and node not in self.free:
-            raise _unknown(node)
+            raise unknown(node)
         args, kwargs = self._arguments(node.args), self._arguments(node.kwargs)
-        if not any(isinstance(arg, (Value, _QuantizedWeight)) for arg in _flat(args)):
+        if not any(live(arg) or isinstance(arg, _QuantizedWeight) for arg in _flat(args)):
             return self._fold(node, name, args, kwargs)
         if name in _IDENTITIES:
             return args[0]
         if name in _ACTIVATIONS:
             return self._activate(node, args[0], _ACTIVATIONS[name])
         if handler is None:
-            raise _unknown(node)
+            raise unknown(node)
+        if name not in self.TAKES_VIEWS:
+            args = self._as_values(node, args)
         return handler(node, *args, **kwargs)
 
     def _arguments(self, argument: Any) -> Any:
@@ -171,7 +135,7 @@ class Reader:
                 return _QuantizedWeight(values, steps)
         makes_memory = isinstance(node.target, torch._ops.OpOverload) and name != "expand"
         if makes_memory and any(isinstance(arg, int) and arg and arg % BATCH == 0 for arg in _flat(args)):
-            raise _unknown(node, "of the batch's size")
+            raise unknown(node, "of the batch's size")
         return node.target(*args, **kwargs)
 
     def _add_op(self, node: torch.fx.Node, kind: str, inputs: list[Value], output: Value, **fields: Any) -> Value:
@@ -183,11 +147,11 @@ class Reader:
 
     def _quantize_per_tensor(self, node, value, step, zero_point, low, high, dtype):
         if dtype != torch.uint8 or (low, high) != (0, 255):
-            raise _unknown(node, f"to {dtype} in {low}…{high}; activations are u8 here")
+            raise unknown(node, f"to {dtype} in {low}…{high}; activations are u8 here")
         quant = Quant(float(step), int(zero_point))
-        if value.quant == quant:
+        if isinstance(value, Value) and value.quant == quant:
             return value
-        return self._add_op(node, "convert", [value], Value(value.shape, quant, value.channels_last_of))
+        return self._mapped(node, "convert", value, quant)
 
     def _dequantize_per_tensor(self, node, value, step, zero_point, low, high, dtype):
         return value
@@ -197,7 +161,7 @@ class Reader:
     def _conv2d(self, node, x, weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
         if isinstance(padding, str):
             if padding == "same" and any((d * (k - 1)) % 2 for d, k in zip(dilation, _shape(weight)[2:], strict=True)):
-                raise _unknown(node, "with uneven 'same' padding")
+                raise unknown(node, "with uneven 'same' padding")
             padding = (
                 [0, 0]
                 if padding == "valid"
@@ -206,11 +170,6 @@ class Reader:
         window = Window(tuple(_shape(weight)[2:]), _pair(stride), _pair(padding), _pair(dilation))
         height, width = _slid(x.shape[1:], window)
         return self._weighted(node, x, weight, bias, window, groups, (_shape(weight)[0], height, width))
-
-    def _linear(self, node, x, weight, bias=None):
-        if len(x.shape) > 2:
-            raise _unknown(node, f"on inputs of shape [batch, {', '.join(map(str, x.shape))}]")
-        return self._weighted(node, x, weight, bias, Window((1, 1)), 1, (*x.shape[:-1], _shape(weight)[0]))
 
     def _weighted(self, node, x, weight, bias, window, groups, shape):
         quantized = isinstance(weight, _QuantizedWeight) and x.quant is not None
@@ -232,7 +191,7 @@ class Reader:
 
     def _batch_norm(self, node, x, weight, bias, mean, variance, training, momentum, eps, cudnn=False):
         if training:
-            raise _unknown(node, "in training mode")
+            raise unknown(node, "in training mode")
         gain = torch.rsqrt(variance.double() + eps) * (1.0 if weight is None else weight.double())
         shift = (0.0 if bias is None else bias.double()) - mean.double() * gain
         maker = next((op for op in self.ops if op.output is x), None)
@@ -250,7 +209,7 @@ class Reader:
             return x
         channels = x.shape[0]
         if len(x.shape) not in (1, 3) or x.channels_last_of:
-            raise _unknown(node, f"on inputs of shape [batch, {', '.join(map(str, x.shape))}]")
+            raise unknown(node, f"on inputs of shape [batch, {', '.join(map(str, x.shape))}]")
         alone = Weights(
             gain.float().view(channels, 1, 1, 1).numpy(), shift.float().numpy(), None, Window((1, 1)), channels
         )
@@ -260,32 +219,34 @@ class Reader:
 
     def _max_pool2d(self, node, x, size, stride=(), padding=(0, 0), dilation=(1, 1), ceil_mode=False):
         if _pair(dilation) != (1, 1):
-            raise _unknown(node, "with dilation")
+            raise unknown(node, "with dilation")
         return self._pool(node, x, Window(_pair(size), _pair(stride or size), _pair(padding)), ceil_mode, average=False)
 
     def _avg_pool2d(self, node, x, size, stride=(), padding=(0, 0), ceil_mode=False, count_padding=True, divisor=None):
         if divisor is not None or (ceil_mode and count_padding):
-            raise _unknown(node, "with a divisor of its own")
+            raise unknown(node, "with a divisor of its own")
         window = Window(_pair(size), _pair(stride or size), _pair(padding))
         return self._pool(node, x, window, ceil_mode, average=True, count_padding=count_padding)
 
     def _adaptive_avg_pool2d(self, node, x, size):
         height, width = _pair(size)
         if x.shape[1] % height or x.shape[2] % width:
-            raise _unknown(node, f"from {x.shape[1]}×{x.shape[2]} to {height}×{width}")
+            raise unknown(node, f"from {x.shape[1]}×{x.shape[2]} to {height}×{width}")
         window = Window((x.shape[1] // height, x.shape[2] // width), (x.shape[1] // height, x.shape[2] // width))
         return self._pool(node, x, window, False, average=True)
 
     def _mean(self, node, x, dims=None, keepdim=False, dtype=None):
         axes = sorted(d % (len(x.shape) + 1) for d in dims or ())
+        if len(x.shape) == 2 and axes == [1]:
+            return self._mean_of_rows(node, x, keepdim)
         if len(x.shape) != 3 or axes != [2, 3]:
-            raise _unknown(node, f"over dimensions {dims}")
+            raise unknown(node, f"over dimensions {dims}")
         pooled = self._pool(node, x, Window(x.shape[1:], x.shape[1:]), False, average=True)
         return pooled if keepdim else self._flattened(node, pooled)
 
     def _pool(self, node, x, window, ceil_mode, *, average, count_padding=True):
         if len(x.shape) != 3:
-            raise _unknown(node, "on anything but images")
+            raise unknown(node, "on anything but images")
         height, width = _slid(x.shape[1:], window, ceil_mode)
         output = Value((x.shape[0], height, width), None if average else x.quant)
         return self._add_op(node, "pool", [x], output, pooling=Pooling(window, average, count_padding))
@@ -293,7 +254,7 @@ class Reader:
     # Values
 
     def _activate(self, node, x, activation):
-        return self._add_op(node, "activate", [x], Value(x.shape, None, x.channels_last_of), activation=activation)
+        return self._mapped(node, "activate", x, activation=activation)
 
     def _hardtanh(self, node, x, minimum=-1.0, maximum=1.0):
         return self._activate(node, x, Activation(minimum=float(minimum), maximum=float(maximum)))
@@ -305,66 +266,28 @@ class Reader:
     def _gelu(self, node, x, *, approximate="none"):
         return self._activate(node, x, Activation("gelu" if approximate == "none" else "gelu_tanh"))
 
-    def _add(self, node, a, b, *, alpha=1):
-        return self._pairwise(node, "sum", a, b, alpha)
-
-    def _mul(self, node, a, b):
-        return self._pairwise(node, "multiply", a, b, 1)
-
-    _add_, _mul_ = _add, _mul
-
-    def _pairwise(self, node, kind, a, b, alpha):
-        if not isinstance(a, Value) or not isinstance(b, Value) or alpha != 1:
-            raise _unknown(node, "with a constant")
-        if a.shape != b.shape and kind == "multiply" and a.shape[1:] == (1, 1):
+    def _gate(self, node, a, b):
+        """One factor for each channel, times an image."""
+        if a.shape[1:] == (1, 1):
             a, b = b, a
-        gate = kind == "multiply" and b.shape == (a.shape[0], 1, 1)
-        if (a.shape != b.shape and not gate) or a.channels_last_of != b.channels_last_of:
-            raise _unknown(node, f"of shapes {a.shape} and {b.shape}")
-        return self._add_op(node, kind, [a, b], Value(a.shape, None, a.channels_last_of))
+        if b.shape != (a.shape[0], 1, 1):
+            raise unknown(node, f"of shapes {a.shape} and {b.shape}")
+        return self._add_op(node, "multiply", [a, b], Value(a.shape))
 
     def _cat(self, node, values, dim=0):
+        if not all(isinstance(value, Value) for value in values):
+            raise unknown(node, "with a constant")
         if dim not in (1, -len(values[0].shape)) or len(values[0].shape) != 3:
-            raise _unknown(node, f"along dimension {dim}")
+            raise unknown(node, f"along dimension {dim}")
         channels = sum(v.shape[0] for v in values)
         same = values[0].quant if all(v.quant == values[0].quant for v in values) else None
         return self._add_op(node, "concat", list(values), Value((channels, *values[0].shape[1:]), same))
 
     # Shapes
 
-    def _flatten(self, node, x, start=0, end=-1):
-        return self._reshaped(node, x)
-
-    def _view(self, node, x, shape):
-        return self._reshaped(node, x)
-
-    _reshape = _squeeze = _unsqueeze = _view
-
-    def _reshaped(self, node, x):
-        shape = tuple(int(n) for n in node.meta["val"].shape[1:])
-        if shape == x.shape:
-            return x
-        if len(shape) == 1 and len(x.shape) == 3:
-            return self._flattened(node, x)
-        if len(shape) == 3 and len(x.shape) == 1 and shape[1:] == (1, 1):
-            return self._add_op(node, "flatten", [x], Value(shape, x.quant))
-        raise _unknown(node, f"from {x.shape} to {shape}")
-
     def _flattened(self, node, x):
         order = x.shape if x.shape[0] > 1 and x.shape[1] * x.shape[2] > 1 else None
         return self._add_op(node, "flatten", [x], Value((math.prod(x.shape),), x.quant, order))
-
-
-def _unknown(node: torch.fx.Node, what: str = "") -> EngineError:
-    where = layer_of(node) or "in the model's own forward"
-    return EngineError(f"the native engine has no kernel for {f'{node.target} {what}'.strip()} ({where})")
-
-
-def attribute(module: Any, path: str) -> torch.Tensor:
-    """A constant by its qualified name."""
-    for part in path.split("."):
-        module = getattr(module, part)
-    return module
 
 
 def _flat(arguments: Any) -> list:

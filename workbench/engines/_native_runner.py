@@ -39,6 +39,9 @@ class NativeRunner(Runner):
         self._features, self._outputs = graph.input.shape, graph.output.shape
         self._threads = min(threads, kernels.usable_cpus())
         example = as_batch(example, self._features)
+        self._table_rows = min((len(op.constant) for op in graph.ops if op.kind == "embedding"), default=0)
+        if self._table_rows:
+            self._check_ids(example)
         self.isa = kernels.chosen_isa()
         emitted = build(graph, self.isa, example, checkpoint)
         self._program: Program | None = emitted.program
@@ -60,6 +63,8 @@ class NativeRunner(Runner):
         if plan is None or inputs.dtype is not self._float32 or not (inputs.is_cpu and inputs.is_contiguous()):
             inputs = as_batch(inputs, self._features)
             plan = self._plan(inputs)
+        if self._table_rows:
+            self._check_ids(inputs)
         outputs = self._empty(plan.output_shape)
         self._run(inputs.data_ptr(), outputs.data_ptr(), plan.batch, plan.chunk, plan.threads)
         return outputs
@@ -67,6 +72,8 @@ class NativeRunner(Runner):
     def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
         """Medians by layer, from clock reads inside the program; fused steps count to their layer."""
         inputs = as_batch(inputs, self._features)
+        if self._table_rows:
+            self._check_ids(inputs)
         outputs = torch.empty((len(inputs), *self._outputs))
         program = self._open_program()
         threads = self._threads if self._plan(inputs).threads > 1 else 1
@@ -89,6 +96,12 @@ class NativeRunner(Runner):
         self._program = None
         self._run = _refuse_to_run
 
+    def _check_ids(self, inputs: torch.Tensor) -> None:
+        low, high = (float(end) for end in torch.aminmax(inputs))
+        if not (low >= 0 and high < self._table_rows):
+            wrong = low if not low >= 0 else high
+            raise EngineError(f"token {wrong:g} is outside the embedding's {self._table_rows} rows")
+
     def _plan(self, inputs: torch.Tensor) -> Plan:
         """The way to run batches of this size, measured at the first of them."""
         with self._planning:
@@ -107,9 +120,9 @@ class NativeRunner(Runner):
         quantized = quantized_layers(self._variant)
         ran: dict[str, Kernel] = {}
         for op, name in zip(emitted.ops, emitted.program.kernels, strict=True):
-            if op is None or op.weights is None:
+            if op is None or (op.weights is None and op.kind != "embedding"):
                 continue
-            dtype = "float32" if op.weights.steps is None else "int8"
+            dtype = "int8" if op.weights is not None and op.weights.steps is not None else "float32"
             why = "its input isn't quantized, so it is computed in float32"
             ran |= {layer: judge(self._variant, layer, layer in quantized, name, dtype, why) for layer in op.layers}
         return ran

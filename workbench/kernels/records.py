@@ -144,10 +144,15 @@ def elementwise(
     b_scale: float = 1.0,
     bias: float = 0.0,
     b_bias: float = 0.0,
+    constant: np.ndarray | None = None,
 ) -> Record:
-    """a · a_scale + bias, then plus b · b_scale or times (b · b_scale + b_bias)."""
+    """a · a_scale + bias, then plus b · b_scale or times (b · b_scale + b_bias).
+
+    ``constant``, float32 of the output's own shape, stands in for ``b`` in every image.
+    """
     head = [3, a, _or_none(b), output, int(multiply)]
-    return _record(head + epilogue.integers, [*epilogue.floats, a_scale, b_scale, bias, b_bias])
+    arrays = [] if constant is None else [_f32(constant)]
+    return _record(head + epilogue.integers, [*epilogue.floats, a_scale, b_scale, bias, b_bias], *arrays)
 
 
 def image_in(output: int, epilogue: Epilogue, scale: float = 1.0) -> Record:
@@ -158,6 +163,48 @@ def image_in(output: int, epilogue: Epilogue, scale: float = 1.0) -> Record:
 def image_out(input: int) -> Record:
     """Float channels-last pixels into the program's NCHW output."""
     return _record([5, input], [])
+
+
+def layer_norm(
+    input: int, output: int, epilogue: Epilogue, epsilon: float, scale: np.ndarray, bias: np.ndarray
+) -> Record:
+    """Each pixel's channels to mean 0 and variance 1, then times ``scale`` plus ``bias`` by channel."""
+    return _record([6, input, output, *epilogue.integers], [*epilogue.floats, epsilon], _f32(scale), _f32(bias))
+
+
+def softmax(input: int, output: int) -> Record:
+    """Over each pixel's channels; floats."""
+    return _record([7, input, output], [])
+
+
+def attention(
+    parts: tuple[int, int, int],
+    output: int,
+    scratch: int,
+    head_pitches: tuple[int, int, int],
+    heads: int,
+    epilogue: Epilogue,
+    *,
+    scale: float,
+    causal: bool,
+) -> Record:
+    """softmax(query · keyᵀ · scale) · value for each head.
+
+    ``parts``: the first head's queries, keys and values, one row of channels for each token; the next head's begin
+    ``head_pitches`` bytes on. ``scratch``: :func:`attention_scratch_floats` for each head.
+    """
+    head = [8, *parts, output, scratch, *head_pitches, heads, int(causal)]
+    return _record(head + epilogue.integers, [*epilogue.floats, scale])
+
+
+def attention_scratch_floats(keys: int, size: int) -> int:
+    """Scratch of one head, as in ``src/kernel_table.h``."""
+    return -(-keys // 32) * 32 * (size + 16)
+
+
+def embedding(ids: int, output: int, epilogue: Epilogue, scale: float, table: np.ndarray) -> Record:
+    """Rows of ``table`` [rows, channels], times ``scale``, by ids that come as floats."""
+    return _record([9, ids, output, *epilogue.integers], [*epilogue.floats, scale], _f32(table))
 
 
 def _or_none(tensor: int | None) -> int:

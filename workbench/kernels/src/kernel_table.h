@@ -97,6 +97,39 @@ struct ElementwiseArgs {
     Epilogue epilogue;
 };
 
+// `pixels` rows of `channels` floats each. Layer norm: (x − mean) / √(variance + epsilon), then the epilogue's scale
+// and bias by channel and its ending. Softmax: floats, no epilogue.
+struct RowArgs {
+    const uint8_t* input;
+    int64_t input_stride;
+    uint8_t* output;
+    int64_t output_stride;
+    int64_t channels;
+    int64_t pixels;
+    float epsilon;
+    Epilogue epilogue;
+};
+
+// One head: softmax(query · keyᵀ · scale) · value, all floats; row r of each lies r strides (bytes) on. Causal: query
+// r sees the keys up to r. The epilogue has no scale and bias; its inverse_step is
+// multiplied in.
+struct AttentionArgs {
+    const uint8_t *query, *key, *value;
+    int64_t query_stride, key_stride, value_stride;
+    uint8_t* output;
+    int64_t output_stride;
+    int64_t queries, keys;
+    int64_t size, value_size;  // floats in a query and a key, and in a value
+    float scale;               // > 0
+    bool causal;
+    float* scratch;  // attention_scratch() floats
+    Epilogue epilogue;
+};
+constexpr int64_t attention_panel = 32;     // the most keys any instruction set puts side by side
+constexpr int64_t max_attention_rows = 16;  // and the most rows of scores
+constexpr int64_t padded_keys(int64_t keys) { return (keys + attention_panel - 1) / attention_panel * attention_panel; }
+constexpr int64_t attention_scratch(int64_t keys, int64_t size) { return padded_keys(keys) * (size + max_attention_rows); }
+
 constexpr int max_blocks = 4;   // vectors of output channels in a tile (NB)
 constexpr int max_pixels = 16;  // output pixels in a tile (M)
 
@@ -122,6 +155,9 @@ struct KernelTable {
     void (*average_pool_u8)(const PoolArgs&);
     void (*average_pool_f32)(const PoolArgs&);
     void (*elementwise)(const ElementwiseArgs&);
+    void (*layer_norm)(const RowArgs&);
+    void (*softmax)(const RowArgs&);
+    void (*attention)(const AttentionArgs&);
 };
 
 }  // namespace wb

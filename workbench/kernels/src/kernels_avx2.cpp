@@ -1,5 +1,7 @@
 // AVX2 with FMA: 16 registers of 8 lanes. Bytes are multiplied as 16-bit words (vpmaddwd), two products at
 // a time: vpmaddubsw would be shorter but saturates at 16 bits, and sums here are exact.
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -74,6 +76,11 @@ inline Bytes pack_bytes(const Ints (&q)[4]) {
 #include "depthwise.inl"
 #include "elementwise.inl"
 #include "pooling.inl"
+#include "rows.inl"
+
+// M · 2 sums, two columns and a broadcast within 16 registers.
+constexpr int kAttentionRows = 4;
+#include "attention.inl"
 
 KernelTable make_table() {
     KernelTable table{};
@@ -100,6 +107,9 @@ KernelTable make_table() {
     table.average_pool_u8 = average_pool_u8;
     table.average_pool_f32 = average_pool_f32;
     table.elementwise = elementwise;
+    table.layer_norm = layer_norm;
+    table.softmax = softmax;
+    table.attention = attention;
     return table;
 }
 

@@ -1,4 +1,6 @@
 // AVX512 with VNNI: 32 registers of 16 lanes; vpdpbusd takes four u8·s8 products per lane, exact in int32.
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -55,6 +57,11 @@ inline Bytes pack_bytes(const Ints (&q)[4]) {
 #include "depthwise.inl"
 #include "elementwise.inl"
 #include "pooling.inl"
+#include "rows.inl"
+
+// M · 2 sums, two columns and a broadcast within 32 registers.
+constexpr int kAttentionRows = 12;
+#include "attention.inl"
 
 // M · NB sums, NB weights and a broadcast within 32 registers.
 template <class Dot>
@@ -86,6 +93,9 @@ KernelTable make_table() {
     table.average_pool_u8 = average_pool_u8;
     table.average_pool_f32 = average_pool_f32;
     table.elementwise = elementwise;
+    table.layer_norm = layer_norm;
+    table.softmax = softmax;
+    table.attention = attention;
     return table;
 }
 

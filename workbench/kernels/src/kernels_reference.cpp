@@ -190,6 +190,58 @@ void elementwise(const ElementwiseArgs& a) {
     }
 }
 
+void layer_norm(const RowArgs& a) {
+    for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
+        const uint8_t* x = a.input + pixel * a.input_stride;
+        uint8_t* to = a.output + pixel * a.output_stride;
+        double sum = 0, squares = 0;
+        for (int64_t c = 0; c < a.channels; ++c) sum += read<float>(x, c);
+        const double mean = sum / static_cast<double>(a.channels);
+        for (int64_t c = 0; c < a.channels; ++c) squares += (read<float>(x, c) - mean) * (read<float>(x, c) - mean);
+        const double gain = 1 / std::sqrt(squares / static_cast<double>(a.channels) + static_cast<double>(a.epsilon));
+        for (int64_t c = 0; c < a.channels; ++c) {
+            const auto y = static_cast<float>((read<float>(x, c) - mean) * gain);
+            write(y * a.epilogue.scale[c] + a.epilogue.bias[c], to + c * bytes_of(a.epilogue.output_type), a.epilogue);
+        }
+    }
+}
+
+// exp((x − max) · scale) in place; returns the sum.
+float exponentials(float* x, int64_t count, float scale) {
+    const float most = *std::max_element(x, x + count);
+    float sum = 0;
+    for (int64_t i = 0; i < count; ++i) sum += x[i] = std::exp((x[i] - most) * scale);
+    return sum;
+}
+
+void softmax(const RowArgs& a) {
+    for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
+        auto* y = reinterpret_cast<float*>(a.output + pixel * a.output_stride);
+        std::memmove(y, a.input + pixel * a.input_stride, static_cast<size_t>(a.channels) * 4);
+        const float sum = exponentials(y, a.channels, 1.0f);
+        for (int64_t c = 0; c < a.channels; ++c) y[c] /= sum;
+    }
+}
+
+void attention(const AttentionArgs& a) {
+    for (int64_t row = 0; row < a.queries; ++row) {
+        const int64_t seen = a.causal ? std::min(row + 1, a.keys) : a.keys;
+        for (int64_t key = 0; key < seen; ++key) {
+            float sum = 0;
+            for (int64_t i = 0; i < a.size; ++i) {
+                sum += read<float>(a.query + row * a.query_stride, i) * read<float>(a.key + key * a.key_stride, i);
+            }
+            a.scratch[key] = sum;
+        }
+        const float all = exponentials(a.scratch, seen, a.scale);
+        for (int64_t c = 0; c < a.value_size; ++c) {
+            float sum = 0;
+            for (int64_t key = 0; key < seen; ++key) sum += a.scratch[key] * read<float>(a.value + key * a.value_stride, c);
+            write(sum * (a.epilogue.inverse_step / all), a.output + row * a.output_stride + c * bytes_of(a.epilogue.output_type), a.epilogue);
+        }
+    }
+}
+
 template <Product kProduct, int NB, int... M>
 void fill(ConvKernels& kernels, std::integer_sequence<int, M...>) {
     ((kernels.tile[NB - 1][M] = conv_tile<kProduct, M + 1, NB>), ...);
@@ -225,6 +277,9 @@ const KernelTable& kernels_reference() {
         t.average_pool_u8 = average_pool_u8;
         t.average_pool_f32 = average_pool_f32;
         t.elementwise = elementwise;
+        t.layer_norm = layer_norm;
+        t.softmax = softmax;
+        t.attention = attention;
         return t;
     }();
     return table;

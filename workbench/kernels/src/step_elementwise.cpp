@@ -10,9 +10,10 @@ namespace {
 class ElementwiseStep final : public Step {
 public:
     ElementwiseStep(const KernelTable& kernels, const Tensor& a, const Tensor* b, const Tensor& output,
-                    const ElementwiseArgs& args)
+                    const ElementwiseArgs& args, Buffer* constant)
         : kernels_(kernels), a_(a), output_(output), args_(args) {
         if (b) b_ = *b;
+        if (constant) constant_ = std::move(*constant);
         b_is_vector_ = b && b->one_pixel() && !output.one_pixel();
         auto joined = [&](const Tensor& t) { return t.pixel_pitch == t.channels * bytes_of(t.dtype); };
         whole_rows_ = joined(a) && joined(output) && (!b || (joined(*b) && !b_is_vector_));
@@ -26,7 +27,10 @@ public:
             ElementwiseArgs args = args_;
             args.a = frame.at(a_, image) + y * a_.row_pitch;
             args.output = frame.at(output_, image) + y * output_.row_pitch;
-            if (args.b_type != Dtype::none) args.b = frame.at(b_, image) + (b_is_vector_ ? 0 : y * b_.row_pitch);
+            if (args.b_type != Dtype::none) {
+                const uint8_t* b = constant_.data() ? constant_.data() : frame.at(b_, image);
+                args.b = b + (b_is_vector_ ? 0 : y * b_.row_pitch);
+            }
             args.count = output_.channels * (whole_rows_ ? output_.width : 1);
             for (int64_t x = 0; x < (whole_rows_ ? 1 : output_.width); ++x) {
                 kernels_.elementwise(args);
@@ -42,6 +46,7 @@ public:
 private:
     const KernelTable& kernels_;
     Tensor a_, b_{}, output_;
+    Buffer constant_;  // b, where it is the same for every image
     ElementwiseArgs args_;
     bool b_is_vector_, whole_rows_;
 };
@@ -146,6 +151,21 @@ std::unique_ptr<Step> make_elementwise(const KernelTable& kernels, const Tensors
     const Tensor* a = tensor_of(tensors, record);
     const Tensor* b = tensor_of(tensors, record, true);
     const Tensor* output = tensor_of(tensors, record);
+    Tensor dense{};
+    Buffer constant;
+    if (!b && !record.arrays.empty()) {
+        const auto& values = record.array();
+        dense = *output;
+        dense.dtype = Dtype::f32;
+        dense.pixel_pitch = dense.channels * 4;
+        dense.row_pitch = dense.width * dense.pixel_pitch;
+        if (static_cast<int64_t>(values.size()) != dense.height * dense.row_pitch) {
+            throw BuildError("an elementwise step's constant doesn't fit");
+        }
+        constant = Buffer(dense.height * dense.row_pitch);
+        std::memcpy(constant.data(), values.data(), values.size());
+        b = &dense;
+    }
     ElementwiseArgs args{};
     args.multiply = record.integer() != 0;
     args.a_type = a->dtype;
@@ -159,7 +179,7 @@ std::unique_ptr<Step> make_elementwise(const KernelTable& kernels, const Tensors
     const bool fits = !b || (b->channels == output->channels &&
                              (b->one_pixel() || (b->height == output->height && b->width == output->width)));
     if (!same || !fits) throw BuildError("an elementwise step's shapes don't fit");
-    return std::make_unique<ElementwiseStep>(kernels, *a, b, *output, args);
+    return std::make_unique<ElementwiseStep>(kernels, *a, b, *output, args, &constant);
 }
 
 std::unique_ptr<Step> make_image_in(const KernelTable& kernels, const Tensors& tensors, Record& record) {

@@ -7,7 +7,7 @@
 
 namespace wb {
 
-enum class Kind : int64_t { conv = 0, depthwise = 1, pool = 2, elementwise = 3, image_in = 4, image_out = 5 };
+enum class Kind : int64_t { conv = 0, depthwise = 1, pool = 2, elementwise = 3, image_in = 4, image_out = 5, layer_norm = 6, softmax = 7, attention = 8, embedding = 9 };
 
 using Tensors = std::vector<Tensor>;
 
@@ -17,6 +17,10 @@ std::unique_ptr<Step> make_pool(const KernelTable&, const Tensors&, Record&);
 std::unique_ptr<Step> make_elementwise(const KernelTable&, const Tensors&, Record&);
 std::unique_ptr<Step> make_image_in(const KernelTable&, const Tensors&, Record&);
 std::unique_ptr<Step> make_image_out(const KernelTable&, const Tensors&, Record&);
+std::unique_ptr<Step> make_layer_norm(const KernelTable&, const Tensors&, Record&);
+std::unique_ptr<Step> make_softmax(const KernelTable&, const Tensors&, Record&);
+std::unique_ptr<Step> make_attention(const KernelTable&, const Tensors&, Record&);
+std::unique_ptr<Step> make_embedding(const KernelTable&, const Tensors&, Record&);
 
 // The tensor a record names next; -1 (an absent one) only where `optional`.
 const Tensor* tensor_of(const Tensors& tensors, Record& record, bool optional = false);

@@ -30,6 +30,22 @@ inline Floats as_floats(Ints v) { return _mm256_castsi256_ps(v); }
 inline Floats select_below(Floats v, float limit, Floats below, Floats above) {
     return _mm256_blendv_ps(above, below, _mm256_cmp_ps(v, splat(limit), _CMP_LT_OQ));
 }
+// The first n lanes of a, the rest of b.
+inline Floats select_first(int64_t n, Floats a, Floats b) {
+    const Ints lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const Ints kept = _mm256_cmpgt_epi32(splat_int(static_cast<int32_t>(n)), lanes);
+    return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(kept));
+}
+inline float sum_of(Floats v) {
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+}
+inline float max_of(Floats v) {
+    __m128 half = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
+}
 inline Ints zero_ints() { return _mm256_setzero_si256(); }
 
 template <int64_t kSize>

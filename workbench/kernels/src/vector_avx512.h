@@ -31,6 +31,10 @@ inline Floats as_floats(Ints v) { return _mm512_castsi512_ps(v); }
 inline Floats select_below(Floats v, float limit, Floats below, Floats above) {
     return _mm512_mask_mov_ps(above, _mm512_cmp_ps_mask(v, splat(limit), _CMP_LT_OQ), below);
 }
+// The first n lanes of a, the rest of b.
+inline Floats select_first(int64_t n, Floats a, Floats b) { return _mm512_mask_mov_ps(b, first(n), a); }
+inline float sum_of(Floats v) { return _mm512_reduce_add_ps(v); }
+inline float max_of(Floats v) { return _mm512_reduce_max_ps(v); }
 inline Ints zero_ints() { return _mm512_setzero_si512(); }
 
 inline Floats load_f32(const void* p, int64_t n) {

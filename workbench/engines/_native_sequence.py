@@ -1,0 +1,377 @@
+"""Reading what transformers are made of: linear layers over tokens, norms, attention, and looks at the same memory."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from workbench._lazy import lazy
+from workbench.engines._native_ir import Attention, Heads, LayerNorm, Pooling, Value
+from workbench.engines._native_nodes import unknown
+from workbench.engines._native_views import BATCH, Part, View, view_of
+from workbench.kernels.records import Window
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+else:
+    np = lazy("numpy")
+    torch = lazy("torch")
+
+
+@dataclass(frozen=True)
+class Ids:
+    """A value whose numbers are taken as whole ones."""
+
+    value: Value
+
+
+@dataclass(frozen=True)
+class Scores:
+    """query · keyᵀ · scale, which is never computed as a whole; ``shares``: its softmax was taken."""
+
+    query: View
+    key: View
+    scale: float = 1.0
+    shares: bool = False
+
+
+def live(argument: Any) -> bool:
+    """Whether it depends on the model's input."""
+    return isinstance(argument, (Value, View, Ids, Scores))
+
+
+class SequenceOps:
+    """The part of the reader that knows views. A value is its own plain view."""
+
+    TAKES_VIEWS: ClassVar[set[str]] = {
+        "quantize_per_tensor", "dequantize_per_tensor", "to", "embedding", "linear", "layer_norm",
+        "softmax", "matmul", "scaled_dot_product_attention", "add", "add_", "sub", "mul", "mul_", "div", "gelu",
+        "hardtanh", "clamp", "transpose", "permute", "unflatten", "unsqueeze", "squeeze", "select", "slice", "view",
+        "reshape", "flatten", "unbind", "chunk", "split", "split_with_sizes", "getitem", "expand",
+    }  # fmt: skip
+    """Operations whose handlers below take views; any other gets values, or is refused."""
+
+    # Values and views
+
+    def _as_value(self, node, x) -> Value:
+        """A value with the elements of ``x`` in its order, without a copy; refused where that can't be."""
+        if isinstance(x, Value):
+            return x
+        if isinstance(x, View):
+            x = _simple(x)
+            if isinstance(x, Value):
+                return x
+            if place := _rows(x) or _pixels(x):
+                shape, pitch = place
+                output = Value(shape, x.base.quant)
+                return self._add_op(node, "slice", [x.base], output, offset=x.offset, pitch=pitch)
+        raise unknown(node, "of a tensor in this order of memory")
+
+    def _as_values(self, node, arguments):
+        return [
+            self._as_values(node, argument)
+            if isinstance(argument, (tuple, list))
+            else self._as_value(node, argument)
+            if live(argument)
+            else argument
+            for argument in arguments
+        ]
+
+    def _mapped(self, node, kind: str, x, quant=None, **fields):
+        """An operation on each element by itself: done in the order in which they lie in memory."""
+        if isinstance(x, View) and x.covers_base:
+            return replace(x, base=self._mapped(node, kind, x.base, quant, **fields))
+        x = self._as_value(node, x)
+        return self._add_op(node, kind, [x], Value(x.shape, quant, x.channels_last_of), **fields)
+
+    def _over_rows(self, node, x, apply):
+        """``apply`` to a value, each row of whose channels is done by itself, seen as ``x`` was seen."""
+        view = x if isinstance(x, View) else view_of(self._as_value(node, x))
+        channels = view.base.image[2]
+        if not view.covers_base or view.base.channels_last_of or view.dims[-1] != view_of(Value((channels,))).dims[-1]:
+            view = view_of(self._as_value(node, view))
+            channels = view.base.image[2]
+            if len(view.base.shape) == 3:
+                raise unknown(node, f"on inputs of shape [batch, {', '.join(map(str, view.base.shape))}]")
+        made = apply(view.base)
+        return _simple(view.on(made, channels, made.image[2]))
+
+    # Layers
+
+    def _linear(self, node, x, weight, bias=None):
+        if isinstance(x, Value) and len(x.shape) == 1:
+            return self._weighted(node, x, weight, bias, Window((1, 1)), 1, (_outputs(weight),))
+
+        def apply(value):
+            shape = (
+                (_outputs(weight), *value.shape[1:]) if len(value.shape) == 3 else (*value.shape[:-1], _outputs(weight))
+            )
+            return self._weighted(node, value, weight, bias, Window((1, 1)), 1, shape)
+
+        return self._over_rows(node, x, apply)
+
+    def _layer_norm(self, node, x, shape, weight=None, bias=None, eps=1e-5, cudnn=False):
+        if len(shape) != 1:
+            raise unknown(node, f"over {len(shape)} dimensions")
+        gain = np.ones(shape, np.float32) if weight is None else weight.float().numpy()
+        shift = np.zeros(shape, np.float32) if bias is None else bias.float().numpy()
+
+        def apply(value):
+            return self._add_op(node, "layer_norm", [value], Value(value.shape), norm=LayerNorm(gain, shift, eps))
+
+        return self._over_rows(node, x, apply)
+
+    def _embedding(self, node, table, ids, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
+        if not isinstance(ids, Ids) or ids.value is not self.input or len(ids.value.shape) != 1:
+            raise unknown(node, "of anything but the model's own input [batch, tokens]")
+        rows = table.float().contiguous().numpy()
+        return self._add_op(node, "embedding", [ids.value], Value((*ids.value.shape, rows.shape[1])), constant=rows)
+
+    def _to(self, node, x, dtype=None, *_, **__):
+        if dtype is torch.float32 and isinstance(x, (Value, View)):
+            return x
+        if dtype in (torch.int64, torch.int32) and isinstance(x, (Value, Ids)):
+            return Ids(x) if isinstance(x, Value) else x
+        raise unknown(node, f"to {dtype}")
+
+    def _mean_of_rows(self, node, x, keepdim):
+        whole = Window((x.shape[0], 1), (x.shape[0], 1))
+        mean = self._add_op(node, "pool", [x], Value((x.shape[1],)), pooling=Pooling(whole, True))
+        return self._unsqueeze(node, mean, 1) if keepdim else mean
+
+    # Attention
+
+    def _softmax(self, node, x, dim, dtype=None):
+        if isinstance(x, Scores) and dim in (-1, 3) and not x.shares:
+            return replace(x, shares=True)
+        if isinstance(x, Scores) or dim not in (-1, len(_seen(node, x).dims) - 1):
+            raise unknown(node, f"along dimension {dim}")
+        return self._over_rows(node, x, lambda value: self._add_op(node, "softmax", [value], Value(value.shape)))
+
+    def _matmul(self, node, a, b):
+        if isinstance(a, Scores) and a.shares:
+            return self._attend(node, a.query, a.key, _seen(node, b), a.scale)
+        if isinstance(b, torch.Tensor) and b.dim() == 2:
+            return self._linear(node, a, b.T)
+        a, b = _seen(node, a), _seen(node, b)
+        if len(a.dims) == len(b.dims) == 4:
+            return Scores(a, b.permuted([0, 1, 3, 2]))
+        raise unknown(node, "outside attention")
+
+    def _scaled_dot_product_attention(
+        self, node, query, key, value, mask=None, dropout=0.0, is_causal=False, *, scale=None, enable_gqa=False
+    ):
+        if mask is not None or enable_gqa:
+            raise unknown(node, "with a mask or shared keys")
+        query, key, value = (_seen(node, part) for part in (query, key, value))
+        scale = 1 / math.sqrt(query.sizes[-1]) if scale is None else float(scale)
+        return self._attend(node, query, key, value, scale, causal=is_causal)
+
+    def _attend(self, node, query: View, key: View, value: View, scale: float, *, causal: bool = False):
+        places = [_heads(node, view) for view in (query, key, value)]
+        q, k, v = places
+        if len({place.heads for place in places}) > 1 or q.size != k.size or k.rows != v.rows or not scale > 0:
+            raise unknown(node, f"of sizes {query.sizes[1:]}, {key.sizes[1:]} and {value.sizes[1:]}")
+        output = Value((q.rows, q.heads * v.size))
+        bases = [query.base, key.base, value.base]
+        made = self._add_op(node, "attention", bases, output, attention=Attention(q, k, v, scale, causal))
+        return view_of(made).reshaped([BATCH, q.rows, q.heads, v.size]).permuted([0, 2, 1, 3])
+
+    # Sums and products
+
+    def _add(self, node, a, b, *, alpha=1):
+        return self._pairwise(node, "sum", a, b, alpha)
+
+    def _sub(self, node, a, b, *, alpha=1):
+        return self._pairwise(node, "sum", a, b, -alpha)
+
+    def _mul(self, node, a, b):
+        return self._pairwise(node, "multiply", a, b, 1)
+
+    def _div(self, node, a, b):
+        if live(b) or not live(a):
+            raise unknown(node, "by a tensor that depends on the input")
+        return self._pairwise(node, "multiply", a, 1 / b, 1)
+
+    _add_, _mul_ = _add, _mul
+
+    def _pairwise(self, node, kind, a, b, alpha):
+        if not live(a) and alpha == 1:
+            a, b = b, a
+        if isinstance(b, torch.Tensor) and b.numel() == 1:
+            b = float(b)
+        if isinstance(b, (int, float)):
+            if isinstance(a, Scores) and kind == "multiply" and b > 0 and not a.shares:
+                return replace(a, scale=a.scale * float(b))
+            number = {"factor": float(b)} if kind == "multiply" else {"shift": float(b) * alpha}
+            return self._mapped(node, "scale", a, **number)
+        if isinstance(b, torch.Tensor):
+            a = self._as_value(node, a)
+            constant = _in_memory_order(node, a, b.float() * alpha)
+            return self._add_op(node, kind, [a], Value(a.shape, None, a.channels_last_of), constant=constant)
+        if alpha != 1 or not live(a) or not live(b):
+            raise unknown(node, "with a factor")
+        return self._of_two(node, kind, a, b)
+
+    def _of_two(self, node, kind, a, b):
+        alike = isinstance(a, View) and isinstance(b, View) and (a.dims, a.offset) == (b.dims, b.offset)
+        if alike and a.covers_base and a.base.shape == b.base.shape:
+            return replace(a, base=self._of_two(node, kind, a.base, b.base))
+        a, b = self._as_value(node, a), self._as_value(node, b)
+        if a.shape != b.shape and kind == "multiply" and len(a.shape) == 3:
+            return self._gate(node, a, b)
+        if a.shape != b.shape or a.channels_last_of != b.channels_last_of:
+            raise unknown(node, f"of shapes {a.shape} and {b.shape}")
+        return self._add_op(node, kind, [a, b], Value(a.shape, None, a.channels_last_of))
+
+    # The same memory, seen otherwise
+
+    def _transpose(self, node, x, first, second):
+        view = _seen(node, x)
+        order = list(range(len(view.dims)))
+        order[first], order[second] = order[second], order[first]
+        return _simple(view.permuted(order))
+
+    def _permute(self, node, x, order):
+        return _simple(_seen(node, x).permuted([axis % len(order) for axis in order]))
+
+    def _reshape(self, node, x, sizes):
+        view = _seen(node, x)
+        known = math.prod(size for size in sizes if size != -1)
+        sizes = [math.prod(view.sizes) // known if size == -1 else size for size in sizes]
+        if tuple(sizes) == view.sizes:
+            return x
+        if isinstance(x, Value) and sizes[0] == BATCH:
+            if len(sizes) == 2 and len(x.shape) == 3:
+                return self._flattened(node, x)
+            if len(sizes) == 4 and len(x.shape) == 1 and sizes[2:] == [1, 1] and not x.channels_last_of:
+                return self._add_op(node, "flatten", [x], Value(tuple(sizes[1:]), x.quant))
+        view = view.reshaped(sizes)
+        if view is None:
+            raise unknown(node, f"from {_seen(node, x).sizes[1:]} to {sizes}: memory would move")
+        return _simple(view)
+
+    _view = _reshape
+
+    def _unflatten(self, node, x, dim, sizes):
+        before = list(_seen(node, x).sizes)
+        dim %= len(before)
+        known = math.prod(size for size in sizes if size != -1)
+        sizes = [before[dim] // known if size == -1 else size for size in sizes]
+        return self._reshape(node, x, [*before[:dim], *sizes, *before[dim + 1 :]])
+
+    def _flatten(self, node, x, start=0, end=-1):
+        sizes = list(_seen(node, x).sizes)
+        start, end = start % len(sizes), end % len(sizes)
+        return self._reshape(node, x, [*sizes[:start], math.prod(sizes[start : end + 1]), *sizes[end + 1 :]])
+
+    def _unsqueeze(self, node, x, dim):
+        sizes = list(_seen(node, x).sizes)
+        sizes.insert(dim % (len(sizes) + 1), 1)
+        return self._reshape(node, x, sizes)
+
+    def _squeeze(self, node, x, dims=None):
+        sizes = _seen(node, x).sizes
+        chosen = range(len(sizes)) if dims is None else [dims] if isinstance(dims, int) else dims
+        gone = {axis % len(sizes) for axis in chosen if sizes[axis] == 1}
+        return self._reshape(node, x, [size for axis, size in enumerate(sizes) if axis not in gone])
+
+    def _expand(self, node, x, sizes, implicit=False):
+        before = _seen(node, x).sizes
+        if any(size not in (-1, own) for size, own in zip(sizes, before, strict=False)) or len(sizes) != len(before):
+            raise unknown(node, f"from {before[1:]} to {sizes[1:]}")
+        return x
+
+    def _select(self, node, x, dim, index):
+        view = _seen(node, x)
+        dim %= len(view.dims)
+        chosen = view.at(dim, index % view.sizes[dim])
+        if chosen is None:
+            raise unknown(node, "along the batch")
+        return _simple(chosen)
+
+    def _slice(self, node, x, dim=0, start=None, end=None, step=1):
+        view = _seen(node, x)
+        size = view.sizes[dim]
+        start, end, _ = slice(start, end).indices(size)
+        chosen = view.between(dim % len(view.dims), start, max(start, end)) if step == 1 and start < end else None
+        if chosen is None:
+            raise unknown(node, f"from {start} to {end} by {step} along dimension {dim}")
+        return _simple(chosen)
+
+    def _unbind(self, node, x, dim=0):
+        return [self._select(node, x, dim, index) for index in range(_seen(node, x).sizes[dim])]
+
+    def _chunk(self, node, x, chunks, dim=0):
+        return self._split(node, x, -(-_seen(node, x).sizes[dim] // chunks), dim)
+
+    def _split(self, node, x, size, dim=0):
+        whole = _seen(node, x).sizes[dim]
+        sizes = [size] * (whole // size) + [whole % size] * (whole % size > 0) if isinstance(size, int) else size
+        ends = np.cumsum(sizes).tolist()
+        return [self._slice(node, x, dim, end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+    _split_with_sizes = _split
+
+    def _getitem(self, node, parts, index):
+        return parts[index]
+
+
+def _seen(node, x) -> View:
+    if isinstance(x, Value):
+        return view_of(x)
+    if isinstance(x, View):
+        return x
+    raise unknown(node, "of what is known to kernels only as a part of something else")
+
+
+def _simple(view: View) -> View | Value:
+    """The value itself where the view shows it as it is."""
+    return view.base if view == view_of(view.base) else view
+
+
+def _rows(view: View) -> tuple[tuple[int, ...], int] | None:
+    """Shape and pitch where a view is rows of channels side by side."""
+    rows = view.rows
+    return rows and ((rows[:2] if len(view.dims) == 3 else rows[1:2]), rows[2])
+
+
+def _pixels(view: View) -> tuple[tuple[int, ...], int] | None:
+    """Shape and pitch where a view [batch, channels, height, width] is pixels of channels side by side."""
+    if len(view.dims) != 4 or view.dims[0] != (Part(BATCH),):
+        return None
+    _, channels, height, width = view.sizes
+    last_to_first = replace(view, dims=(view.dims[0], *view.dims[2:], view.dims[1])).reshaped(
+        [BATCH, height * width, channels]
+    )
+    rows = last_to_first and last_to_first.rows
+    return rows and ((channels, height, width), rows[2])
+
+
+def _heads(node, view: View) -> Heads:
+    """Where the heads of [batch, heads, tokens, size] lie."""
+    single = all(len(dim) < 2 for dim in view.dims)
+    if len(view.dims) != 4 or not single or view.dims[0] != (Part(BATCH),):
+        raise unknown(node, "of heads in this order of memory")
+    heads, rows, size = (dim[0] if dim else Part(1, 0) for dim in view.dims[1:])
+    if view.dims[3] and size.stride != 1:
+        raise unknown(node, "of heads whose features aren't side by side")
+    return Heads(view.offset, heads.size, heads.stride, rows.size, rows.stride, size.size)
+
+
+def _in_memory_order(node, value: Value, constant: torch.Tensor) -> np.ndarray:
+    """A constant spread to a value's [height, width, channels]."""
+    if value.channels_last_of or (constant.dim() > len(value.shape) and constant.shape[0] != 1):
+        raise unknown(node, f"with a constant of shape {tuple(constant.shape)}")
+    try:
+        spread = constant.expand(1, *value.shape)[0]
+    except RuntimeError:
+        raise unknown(node, f"of shapes {value.shape} and {tuple(constant.shape)}") from None
+    spread = spread.permute(1, 2, 0) if len(value.shape) == 3 else spread
+    return spread.reshape(value.image).contiguous().numpy()
+
+
+def _outputs(weight: Any) -> int:
+    return int((weight if isinstance(weight, torch.Tensor) else weight.values).shape[0])

@@ -1,0 +1,66 @@
+// Kernels over the channels of one pixel at a time: layer norm and softmax. Included inside each instruction
+// set's file.
+
+// Four sums at once, so that each addition needn't wait for the one before; lanes past the end are `neutral`.
+template <class Value, class Join>
+inline Floats over_channels(const float* x, int64_t channels, float neutral, Value value, Join join) {
+    Floats sums[4] = {splat(neutral), splat(neutral), splat(neutral), splat(neutral)};
+    int64_t c = 0;
+    for (; c + 4 * kLanes <= channels; c += 4 * kLanes) {
+        for (int i = 0; i < 4; ++i) sums[i] = join(sums[i], value(load_f32(x + c + i * kLanes, kLanes)));
+    }
+    for (; c < channels; c += kLanes) {
+        const int64_t valid = channels - c;
+        Floats v = value(load_f32(x + c, valid));
+        sums[0] = join(sums[0], valid < kLanes ? select_first(valid, v, splat(neutral)) : v);
+    }
+    return join(join(sums[0], sums[1]), join(sums[2], sums[3]));
+}
+
+inline Floats plus(Floats a, Floats b) { return add(a, b); }
+inline Floats larger(Floats a, Floats b) { return maximum(a, b); }
+inline Floats itself(Floats a) { return a; }
+
+void layer_norm(const RowArgs& a) {
+    for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
+        const auto* x = reinterpret_cast<const float*>(a.input + pixel * a.input_stride);
+        uint8_t* to = a.output + pixel * a.output_stride;
+        const float mean = sum_of(over_channels(x, a.channels, 0.0f, itself, plus)) / static_cast<float>(a.channels);
+        const Floats center = splat(mean);
+        auto square = [&](Floats v) { return multiply(subtract(v, center), subtract(v, center)); };
+        const float variance = sum_of(over_channels(x, a.channels, 0.0f, square, plus)) / static_cast<float>(a.channels);
+        const Floats gain = splat(1.0f / std::sqrt(variance + a.epsilon));
+        for (int64_t c = 0; c < a.channels; c += kLanes) {
+            const int64_t valid = a.channels - c;
+            Floats y = multiply(subtract(load_f32(x + c, valid), center), gain);
+            y = multiply_add(y, load_f32(a.epilogue.scale + c, valid), load_f32(a.epilogue.bias + c, valid));
+            finish(y, to + c * bytes_of(a.epilogue.output_type), valid, a.epilogue);
+        }
+    }
+}
+
+// exp((x − max) · scale) of `valid` values into `y`, and their sum.
+inline float exponentials(const float* x, float* y, int64_t valid, Floats scale) {
+    const Floats most = splat(max_of(over_channels(x, valid, -std::numeric_limits<float>::infinity(), itself, larger)));
+    Floats sum = splat(0.0f);
+    for (int64_t c = 0; c < valid; c += kLanes) {
+        const int64_t n = valid - c;
+        Floats e = exponential(multiply(subtract(load_f32(x + c, n), most), scale));
+        if (n < kLanes) e = select_first(n, e, splat(0.0f));
+        sum = add(sum, e);
+        store_f32(y + c, e, n);
+    }
+    return sum_of(sum);
+}
+
+void softmax(const RowArgs& a) {
+    for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
+        const auto* x = reinterpret_cast<const float*>(a.input + pixel * a.input_stride);
+        auto* y = reinterpret_cast<float*>(a.output + pixel * a.output_stride);
+        const Floats share = splat(1.0f / exponentials(x, y, a.channels, splat(1.0f)));
+        for (int64_t c = 0; c < a.channels; c += kLanes) {
+            const int64_t valid = a.channels - c;
+            store_f32(y + c, multiply(load_f32(y + c, valid), share), valid);
+        }
+    }
+}
