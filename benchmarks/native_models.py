@@ -101,6 +101,19 @@ def mobilenet() -> nn.Module:
     return nn.Sequential(*layers, *head)
 
 
+class Encoder(nn.Module):
+    """A transformer encoder of six layers (Vaswani et al. 2017), 384 wide, over 128 tokens that are vectors already."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(384, 6, 1536, 0.0, activation="gelu", batch_first=True)
+        self.layers = nn.TransformerEncoder(layer, 6, enable_nested_tensor=False)
+        self.head = nn.Linear(384, 10)
+
+    def forward(self, x):
+        return self.head(self.layers(x).mean(1))
+
+
 MODELS = {
     "cnn": (cnn, (1, 28, 28), (1, 32)),
     "mlp": (mlp, (784,), (1, 32)),
@@ -109,6 +122,7 @@ MODELS = {
     "ds-cnn": (ds_cnn, (1, 49, 10), (1, 32)),
     "mobilenet": (mobilenet, (3, 96, 96), (1, 32)),
     "resnet18": (resnet18, (3, 224, 224), (1, 8)),
+    "encoder": (Encoder, (128, 384), (1, 8)),
 }
 """Name: how to make it, the shape of an input, the batch sizes it is measured at."""
 
