@@ -75,6 +75,29 @@ def test_a_quantized_layer_norm_is_the_rounded_one(isa, channels, zero_point, se
 
 @pytest.mark.parametrize("isa", ISAS)
 @settings(max_examples=30, deadline=None)
+@given(
+    channels=WIDTHS, groups=st.integers(1, 3), size=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    seed=st.integers(0, 999),
+)  # fmt: skip
+def test_group_norm_keeps_float32_accuracy(isa, channels, groups, size, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((2, *size, groups, channels)).astype(np.float32)
+    gain, shift = rng.standard_normal((2, groups, channels)).astype(np.float32)
+    got = np.empty_like(x)
+    tensors = [Tensor.of(place, *size, groups * channels, Dtype.F32) for place in (Place.INPUT, Place.OUTPUT)]
+    run(isa, x, tensors, records.group_norm(0, 1, groups, Epilogue(), 1e-5, gain, shift), 64, got)
+    exact, together = x.astype(np.float64), (1, 2, 4)
+    spread = np.sqrt(exact.var(together, keepdims=True) + 1e-5)
+    normal = (exact - exact.mean(together, keepdims=True)) / spread
+    # As for layer norm, with the sums over a whole group.
+    terms = channels * size[0] * size[1]
+    moved = terms * EPSILON * np.abs(exact).max(together, keepdims=True) / spread
+    bound = np.abs(gain) * (moved * (1 + np.abs(normal)) + (terms + 8) * EPSILON * np.abs(normal))
+    assert (np.abs(got - (normal * gain + shift)) <= bound + 2 * EPSILON * np.abs(shift) + 1e-30).all()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@settings(max_examples=30, deadline=None)
 @given(channels=WIDTHS, size=st.sampled_from([1.0, 30.0]), seed=st.integers(0, 999))
 def test_softmax_keeps_the_stated_error_of_its_exponential(isa, channels, size, seed):
     x = (size * np.random.default_rng(seed).standard_normal((2, 3, channels))).astype(np.float32)

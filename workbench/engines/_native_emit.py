@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -253,11 +254,18 @@ class _Emitter:
             self._copy(source, part, self._tensor(op.output), op, None, source)
 
     def _layer_norm(self, op: Op) -> None:
+        self._norm(op, records.layer_norm)
+
+    def _group_norm(self, op: Op) -> None:
+        self._norm(op, records.group_norm, op.norm.groups)
+
+    def _norm(self, op: Op, record: Callable[..., Record], *groups: int) -> None:
         input, output, norm = self.of_value[op.inputs[0]], self._tensor(op.output), op.norm
-        steps = 1.0 / op.output.quant.step if op.output.quant else 1.0
+        in_steps = op.output.quant and (op.activation is None or op.activation.name == "clamp")
+        steps = 1.0 / op.output.quant.step if in_steps else 1.0
         gain, shift = norm.gain.astype(np.float64) * steps, norm.shift.astype(np.float64) * steps
-        record = records.layer_norm(input, output, epilogue_of(None, op.output), norm.epsilon, gain, shift)
-        self._step(record, op, [input, output])
+        epilogue = epilogue_of(op.activation, op.output)
+        self._step(record(input, output, *groups, epilogue, norm.epsilon, gain, shift), op, [input, output])
 
     def _softmax(self, op: Op) -> None:
         input, output = self.of_value[op.inputs[0]], self._tensor(op.output)

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from workbench.engines._native_ir import Graph, Op, Value
 
-_TAKES_ACTIVATION = ("conv", "sum", "multiply")
+_TAKES_ACTIVATION = ("conv", "sum", "multiply", "layer_norm", "group_norm")
 _TAKES_QUANTIZATION = (
-    "conv",
-    "sum",
-    "multiply",
-    "activate",
-    "pool",
-    "concat",
-    "scale",
-    "layer_norm",
-    "attention",
+    "conv", "sum", "multiply", "activate", "pool", "concat", "scale", "layer_norm", "group_norm", "attention",
     "embedding",
-)
-
-_TAKES_FLOATS = ("layer_norm", "softmax", "attention")
+)  # fmt: skip
+_TAKES_FLOATS = ("layer_norm", "group_norm", "softmax", "attention")
 
 
 def fuse(graph: Graph) -> Graph:

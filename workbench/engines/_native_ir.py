@@ -78,12 +78,16 @@ class Pooling:
 
 
 @dataclass(frozen=True)
-class LayerNorm:
-    """Over the channels, then times ``gain`` plus ``shift`` by channel."""
+class Norm:
+    """To mean 0 and variance 1, then times ``gain`` plus ``shift`` by channel.
+
+    Layer norms do that over the channels of each pixel, group norms over groups of channels of the whole image.
+    """
 
     gain: np.ndarray
     shift: np.ndarray
     epsilon: float
+    groups: int = 1
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class Op:
     """One operation. ``layers`` are the modules it came from, the main one first.
 
     Kinds: conv, pool, sum, multiply, activate, convert (to another storage), flatten, concat, scale (times a number,
-    plus another), slice (a part of a value's memory), layer_norm, softmax, attention, embedding.
+    plus another), slice (a part of a value's memory), layer_norm, group_norm, softmax, attention, embedding.
     A sum or product with a ``constant`` [height, width, channels] has one input.
     """
 
@@ -127,7 +131,7 @@ class Op:
     activation: Activation | None = None
     residual: Value | None = None
     constant: np.ndarray | None = None
-    norm: LayerNorm | None = None
+    norm: Norm | None = None
     attention: Attention | None = None
     factor: float = 1.0
     shift: float = 0.0

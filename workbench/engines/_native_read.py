@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from workbench._lazy import lazy
 from workbench.engines._native_ir import Activation, Graph, Op, Pooling, Quant, Value, Weights
 from workbench.engines._native_nodes import attribute, free_nodes, operation, result_of, traced, unknown
-from workbench.engines._native_sequence import Ids, SequenceOps, live
-from workbench.engines._native_views import BATCH
+from workbench.engines._native_sequence import Ids, SequenceOps, live, seen
+from workbench.engines._native_views import BATCH, View, view_of
 from workbench.errors import EngineError
 from workbench.graph import layer_of
 from workbench.kernels.records import Window
@@ -76,9 +76,14 @@ class Reader(SequenceOps):
 
     def __init__(self, module: torch.fx.GraphModule, source: torch.fx.Node):
         self.module = module
-        self.input = Value(tuple(int(size) for size in traced(source).shape[1:]))
-        whole = not traced(source).dtype.is_floating_point
-        self.known: dict[Any, Any] = {source: Ids(self.input) if whole else self.input}
+        shape = tuple(int(size) for size in traced(source).shape[1:])
+        if _is_line(source):  # channels and length: it comes in by planes, as an image of height 1 does
+            self.input = Value((shape[0], 1, shape[1]))
+            first = view_of(self.input).reshaped([BATCH, *shape])
+        else:
+            self.input = Value(shape)
+            first = self.input if traced(source).dtype.is_floating_point else Ids(self.input)
+        self.known: dict[Any, Any] = {source: first}
         self.free = free_nodes(module.graph)
         self.ops: list[Op] = []
 
@@ -171,6 +176,15 @@ class Reader(SequenceOps):
         height, width = _slid(x.shape[1:], window)
         return self._weighted(node, x, weight, bias, window, groups, (_shape(weight)[0], height, width))
 
+    def _conv1d(self, node, x, weight, bias=None, stride=(1,), padding=(0,), dilation=(1,), groups=1):
+        if isinstance(weight, _QuantizedWeight):
+            weight = _QuantizedWeight(weight.values.unsqueeze(2), weight.steps)
+        else:
+            weight = weight.unsqueeze(2)
+        padding = padding if isinstance(padding, str) else (0, padding[0])
+        window = ((1, stride[0]), padding, (1, dilation[0]), groups)
+        return self._on_line(node, x, lambda image: self._conv2d(node, image, weight, bias, *window))
+
     def _weighted(self, node, x, weight, bias, window, groups, shape):
         quantized = isinstance(weight, _QuantizedWeight) and x.quant is not None
         values = (
@@ -189,7 +203,12 @@ class Reader(SequenceOps):
         )
         return self._add_op(node, "conv", [x], Value(tuple(shape)), weights=weights)
 
-    def _batch_norm(self, node, x, weight, bias, mean, variance, training, momentum, eps, cudnn=False):
+    def _batch_norm(self, node, x, *constants):
+        if len(seen(node, x).dims) == 3:
+            return self._on_line(node, x, lambda image: self._batch_norm_of(node, image, *constants))
+        return self._batch_norm_of(node, self._as_value(node, x), *constants)
+
+    def _batch_norm_of(self, node, x, weight, bias, mean, variance, training, momentum, eps, cudnn=False):
         if training:
             raise unknown(node, "in training mode")
         gain = torch.rsqrt(variance.double() + eps) * (1.0 if weight is None else weight.double())
@@ -236,6 +255,10 @@ class Reader(SequenceOps):
         return self._pool(node, x, window, False, average=True)
 
     def _mean(self, node, x, dims=None, keepdim=False, dtype=None):
+        if isinstance(x, View) and len(x.dims) == 3 and [d % 3 for d in dims or ()] == [2]:
+            pooled = self._on_line(node, x, lambda image: self._mean(node, image, (2, 3), keepdim=True))
+            return pooled if keepdim else self._reshape(node, pooled, pooled.sizes[:2])
+        x = self._as_value(node, x)
         axes = sorted(d % (len(x.shape) + 1) for d in dims or ())
         if len(x.shape) == 2 and axes == [1]:
             return self._mean_of_rows(node, x, keepdim)
@@ -288,6 +311,12 @@ class Reader(SequenceOps):
     def _flattened(self, node, x):
         order = x.shape if x.shape[0] > 1 and x.shape[1] * x.shape[2] > 1 else None
         return self._add_op(node, "flatten", [x], Value((math.prod(x.shape),), x.quant, order))
+
+
+def _is_line(node: torch.fx.Node) -> bool:
+    """Whether a one-dimensional convolution reads it, quantized or not."""
+    rounded = [user for user in node.users if "quantize_per_tensor" in operation(user)]
+    return any(operation(user) == "conv1d" for user in node.users) or any(map(_is_line, rounded))
 
 
 def _flat(arguments: Any) -> list:

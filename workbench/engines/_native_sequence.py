@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from workbench._lazy import lazy
-from workbench.engines._native_ir import Attention, Heads, LayerNorm, Pooling, Value
+from workbench.engines._native_ir import Attention, Heads, Norm, Pooling, Value
 from workbench.engines._native_nodes import unknown
 from workbench.engines._native_views import BATCH, Part, View, view_of
 from workbench.kernels.records import Window
@@ -46,12 +46,63 @@ class SequenceOps:
     """The part of the reader that knows views. A value is its own plain view."""
 
     TAKES_VIEWS: ClassVar[set[str]] = {
-        "quantize_per_tensor", "dequantize_per_tensor", "to", "embedding", "linear", "layer_norm",
-        "softmax", "matmul", "scaled_dot_product_attention", "add", "add_", "sub", "mul", "mul_", "div", "gelu",
-        "hardtanh", "clamp", "transpose", "permute", "unflatten", "unsqueeze", "squeeze", "select", "slice", "view",
-        "reshape", "flatten", "unbind", "chunk", "split", "split_with_sizes", "getitem", "expand",
+        "quantize_per_tensor", "dequantize_per_tensor", "to", "embedding", "linear", "layer_norm", "group_norm",
+        "instance_norm", "batch_norm", "conv1d", "max_pool1d", "avg_pool1d", "adaptive_avg_pool1d", "mean", "softmax",
+        "matmul", "scaled_dot_product_attention", "add", "add_", "sub", "mul", "mul_", "div", "gelu", "hardtanh",
+        "clamp",
+        "transpose", "permute", "unflatten", "unsqueeze", "squeeze", "select", "slice", "view", "reshape", "flatten",
+        "unbind", "chunk", "split", "split_with_sizes", "getitem", "expand",
     }  # fmt: skip
     """Operations whose handlers below take views; any other gets values, or is refused."""
+
+    # Lines: [batch, channels, length], done as images of height 1
+
+    def _as_image(self, node, x) -> Value | None:
+        """The image of height 1 that a line is, where its channels lie side by side; ``None`` where they don't."""
+        view = seen(node, x)
+        if len(view.dims) != 3:
+            return None
+        channels, length = view.sizes[1:]
+        image = _simple(view.reshaped([BATCH, channels, 1, length]))
+        if isinstance(image, Value) or _pixels(image):
+            return self._as_value(node, image)
+        return None
+
+    def _on_line(self, node, x, apply):
+        """``apply`` to the image that a line is, seen as a line again."""
+        image = self._as_image(node, x)
+        if image is None:
+            raise unknown(node, "of channels that don't lie side by side")
+        made = apply(image)
+        return view_of(made).reshaped([BATCH, made.shape[0], made.shape[1] * made.shape[2]])
+
+    def _max_pool1d(self, node, x, size, stride=(), padding=(0,), dilation=(1,), ceil_mode=False):
+        across = [(1, n[0]) for n in (size, stride or size)]
+        window = (*across, (0, padding[0]), (1, dilation[0]), ceil_mode)
+        return self._on_line(node, x, lambda image: self._max_pool2d(node, image, *window))
+
+    def _avg_pool1d(self, node, x, size, stride=(), padding=(0,), ceil_mode=False, count_padding=True):
+        across = [(1, n[0]) for n in (size, stride or size)]
+        window = (*across, (0, padding[0]), ceil_mode, count_padding)
+        return self._on_line(node, x, lambda image: self._avg_pool2d(node, image, *window))
+
+    def _adaptive_avg_pool1d(self, node, x, size):
+        return self._on_line(node, x, lambda image: self._adaptive_avg_pool2d(node, image, (1, size[0])))
+
+    def _instance_norm(self, node, x, weight, bias, mean, variance, use_input_stats, momentum, eps, cudnn=False):
+        if not use_input_stats:
+            raise unknown(node, "with statistics of its own")
+        return self._group_norm(node, x, seen(node, x).sizes[1], weight, bias, eps)
+
+    def _group_norm(self, node, x, groups, weight=None, bias=None, eps=1e-5, cudnn=False):
+        if len(seen(node, x).dims) == 3:
+            return self._on_line(node, x, lambda image: self._group_norm(node, image, groups, weight, bias, eps))
+        x = self._as_value(node, x)
+        if len(x.shape) != 3:
+            raise unknown(node, f"on inputs of shape [batch, {', '.join(map(str, x.shape))}]")
+        gain = np.ones(x.shape[0], np.float32) if weight is None else weight.float().numpy()
+        shift = np.zeros(x.shape[0], np.float32) if bias is None else bias.float().numpy()
+        return self._add_op(node, "group_norm", [x], Value(x.shape), norm=Norm(gain, shift, eps, groups))
 
     # Values and views
 
@@ -119,7 +170,7 @@ class SequenceOps:
         shift = np.zeros(shape, np.float32) if bias is None else bias.float().numpy()
 
         def apply(value):
-            return self._add_op(node, "layer_norm", [value], Value(value.shape), norm=LayerNorm(gain, shift, eps))
+            return self._add_op(node, "layer_norm", [value], Value(value.shape), norm=Norm(gain, shift, eps))
 
         return self._over_rows(node, x, apply)
 
@@ -146,16 +197,16 @@ class SequenceOps:
     def _softmax(self, node, x, dim, dtype=None):
         if isinstance(x, Scores) and dim in (-1, 3) and not x.shares:
             return replace(x, shares=True)
-        if isinstance(x, Scores) or dim not in (-1, len(_seen(node, x).dims) - 1):
+        if isinstance(x, Scores) or dim not in (-1, len(seen(node, x).dims) - 1):
             raise unknown(node, f"along dimension {dim}")
         return self._over_rows(node, x, lambda value: self._add_op(node, "softmax", [value], Value(value.shape)))
 
     def _matmul(self, node, a, b):
         if isinstance(a, Scores) and a.shares:
-            return self._attend(node, a.query, a.key, _seen(node, b), a.scale)
+            return self._attend(node, a.query, a.key, seen(node, b), a.scale)
         if isinstance(b, torch.Tensor) and b.dim() == 2:
             return self._linear(node, a, b.T)
-        a, b = _seen(node, a), _seen(node, b)
+        a, b = seen(node, a), seen(node, b)
         if len(a.dims) == len(b.dims) == 4:
             return Scores(a, b.permuted([0, 1, 3, 2]))
         raise unknown(node, "outside attention")
@@ -165,7 +216,7 @@ class SequenceOps:
     ):
         if mask is not None or enable_gqa:
             raise unknown(node, "with a mask or shared keys")
-        query, key, value = (_seen(node, part) for part in (query, key, value))
+        query, key, value = (seen(node, part) for part in (query, key, value))
         scale = 1 / math.sqrt(query.sizes[-1]) if scale is None else float(scale)
         return self._attend(node, query, key, value, scale, causal=is_causal)
 
@@ -229,20 +280,22 @@ class SequenceOps:
     # The same memory, seen otherwise
 
     def _transpose(self, node, x, first, second):
-        view = _seen(node, x)
+        view = seen(node, x)
         order = list(range(len(view.dims)))
         order[first], order[second] = order[second], order[first]
         return _simple(view.permuted(order))
 
     def _permute(self, node, x, order):
-        return _simple(_seen(node, x).permuted([axis % len(order) for axis in order]))
+        return _simple(seen(node, x).permuted([axis % len(order) for axis in order]))
 
     def _reshape(self, node, x, sizes):
-        view = _seen(node, x)
+        view = seen(node, x)
         known = math.prod(size for size in sizes if size != -1)
         sizes = [math.prod(view.sizes) // known if size == -1 else size for size in sizes]
         if tuple(sizes) == view.sizes:
             return x
+        if isinstance(x, View) and len(sizes) == 2 and x.covers_base and x.dims[1] == (Part(x.base.image[2], 1),):
+            x = self._as_image(node, x) or x  # a whole line: the linear layer behind it puts its weights in this order
         if isinstance(x, Value) and sizes[0] == BATCH:
             if len(sizes) == 2 and len(x.shape) == 3:
                 return self._flattened(node, x)
@@ -250,42 +303,42 @@ class SequenceOps:
                 return self._add_op(node, "flatten", [x], Value(tuple(sizes[1:]), x.quant))
         view = view.reshaped(sizes)
         if view is None:
-            raise unknown(node, f"from {_seen(node, x).sizes[1:]} to {sizes}: memory would move")
+            raise unknown(node, f"from {seen(node, x).sizes[1:]} to {sizes}: memory would move")
         return _simple(view)
 
     _view = _reshape
 
     def _unflatten(self, node, x, dim, sizes):
-        before = list(_seen(node, x).sizes)
+        before = list(seen(node, x).sizes)
         dim %= len(before)
         known = math.prod(size for size in sizes if size != -1)
         sizes = [before[dim] // known if size == -1 else size for size in sizes]
         return self._reshape(node, x, [*before[:dim], *sizes, *before[dim + 1 :]])
 
     def _flatten(self, node, x, start=0, end=-1):
-        sizes = list(_seen(node, x).sizes)
+        sizes = list(seen(node, x).sizes)
         start, end = start % len(sizes), end % len(sizes)
         return self._reshape(node, x, [*sizes[:start], math.prod(sizes[start : end + 1]), *sizes[end + 1 :]])
 
     def _unsqueeze(self, node, x, dim):
-        sizes = list(_seen(node, x).sizes)
+        sizes = list(seen(node, x).sizes)
         sizes.insert(dim % (len(sizes) + 1), 1)
         return self._reshape(node, x, sizes)
 
     def _squeeze(self, node, x, dims=None):
-        sizes = _seen(node, x).sizes
+        sizes = seen(node, x).sizes
         chosen = range(len(sizes)) if dims is None else [dims] if isinstance(dims, int) else dims
         gone = {axis % len(sizes) for axis in chosen if sizes[axis] == 1}
         return self._reshape(node, x, [size for axis, size in enumerate(sizes) if axis not in gone])
 
     def _expand(self, node, x, sizes, implicit=False):
-        before = _seen(node, x).sizes
+        before = seen(node, x).sizes
         if any(size not in (-1, own) for size, own in zip(sizes, before, strict=False)) or len(sizes) != len(before):
             raise unknown(node, f"from {before[1:]} to {sizes[1:]}")
         return x
 
     def _select(self, node, x, dim, index):
-        view = _seen(node, x)
+        view = seen(node, x)
         dim %= len(view.dims)
         chosen = view.at(dim, index % view.sizes[dim])
         if chosen is None:
@@ -293,7 +346,7 @@ class SequenceOps:
         return _simple(chosen)
 
     def _slice(self, node, x, dim=0, start=None, end=None, step=1):
-        view = _seen(node, x)
+        view = seen(node, x)
         size = view.sizes[dim]
         start, end, _ = slice(start, end).indices(size)
         chosen = view.between(dim % len(view.dims), start, max(start, end)) if step == 1 and start < end else None
@@ -302,13 +355,13 @@ class SequenceOps:
         return _simple(chosen)
 
     def _unbind(self, node, x, dim=0):
-        return [self._select(node, x, dim, index) for index in range(_seen(node, x).sizes[dim])]
+        return [self._select(node, x, dim, index) for index in range(seen(node, x).sizes[dim])]
 
     def _chunk(self, node, x, chunks, dim=0):
-        return self._split(node, x, -(-_seen(node, x).sizes[dim] // chunks), dim)
+        return self._split(node, x, -(-seen(node, x).sizes[dim] // chunks), dim)
 
     def _split(self, node, x, size, dim=0):
-        whole = _seen(node, x).sizes[dim]
+        whole = seen(node, x).sizes[dim]
         sizes = [size] * (whole // size) + [whole % size] * (whole % size > 0) if isinstance(size, int) else size
         ends = np.cumsum(sizes).tolist()
         return [self._slice(node, x, dim, end - size, end) for size, end in zip(sizes, ends, strict=True)]
@@ -319,7 +372,8 @@ class SequenceOps:
         return parts[index]
 
 
-def _seen(node, x) -> View:
+def seen(node, x) -> View:
+    """A view of what a handler was given."""
     if isinstance(x, Value):
         return view_of(x)
     if isinstance(x, View):

@@ -172,6 +172,14 @@ def layer_norm(
     return _record([6, input, output, *epilogue.integers], [*epilogue.floats, epsilon], _f32(scale), _f32(bias))
 
 
+def group_norm(
+    input: int, output: int, groups: int, epilogue: Epilogue, epsilon: float, scale: np.ndarray, bias: np.ndarray
+) -> Record:
+    """Each group of channels of an image to mean 0 and variance 1, then times ``scale`` plus ``bias`` by channel."""
+    head = [10, input, output, groups, *epilogue.integers]
+    return _record(head, [*epilogue.floats, epsilon], _f32(scale), _f32(bias))
+
+
 def softmax(input: int, output: int) -> Record:
     """Over each pixel's channels; floats."""
     return _record([7, input, output], [])

@@ -110,6 +110,18 @@ struct RowArgs {
     Epilogue epilogue;
 };
 
+// One group of channels over a whole image: (x − mean) / √(variance + epsilon), then as for layer norm. The epilogue's
+// arrays begin at the group's first channel.
+struct GroupArgs {
+    const uint8_t* input;
+    int64_t input_row, input_pixel;  // strides
+    uint8_t* output;
+    int64_t output_row, output_pixel;
+    int64_t height, width, channels;
+    float epsilon;
+    Epilogue epilogue;
+};
+
 // One head: softmax(query · keyᵀ · scale) · value, all floats; row r of each lies r strides (bytes) on. Causal: query
 // r sees the keys up to r. The epilogue has no scale and bias; its inverse_step is
 // multiplied in.
@@ -157,6 +169,7 @@ struct KernelTable {
     void (*elementwise)(const ElementwiseArgs&);
     void (*layer_norm)(const RowArgs&);
     void (*softmax)(const RowArgs&);
+    void (*group_norm)(const GroupArgs&);
     void (*attention)(const AttentionArgs&);
 };
 

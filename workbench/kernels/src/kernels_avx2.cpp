@@ -109,6 +109,7 @@ KernelTable make_table() {
     table.elementwise = elementwise;
     table.layer_norm = layer_norm;
     table.softmax = softmax;
+    table.group_norm = group_norm;
     table.attention = attention;
     return table;
 }

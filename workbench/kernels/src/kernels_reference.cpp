@@ -206,6 +206,29 @@ void layer_norm(const RowArgs& a) {
     }
 }
 
+void group_norm(const GroupArgs& a) {
+    auto each = [&](auto take) {
+        for (int64_t y = 0; y < a.height; ++y) {
+            for (int64_t x = 0; x < a.width; ++x) {
+                for (int64_t c = 0; c < a.channels; ++c) {
+                    const float value = read<float>(a.input + y * a.input_row + x * a.input_pixel, c);
+                    take(value, c, a.output + y * a.output_row + x * a.output_pixel);
+                }
+            }
+        }
+    };
+    const auto count = static_cast<double>(a.height * a.width * a.channels);
+    double sum = 0, squares = 0;
+    each([&](float x, int64_t, uint8_t*) { sum += x; });
+    const double mean = sum / count;
+    each([&](float x, int64_t, uint8_t*) { squares += (x - mean) * (x - mean); });
+    const double gain = 1 / std::sqrt(squares / count + static_cast<double>(a.epsilon));
+    each([&](float x, int64_t c, uint8_t* to) {
+        const float y = static_cast<float>((x - mean) * gain) * a.epilogue.scale[c] + a.epilogue.bias[c];
+        write(y, to + c * bytes_of(a.epilogue.output_type), a.epilogue);
+    });
+}
+
 // exp((x − max) · scale) in place; returns the sum.
 float exponentials(float* x, int64_t count, float scale) {
     const float most = *std::max_element(x, x + count);
@@ -279,6 +302,7 @@ const KernelTable& kernels_reference() {
         t.elementwise = elementwise;
         t.layer_norm = layer_norm;
         t.softmax = softmax;
+        t.group_norm = group_norm;
         t.attention = attention;
         return t;
     }();

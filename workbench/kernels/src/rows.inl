@@ -39,6 +39,42 @@ void layer_norm(const RowArgs& a) {
     }
 }
 
+// The sum of value(x) over a group's channels and all pixels.
+template <class Value>
+inline float over_group(const GroupArgs& a, Value value) {
+    Floats all = splat(0.0f);
+    for (int64_t c = 0; c < a.channels; c += kLanes) {
+        const int64_t valid = a.channels - c;
+        Floats sum = splat(0.0f);
+        for (int64_t y = 0; y < a.height; ++y) {
+            const uint8_t* x = a.input + y * a.input_row + c * 4;
+            for (int64_t i = 0; i < a.width; ++i, x += a.input_pixel) sum = add(sum, value(load_f32(x, valid)));
+        }
+        all = add(all, valid < kLanes ? select_first(valid, sum, splat(0.0f)) : sum);
+    }
+    return sum_of(all);
+}
+
+void group_norm(const GroupArgs& a) {
+    const auto count = static_cast<float>(a.height * a.width * a.channels);
+    const Floats center = splat(over_group(a, itself) / count);
+    auto square = [&](Floats v) { return multiply(subtract(v, center), subtract(v, center)); };
+    const Floats gain = splat(1.0f / std::sqrt(over_group(a, square) / count + a.epsilon));
+    const int64_t size = bytes_of(a.epilogue.output_type);
+    for (int64_t c = 0; c < a.channels; c += kLanes) {
+        const int64_t valid = a.channels - c;
+        const Floats scale = load_f32(a.epilogue.scale + c, valid), bias = load_f32(a.epilogue.bias + c, valid);
+        for (int64_t y = 0; y < a.height; ++y) {
+            const uint8_t* x = a.input + y * a.input_row + c * 4;
+            uint8_t* to = a.output + y * a.output_row + c * size;
+            for (int64_t i = 0; i < a.width; ++i, x += a.input_pixel, to += a.output_pixel) {
+                Floats normal = multiply(subtract(load_f32(x, valid), center), gain);
+                finish(multiply_add(normal, scale, bias), to, valid, a.epilogue);
+            }
+        }
+    }
+}
+
 // exp((x − max) · scale) of `valid` values into `y`, and their sum.
 inline float exponentials(const float* x, float* y, int64_t valid, Floats scale) {
     const Floats most = splat(max_of(over_channels(x, valid, -std::numeric_limits<float>::infinity(), itself, larger)));

@@ -50,6 +50,7 @@ std::unique_ptr<Step> make_step(const KernelTable& kernels, const Tensors& tenso
         case Kind::image_in: return make_image_in(kernels, tensors, record);
         case Kind::image_out: return make_image_out(kernels, tensors, record);
         case Kind::layer_norm: return make_layer_norm(kernels, tensors, record);
+        case Kind::group_norm: return make_group_norm(kernels, tensors, record);
         case Kind::softmax: return make_softmax(kernels, tensors, record);
         case Kind::attention: return make_attention(kernels, tensors, record);
         case Kind::embedding: return make_embedding(kernels, tensors, record);

@@ -7,7 +7,7 @@
 
 namespace wb {
 
-enum class Kind : int64_t { conv = 0, depthwise = 1, pool = 2, elementwise = 3, image_in = 4, image_out = 5, layer_norm = 6, softmax = 7, attention = 8, embedding = 9 };
+enum class Kind : int64_t { conv = 0, depthwise = 1, pool = 2, elementwise = 3, image_in = 4, image_out = 5, layer_norm = 6, softmax = 7, attention = 8, embedding = 9, group_norm = 10 };
 
 using Tensors = std::vector<Tensor>;
 
@@ -18,6 +18,7 @@ std::unique_ptr<Step> make_elementwise(const KernelTable&, const Tensors&, Recor
 std::unique_ptr<Step> make_image_in(const KernelTable&, const Tensors&, Record&);
 std::unique_ptr<Step> make_image_out(const KernelTable&, const Tensors&, Record&);
 std::unique_ptr<Step> make_layer_norm(const KernelTable&, const Tensors&, Record&);
+std::unique_ptr<Step> make_group_norm(const KernelTable&, const Tensors&, Record&);
 std::unique_ptr<Step> make_softmax(const KernelTable&, const Tensors&, Record&);
 std::unique_ptr<Step> make_attention(const KernelTable&, const Tensors&, Record&);
 std::unique_ptr<Step> make_embedding(const KernelTable&, const Tensors&, Record&);
