@@ -103,30 +103,97 @@ bool close(const std::vector<float>& a, const std::vector<float>& b, bool u8) {
     return true;
 }
 
+// embedding → layer norm → attention over heads of it → softmax → group norm, out as floats
+std::unique_ptr<Program> make_sequence(const KernelTable& kernels, int64_t tokens, int64_t heads, int64_t size,
+                                       std::mt19937& random) {
+    constexpr int64_t kWords = 9;
+    const int64_t width = heads * size;
+    auto rows = [](Place place, int64_t offset, int64_t count, int64_t channels) {
+        return Tensor{place, offset, count, 1, channels, channels * 4, channels * 4, Dtype::f32, 0, 0, 0, 0, 0};
+    };
+    const int64_t step = tokens * width * 4 + 64;
+    Tensor ids = rows(Place::input, 0, 1, tokens);
+    std::vector<Tensor> tensors{ids};
+    for (int64_t i = 0; i < 4; ++i) tensors.push_back(rows(Place::arena, i * step, tokens, width));
+    tensors.push_back(rows(Place::output, 0, tokens, width));
+    tensors.push_back(rows(Place::arena, 4 * step, heads, attention_scratch(tokens, size)));
+    Tensor head = tensors[2];
+    head.channels = size;
+    tensors.push_back(head);
+
+    const std::vector<float> ending{0, -kInfinity, kInfinity, 1, 0, 0};
+    auto with = [&](std::vector<float> more) {
+        std::vector<float> floats = ending;
+        floats.insert(floats.end(), more.begin(), more.end());
+        return floats;
+    };
+    std::vector<float> table(static_cast<size_t>(kWords * width));
+    for (float& v : table) v = static_cast<float>(random() % 2001) / 1000 - 1;
+    const std::vector<float> gain(static_cast<size_t>(width), 1.5f), shift(static_cast<size_t>(width), 0.25f);
+    Record embedding, layer_norm, attention, softmax, group_norm;
+    embedding.integers = {9, 0, 1, kClamp, 0};
+    embedding.floats = with({1});
+    embedding.arrays = {raw(table)};
+    layer_norm.integers = {6, 1, 2, kClamp, 0};
+    layer_norm.floats = with({1e-5f});
+    layer_norm.arrays = {raw(gain), raw(shift)};
+    attention.integers = {8, 7, 7, 7, 3, 6, size * 4, size * 4, size * 4, heads, tokens % 2, kClamp, 0};
+    attention.floats = with({0.3f});
+    softmax.integers = {7, 3, 4};
+    group_norm.integers = {10, 4, 5, heads, kClamp, 0};
+    group_norm.floats = with({1e-5f});
+    group_norm.arrays = {raw(gain), raw(shift)};
+    return std::make_unique<Program>(kernels, tensors,
+                                     std::vector<Record>{embedding, layer_norm, attention, softmax, group_norm},
+                                     tokens * 4, tokens * width * 4, 4 * step + bytes(tensors[6]) + 64);
+}
+
+// Every instruction set, alone and with threads, gives what the reference gives.
+template <class Make>
+bool agree(const std::vector<float>& input, int64_t batch, int64_t outputs, bool u8, Make make) {
+    std::vector<float> wanted;
+    const std::vector<std::string> names = usable_isas();
+    for (auto name = names.rbegin(); name != names.rend(); ++name) {
+        auto program = make(*kernels_for(*name));
+        for (auto [chunk, threads] : {std::pair{0, 1}, {0, 3}, {2, 2}}) {
+            std::vector<float> output(static_cast<size_t>(batch * outputs));
+            program->run(reinterpret_cast<const uint8_t*>(input.data()), reinterpret_cast<uint8_t*>(output.data()),
+                         batch, chunk, threads);
+            if (wanted.empty()) wanted = output;
+            if (!close(wanted, output, u8)) {
+                std::printf("on %s\n", name->c_str());
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 bool check(const Shape& s, unsigned seed) {
     constexpr int64_t kBatch = 5;
     const int64_t made = (s.size + 2 * s.padding - s.kernel) / s.stride + 1, pooled = (made + 1) / 2;
     std::mt19937 random(seed);
     std::vector<float> input(static_cast<size_t>(kBatch * s.size * s.size * s.inputs));
     for (float& v : input) v = static_cast<float>(random() % 2001) / 1000 - 1;
-    std::vector<float> wanted;
-    const std::vector<std::string> names = usable_isas();
-    for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    const bool same = agree(input, kBatch, pooled * pooled * s.outputs, s.u8, [&](const KernelTable& kernels) {
         std::mt19937 again(seed + 1);
-        auto program = make(*kernels_for(*name), s, again);
-        for (auto [chunk, threads] : {std::pair{0, 1}, {0, 3}, {2, 2}}) {
-            std::vector<float> output(static_cast<size_t>(kBatch * pooled * pooled * s.outputs));
-            program->run(reinterpret_cast<const uint8_t*>(input.data()), reinterpret_cast<uint8_t*>(output.data()),
-                         kBatch, chunk, threads);
-            if (wanted.empty()) wanted = output;
-            if (!close(wanted, output, s.u8)) {
-                std::printf("on %s: size %ld, channels %ld to %ld, kernel %ld\n", name->c_str(), s.size, s.inputs,
-                            s.outputs, s.kernel);
-                return false;
-            }
-        }
-    }
-    return true;
+        return make(kernels, s, again);
+    });
+    if (!same) std::printf("size %ld, channels %ld to %ld, kernel %ld\n", s.size, s.inputs, s.outputs, s.kernel);
+    return same;
+}
+
+bool check_sequence(int64_t tokens, int64_t heads, int64_t size, unsigned seed) {
+    constexpr int64_t kBatch = 3;
+    std::mt19937 random(seed);
+    std::vector<float> ids(static_cast<size_t>(kBatch * tokens));
+    for (float& id : ids) id = static_cast<float>(random() % 12) - 1;  // some outside the table: never read there
+    const bool same = agree(ids, kBatch, tokens * heads * size, false, [&](const KernelTable& kernels) {
+        std::mt19937 again(seed + 1);
+        return make_sequence(kernels, tokens, heads, size, again);
+    });
+    if (!same) std::printf("%ld tokens, %ld heads of %ld\n", tokens, heads, size);
+    return same;
 }
 
 // One program from several threads at once must give what it gives alone.
@@ -166,6 +233,12 @@ int main() {
                     if (outputs > 1 && !check({size, outputs, outputs, kernel, stride, padding, outputs, 1, u8}, seed)) return 1;
                 }
             }
+        }
+    }
+    for (int64_t tokens : {1, 5, 16, 33}) {
+        for (int64_t size : {1, 8, 17, 40}) {
+            ++seed;
+            if (!check_sequence(tokens, 1 + seed % 3, size, seed)) return 1;
         }
     }
     if (!check_threads()) return std::puts("threads disturb each other"), 1;
