@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.engines.transformers import ByHand, Encoder, Sentences
+from tests.engines.transformers import ByHand, Causal, ConvNext, Encoder, Sentences
 from workbench import kernels
 from workbench.engines._native_runner import NativeRunner
 from workbench.engines.native import Native
@@ -20,7 +20,10 @@ from workbench.workload import Data
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
 ISAS = kernels.isas() if kernels.unavailable() is None else []
-MODELS = {"encoder": Encoder, "sentences": Sentences, "by hand": ByHand}
+MODELS = {
+    "encoder": (Encoder, (13, 48)), "sentences": (Sentences, (11,)), "by hand": (ByHand, (13, 40)),
+    "causal": (Causal, (14, 32)), "convnext": (ConvNext, (3, 10, 10)),
+}  # fmt: skip
 EPSILON = torch.finfo(torch.float32).eps
 
 
@@ -28,10 +31,9 @@ EPSILON = torch.finfo(torch.float32).eps
 def variants(name: str) -> tuple[Variant, Variant, torch.Tensor]:
     """The float variant, its int8 one, and inputs they weren't calibrated on."""
     torch.manual_seed(0)
-    model = MODELS[name]().eval()
-    inputs = torch.randint(0, 100, (48, 11)).float() if name == "sentences" else torch.randn(48, 13, 48)
-    if name == "by hand":
-        inputs = inputs[:, :, :40].contiguous()
+    make, shape = MODELS[name]
+    model = make().eval()
+    inputs = torch.randint(0, 100, (48, *shape)).float() if name == "sentences" else torch.randn(48, *shape)
     plain = Variant(model)
     context = Context(train=Data(inputs[:32], torch.zeros(32, dtype=torch.long)))
     return plain, Quantize().apply(plain, context), inputs[32:]
@@ -66,7 +68,7 @@ def test_int8_transformers_give_what_their_graph_gives(name, isa, monkeypatch):
     assert any("u8s8" in kernel.name for kernel in runner.kernels.values())
 
 
-@pytest.mark.parametrize("name", ["encoder", "by hand"])
+@pytest.mark.parametrize("name", ["encoder", "by hand", "causal", "convnext"])
 def test_no_piece_of_these_needs_pytorch(name):
     plain, _, inputs = variants(name)
     assert isinstance(prepare(plain, inputs[:1]), NativeRunner)

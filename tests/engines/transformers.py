@@ -70,3 +70,38 @@ class ByHand(nn.Module):
         shares = torch.softmax(query @ key.transpose(-1, -2) / key.shape[-1] ** 0.5, -1)
         mixed = (shares @ value).permute(0, 2, 1, 3).contiguous().view(x.shape)
         return self.head(self.norm(x * 0.5 + self.out(mixed) + 1)[:, 0])
+
+
+class Causal(nn.Module):
+    """Each token sees those before it; the feed-forward part is gated; the result has its tokens last."""
+
+    def __init__(self, width: int = 32, heads: int = 2) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.gated, self.narrow = nn.Linear(width, 96), nn.Linear(48, width)
+
+    def forward(self, x):
+        parts = self.qkv(x).unflatten(2, (3, self.heads, -1)).unbind(2)
+        query, key, value = (part.transpose(1, 2) for part in parts)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True).transpose(1, 2).flatten(2)
+        x = x + self.out(mixed)
+        values, gates = self.gated(x).chunk(2, -1)
+        return (1 - self.narrow(values * torch.sigmoid(gates))).transpose(1, 2)
+
+
+class ConvNext(nn.Module):
+    """Depthwise convolution, then linear layers over the channels of an image turned to have them last."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, 2, 2)
+        self.across = nn.Conv2d(width, width, 5, padding=2, groups=width)
+        self.norm, self.wide, self.narrow = nn.LayerNorm(width), nn.Linear(width, 64), nn.Linear(64, width)
+        self.gain = nn.Parameter(torch.rand(width))
+        self.head = nn.Linear(width, 4)
+
+    def forward(self, x):
+        x = self.patches(x)
+        inner = F.gelu(self.wide(self.norm(self.across(x).permute(0, 2, 3, 1))))
+        return self.head((x + (self.gain * self.narrow(inner)).permute(0, 3, 1, 2)).mean((2, 3)))

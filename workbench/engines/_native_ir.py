@@ -147,11 +147,12 @@ class Op:
 
 @dataclass
 class Graph:
-    """Operations in an order in which they can run."""
+    """Operations in an order in which they can run. ``output_shape``: as the model gives it, without the batch."""
 
     input: Value
     output: Value
     ops: list[Op]
+    output_shape: tuple[int, ...]
 
     def readers(self, value: Value) -> list[Op]:
         """The operations that read ``value``, one entry for each time."""

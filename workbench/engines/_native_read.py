@@ -96,8 +96,9 @@ class Reader(SequenceOps):
         """What was read, ending with ``result``."""
         if not live(self.known[result]):
             raise EngineError("the native engine runs models whose output depends on their input")
-        output = self._as_value(result, self.known[result])
-        return Graph(self.input, output, self.ops)
+        output = self._as_output(result, self.known[result])
+        shape = seen(result, self.known[result]).sizes[1:]
+        return Graph(self.input, output, self.ops, shape)
 
     def _value_of(self, node: torch.fx.Node) -> Any:
         """What a node stands for; constants are computed when they are first asked for."""

@@ -36,7 +36,7 @@ class NativeRunner(Runner):
         self, variant: Variant, graph: Graph, example: torch.Tensor, threads: int, checkpoint: Callable[[], None]
     ):
         self._variant, self._example = variant, example
-        self._features, self._outputs = tuple(example.shape[1:]), graph.output.shape
+        self._features, self._outputs = tuple(example.shape[1:]), graph.output_shape
         self._threads = min(threads, kernels.usable_cpus())
         example = as_batch(example, self._features)
         self._table_rows = min((len(op.constant) for op in graph.ops if op.kind == "embedding"), default=0)

@@ -48,10 +48,9 @@ class SequenceOps:
     TAKES_VIEWS: ClassVar[set[str]] = {
         "quantize_per_tensor", "dequantize_per_tensor", "to", "embedding", "linear", "layer_norm", "group_norm",
         "instance_norm", "batch_norm", "conv1d", "max_pool1d", "avg_pool1d", "adaptive_avg_pool1d", "mean", "softmax",
-        "matmul", "scaled_dot_product_attention", "add", "add_", "sub", "mul", "mul_", "div", "gelu", "hardtanh",
-        "clamp",
-        "transpose", "permute", "unflatten", "unsqueeze", "squeeze", "select", "slice", "view", "reshape", "flatten",
-        "unbind", "chunk", "split", "split_with_sizes", "getitem", "expand",
+        "matmul", "scaled_dot_product_attention", "add", "add_", "sub", "mul", "mul_", "div", "rsub", "gelu",
+        "hardtanh", "clamp", "transpose", "permute", "unflatten", "unsqueeze", "squeeze", "select", "slice", "view",
+        "reshape", "flatten", "unbind", "chunk", "split", "split_with_sizes", "getitem", "expand",
     }  # fmt: skip
     """Operations whose handlers below take views; any other gets values, or is refused."""
 
@@ -119,6 +118,11 @@ class SequenceOps:
                 output = Value(shape, x.base.quant)
                 return self._add_op(node, "slice", [x.base], output, offset=x.offset, pitch=pitch)
         raise unknown(node, "of a tensor in this order of memory")
+
+    def _as_output(self, node, x) -> Value:
+        """A value that leaves the program in the order of ``x``; lines leave it as images do, by planes."""
+        by_planes = isinstance(x, View) and _rows(x) is None and self._as_image(node, x)
+        return by_planes or self._as_value(node, x)
 
     def _as_values(self, node, arguments):
         return [
@@ -258,6 +262,8 @@ class SequenceOps:
                 return replace(a, scale=a.scale * float(b))
             number = {"factor": float(b)} if kind == "multiply" else {"shift": float(b) * alpha}
             return self._mapped(node, "scale", a, **number)
+        if isinstance(b, torch.Tensor) and isinstance(a, View) and _by_channel(a, b):
+            return replace(a, base=self._by_channel(node, kind, a.base, b.float().reshape(-1) * alpha))
         if isinstance(b, torch.Tensor):
             a = self._as_value(node, a)
             constant = _in_memory_order(node, a, b.float() * alpha)
@@ -265,6 +271,15 @@ class SequenceOps:
         if alpha != 1 or not live(a) or not live(b):
             raise unknown(node, "with a factor")
         return self._of_two(node, kind, a, b)
+
+    def _by_channel(self, node, kind, value, constant):
+        spread = np.broadcast_to(constant.numpy(), value.image)
+        return self._add_op(node, kind, [value], Value(value.shape), constant=spread)
+
+    def _rsub(self, node, x, number, alpha=1):
+        if isinstance(number, torch.Tensor) and number.numel() > 1:
+            raise unknown(node, f"from a constant of shape {tuple(number.shape)}")
+        return self._mapped(node, "scale", x, factor=-float(alpha), shift=float(number))
 
     def _of_two(self, node, kind, a, b):
         alike = isinstance(a, View) and isinstance(b, View) and (a.dims, a.offset) == (b.dims, b.offset)
@@ -425,6 +440,13 @@ def _in_memory_order(node, value: Value, constant: torch.Tensor) -> np.ndarray:
         raise unknown(node, f"of shapes {value.shape} and {tuple(constant.shape)}") from None
     spread = spread.permute(1, 2, 0) if len(value.shape) == 3 else spread
     return spread.reshape(value.image).contiguous().numpy()
+
+
+def _by_channel(view: View, constant: torch.Tensor) -> bool:
+    """Whether a constant has one number for each channel of the pixels that a view's last dimension is."""
+    channels = view.base.image[2]
+    same = constant.numel() == channels == constant.shape[-1] and view.sizes[-1] == channels
+    return same and view.covers_base and view.dims[-1] == (Part(channels, 1),) and constant.dim() <= len(view.dims)
 
 
 def _outputs(weight: Any) -> int:
