@@ -77,6 +77,7 @@ def _app(chosen: argparse.Namespace) -> int:
             "JUPYTER_PATH": os.pathsep.join([str(_share()), os.environ.get("JUPYTER_PATH", "")]),
         },
         pass_fds=scratch.descriptors,
+        start_new_session=True,
     )  # fmt: skip
     address = f"http://{_HOST}:{chosen.port}/?token={token}"
     with contextlib.closing(scratch), _ended_with_us(server):
@@ -94,7 +95,7 @@ def _lab(chosen: argparse.Namespace) -> int:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
-    server = subprocess.Popen(command)
+    server = subprocess.Popen(command, start_new_session=True)
     with _ended_with_us(server):
         return server.wait()
 
@@ -164,16 +165,21 @@ def _seconds_used_by_kernels(server: int) -> float | None:
 
 @contextlib.contextmanager
 def _ended_with_us(server: subprocess.Popen):
-    """Pass Ctrl-C and termination on, and wait for the server's kernels to go."""
+    """End the server when this process is to end, and wait for its kernels to go.
+
+    The server has a session of its own: a Ctrl-C at the terminal comes here only and reaches it once,
+    as a plain request to stop. A second one would cut short how it ends its kernels.
+    """
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup keeps its effect
+        signal.signal(signal.SIGHUP, lambda *_: server.terminate())
     try:
         yield
     except KeyboardInterrupt:
         pass
     finally:
-        if server.poll() is None:
-            server.send_signal(signal.SIGINT if os.name != "nt" else signal.SIGTERM)
-            try:
-                server.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                server.kill()
+        server.terminate()
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            server.kill()
