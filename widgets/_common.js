@@ -17,6 +17,15 @@ function root(el, name) {
   el.classList.add("wb", `wb-${name}`);
 }
 
+/** JupyterLab takes plain keys for its own ("a" adds a cell): not those pressed in a widget. Ctrl+S and its like stay. */
+function keepPlainKeys(event) {
+  if (!event.target.closest?.(".wb")) return;
+  event.target.toggleAttribute("data-lm-suppress-shortcuts", !(event.ctrlKey || event.metaKey || event.altKey));
+}
+
+// on the window and early: JupyterLab listens at the document
+globalThis[Symbol.for("workbench.keys")] ??= addEventListener("keydown", keepPlainKeys, true) ?? true;
+
 /** Call `draw` now and whenever one of the traits changes. */
 function follow(model, traits, draw) {
   for (const trait of traits) model.on(`change:${trait}`, draw);
