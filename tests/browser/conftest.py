@@ -1,26 +1,20 @@
-"""One Voila server, one JupyterLab server and one browser for the whole suite, with the real core behind them."""
+"""One browser, and one server and one shared page for each place where the page lives, with the real core behind."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-import workbench.widgets
+from tests.browser import hosts, the_page
+from tests.browser.servers import PATIENCE_SECONDS
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-SCREENSHOTS = Path(__file__).parent / "screenshots"
-TEMPLATES = Path(workbench.widgets.__file__).parent / "share"
+HERE = Path(__file__).parent
+SCREENSHOTS = HERE / "screenshots"
 _CHROMIUM_FLAGS = (
     "--no-sandbox",  # the suite may run as root in a container, where Chromium's sandbox can't start
     "--disable-gpu",
@@ -30,8 +24,13 @@ _CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE_MS = 60_000
-"""A run on a crowded machine; nothing waits that long unless it is stuck."""
+
+
+def pytest_collection_modifyitems(items):
+    """A test here may start a server and open a page before it does anything, and wait for several runs."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(4 * PATIENCE_SECONDS))
 
 
 @pytest.fixture(scope="session")
@@ -45,58 +44,36 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
-def voila(tmp_path_factory) -> Iterator[str]:
-    """The address of the page that Voila serves."""
-    command = [
-        str(NOTEBOOKS / "workbench.ipynb"),
-        "--no-browser",
-        "--token=",
-        "--VoilaConfiguration.template=workbench",
-    ]
-    command += ["--VoilaConfiguration.allow_theme_override=YES", "--Voila.log_level=ERROR"]
-    with served("voila", command, tmp_path_factory.mktemp("voila"), ready="voila/static/voila.js") as address:
-        yield address
+@pytest.fixture(scope="session", params=["voila", "lab"])
+def host(request, tmp_path_factory) -> Iterator[hosts.Host]:
+    """Voila, then JupyterLab."""
+    with getattr(hosts, request.param)(tmp_path_factory.mktemp(request.param)) as host:
+        yield host
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory) -> Iterator[str]:
-    """The address of JupyterLab with the template notebook open."""
-    folder = tmp_path_factory.mktemp("lab")
-    shutil.copy(NOTEBOOKS / "workbench.ipynb", folder)
-    command = [f"--ServerApp.root_dir={folder}", "--no-browser", "--allow-root", "--IdentityProvider.token="]
-    command += ["--ServerApp.log_level=ERROR", "--LabApp.expose_app_in_browser=True"]
-    with served("jupyterlab", command, folder, ready="api") as address:
-        yield f"{address}/lab/tree/workbench.ipynb"
+def page(host, open_page, picture) -> Iterator[Page]:
+    """The page that most tests share; it has shown its first figures."""
+    page = host.open(open_page)
+    picture(page, f"{host.name}-starting")
+    the_page.finished(page)
+    yield page
+    assert page.errors == []
+    page.context.close()
 
 
-@contextmanager
-def served(module: str, arguments: list[str], data: Path, *, ready: str) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {"WORKBENCH_DATA": str(data), "JUPYTER_PATH": str(TEMPLATES)}
-    with (data / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments, f"--port={port}"], env=environment, stdout=log, stderr=log
-        )
-        try:
-            wait_until_it_answers(server, f"http://127.0.0.1:{port}/{ready}", data / "server.log")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(30)
-
-
-def wait_until_it_answers(server: subprocess.Popen, address: str, log: Path) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            urllib.request.urlopen(address, timeout=5)
-            return
-        except OSError:
-            time.sleep(0.1)  # the server says nowhere else that it listens
-    pytest.fail(f"the server did not come up:\n{log.read_text()[-2000:]}", pytrace=False)
+@pytest.fixture
+def plain(page) -> Page:
+    """The shared page at the plain model with its figures measured, whatever the test before left behind."""
+    reset = page.get_by_role("button", name="Start over")
+    if reset.is_enabled():
+        reset.click()
+        page.wait_for_function("(button) => button.disabled", arg=reset.element_handle())  # the new run is shown
+    the_page.at_rest(page)
+    if the_page.phase_of(page) != "finished":
+        page.get_by_role("button", name="Measure again").click()
+        the_page.phase(page, "finished")
+    return page
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +84,7 @@ def open_page(browser):
         context = browser.new_context(viewport={"width": width, "height": height})
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(1000 * PATIENCE_SECONDS)
         page.frames_received, page.requests_made, page.errors = [], [], []
         note = lambda payload: page.frames_received.append((time.monotonic(), len(payload)))  # noqa: E731
         page.on("websocket", lambda websocket: websocket.on("framereceived", note))

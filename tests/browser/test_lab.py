@@ -1,26 +1,63 @@
+"""What only a notebook has: cells with a model of one's own, and keys of its own."""
+
 from __future__ import annotations
+
+import json
+
+import pytest
 
 from tests.browser import the_page
 
-RUN_ALL = """async () => {
-    const { context } = jupyterapp.shell.currentWidget;
-    await Promise.all([context.ready, context.sessionContext.ready]);
-    await context.sessionContext.session.kernel.info;
-    jupyterapp.commands.execute("notebook:run-all-cells");
-}"""
+ONLY_LAB = pytest.mark.parametrize("host", ["lab"], indirect=True, scope="session")
+CELLS = "Array.from(jupyterapp.shell.currentWidget.content.model.cells, (cell) => cell.toJSON().cell_type)"
+OWN_MODEL = """\
+import torch
+import workbench as wb
 
 
-def test_in_jupyterlab_the_template_notebook_measures_and_toggles(open_page, lab, picture):
-    page = open_page(lab, width=1440, height=1000)
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-    page.evaluate(RUN_ALL)
-    page.wait_for_selector(".wb-switch")
+class Own(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = torch.nn.Linear(64, 128)
+        self.out = torch.nn.Linear(128, 4)
+
+    def forward(self, x):
+        return self.out(torch.relu(self.hidden(x)))
+
+
+torch.manual_seed(0)
+data = (torch.randn(400, 64), torch.arange(400) % 4)
+wb.show(Own().eval(), data)
+"""
+
+
+def notebook(source: str) -> str:
+    """A notebook of one cell."""
+    cell = {"cell_type": "code", "id": "own", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    return json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
+
+
+@ONLY_LAB
+def test_a_model_defined_in_a_cell_becomes_int8_and_shows_its_receipt(host, open_page, picture):
+    (host.server.data / "own.ipynb").write_text(notebook(OWN_MODEL))
+    page = host.open(open_page, "own.ipynb")
     the_page.finished(page)
-    before = the_page.figures(page)
     the_page.turn(page, "Quantize", True)
-    the_page.wait_for_recipe(page, "r.steps.length === 1")
     the_page.finished(page)
-    picture(page, "lab")
-    assert the_page.figures(page)[3] != before[3]
-    assert the_page.serious_findings(page) == []
+    the_page.tab(page, "Receipt")
+    picture(page, "lab-own-model")
+    receipt = page.get_by_role("tabpanel", name="Receipt").inner_text()
+    assert "hidden" in receipt
+    assert "int8" in receipt
+    assert page.errors == []
     page.context.close()
+
+
+@ONLY_LAB
+def test_keys_pressed_on_the_page_leave_the_notebook_alone(plain):
+    before = plain.evaluate(CELLS)
+    the_page.switch(plain, "Prune").focus()
+    for key in ("a", "b", "m", "x", "d", "d", "z"):
+        plain.keyboard.press(key)
+    assert plain.evaluate(CELLS) == before

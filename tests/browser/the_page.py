@@ -7,17 +7,51 @@ import json
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page
 
+ENDINGS = ("finished", "failed", "cancelled")
+FIGURES = ("Latency, median", "Speed-up", "Accuracy", "Size on disk")
+
+
+def drawn(page: Page) -> None:
+    """Wait until the page is there, with its figures' places and its toggles."""
+    figure(page, "Speed-up").wait_for()
+    page.locator('[aria-label="Toggles"]').get_by_role("switch").first.wait_for()
+
+
+# -- runs
+
 
 def phase(page: Page, *names: str) -> None:
     """Wait until the footer says one of these phases."""
-    page.wait_for_selector(",".join(f'.wb-run-progress[data-phase="{name}"]' for name in names))
+    page.wait_for_selector(",".join(f'[data-phase="{name}"]' for name in names))
+
+
+def phase_of(page: Page) -> str:
+    """What the footer says now."""
+    return page.locator("[data-phase]").get_attribute("data-phase")
+
+
+def at_rest(page: Page) -> None:
+    """Wait for the end of the run, whatever it is."""
+    phase(page, *ENDINGS)
 
 
 def finished(page: Page) -> None:
-    """Wait for the end of the run."""
-    phase(page, "finished", "failed", "cancelled")
-    ended = page.locator(".wb-run-progress")
-    assert ended.get_attribute("data-phase") == "finished", ended.inner_text()
+    """Wait for the end of the run, which must be a good one."""
+    at_rest(page)
+    assert phase_of(page) == "finished", page.locator("[data-phase]").inner_text()
+
+
+def cancel(page: Page) -> Locator:
+    """The button that stops the run; hidden when none is on."""
+    return page.get_by_role("button", name="Cancel", exact=True)
+
+
+# -- controls
+
+
+def switches(page: Page) -> list[str]:
+    """The names of the techniques that can be toggled."""
+    return page.locator('[aria-label="Toggles"]').get_by_role("switch").all_inner_texts()
 
 
 def switch(page: Page, title: str) -> Locator:
@@ -25,15 +59,59 @@ def switch(page: Page, title: str) -> Locator:
     return page.get_by_role("switch", name=title, exact=True)
 
 
+def card(page: Page, title: str) -> Locator:
+    """The card with a technique's options, or the one called Place."""
+    return page.get_by_role("region", name=title, exact=True)
+
+
 def turn(page: Page, title: str, on: bool) -> None:
-    """Set a toggle."""
+    """Set a toggle, and wait until its run is the one shown."""
     if (switch(page, title).get_attribute("aria-checked") == "true") != on:
         switch(page, title).click()
+    wait_for_recipe(page, f"r.steps.some((step) => step.do === '{title.lower()}') === {str(on).lower()}")
+
+
+def choose(page: Page, title: str, option: str, choice: str) -> None:
+    """Take one of the choices of an option, and wait until its run is the one shown."""
+    radio = card(page, title).get_by_role("radiogroup", name=option, exact=True).get_by_role("radio", name=choice)
+    radio.click()
+    value = json.dumps(radio.get_attribute("data-value"))
+    wait_for_recipe(page, f"[r.place, ...r.steps].some((part) => Object.values(part).includes({value}))")
+
+
+def tab(page: Page, name: str) -> None:
+    """Open one of the tabs below."""
+    page.get_by_role("tablist", name="Details").get_by_role("tab", name=name, exact=True).click()
+
+
+def tab_to(page: Page, target: Locator, *, most: int = 120) -> None:
+    """Press Tab until the control has the focus."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if target.evaluate("(element) => element === document.activeElement"):
+            return
+    raise AssertionError(f"{target} was not reached by {most} presses of Tab")
+
+
+# -- what it says
+
+
+def figure(page: Page, name: str) -> Locator:
+    """The card of one of the four figures."""
+    return page.locator("section").filter(has=page.get_by_role("heading", name=name, exact=True))
 
 
 def figures(page: Page) -> list[str]:
     """The four large figures."""
-    return page.locator(".wb-figure .wb-big").all_inner_texts()
+    return [figure(page, name).locator("p").first.inner_text() for name in FIGURES]
+
+
+def fresh(page: Page, name: str) -> str:
+    """The large figure, as soon as the run that is shown has measured it itself."""
+    page.locator("section:not([data-mark=stale], [data-mark=recalled])").filter(
+        has=page.get_by_role("heading", name=name, exact=True)
+    ).filter(has_not=page.locator("[data-absent]")).wait_for()
+    return figure(page, name).locator("p").first.inner_text()
 
 
 def recipe(page: Page) -> dict:

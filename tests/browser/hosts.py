@@ -1,0 +1,109 @@
+"""The two places where the page lives, Voila and JupyterLab, and what is done differently in them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from playwright.sync_api import Page
+
+from tests.browser import the_page
+from tests.browser.servers import Server, served
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+RUN_ALL = """async () => {
+    const { context } = jupyterapp.shell.currentWidget;
+    await Promise.all([context.ready, context.sessionContext.ready]);
+    await context.sessionContext.session.kernel.info;
+    jupyterapp.commands.execute("notebook:run-all-cells");
+}"""
+SAVE = "() => jupyterapp.commands.execute('docmanager:save')"
+CHANGE_THEME = "(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })"
+
+OpenPage = Callable[..., Page]
+
+
+class Host(Protocol):
+    """One of them, served."""
+
+    name: str
+    server: Server
+
+    def open(self, open_page: OpenPage) -> Page:
+        """A new window with a page of its own, as soon as its frame is there."""
+
+    def reload(self, page: Page) -> None:
+        """What a person does who wants to see the page anew and lose nothing."""
+
+    def dark(self, open_page: OpenPage, page: Page) -> Iterator[Page]:
+        """A context with a page in the dark theme; ``page`` is as before after it."""
+
+
+class Voila:
+    name = "voila"
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def open(self, open_page: OpenPage, query: str = "") -> Page:
+        page = open_page(self.server.address + query)
+        the_page.drawn(page)
+        return page
+
+    def reload(self, page: Page) -> None:
+        page.reload()
+        the_page.drawn(page)
+
+    @contextmanager
+    def dark(self, open_page: OpenPage, page: Page) -> Iterator[Page]:
+        page = self.open(open_page, "/?theme=dark")
+        yield page
+        page.context.close()
+
+
+class Lab:
+    name = "lab"
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def open(self, open_page: OpenPage, notebook: str = "workbench.ipynb") -> Page:
+        # in a workspace of its own: the common one brings back what other windows have open
+        workspace = notebook.partition(".")[0]
+        page = open_page(f"{self.server.address}/lab/workspaces/{workspace}/tree/{notebook}", height=1000)
+        page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+        page.evaluate(RUN_ALL)
+        the_page.drawn(page)
+        return page
+
+    def reload(self, page: Page) -> None:
+        page.evaluate(SAVE)
+        page.reload()
+        the_page.drawn(page)
+
+    @contextmanager
+    def dark(self, open_page: OpenPage, page: Page) -> Iterator[Page]:
+        page.evaluate(CHANGE_THEME, "JupyterLab Dark")
+        yield page
+        page.evaluate(CHANGE_THEME, "JupyterLab Light")
+
+
+@contextmanager
+def voila(data: Path) -> Iterator[Voila]:
+    command = [str(NOTEBOOKS / "workbench.ipynb"), "--no-browser", "--token="]
+    command += ["--VoilaConfiguration.template=workbench", "--VoilaConfiguration.allow_theme_override=YES"]
+    command += ["--Voila.log_level=ERROR"]
+    with served("voila", command, data, ready="voila/static/voila.js") as server:
+        yield Voila(server)
+
+
+@contextmanager
+def lab(data: Path) -> Iterator[Lab]:
+    shutil.copy(NOTEBOOKS / "workbench.ipynb", data)
+    command = [f"--ServerApp.root_dir={data}", "--no-browser", "--allow-root", "--IdentityProvider.token="]
+    command += ["--ServerApp.log_level=ERROR", "--LabApp.expose_app_in_browser=True"]
+    with served("jupyterlab", command, data, ready="api") as server:
+        yield Lab(server)

@@ -1,0 +1,136 @@
+"""The commands that open the workbench: started, looked at and ended as a person does it at a terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.browser import the_page
+from tests.browser.servers import PATIENCE_SECONDS, free_port, wait_until_it_answers
+
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S*\?token=\S+")
+
+
+@dataclass(frozen=True)
+class Started:
+    """A command under way in a process group of its own, as a terminal makes it."""
+
+    process: subprocess.Popen
+    port: int
+    address: str
+    log: Path
+
+    def settled(self) -> list[psutil.Process]:
+        """Everything it has started, once each kernel is up: one that is interrupted before says so at length."""
+        while True:
+            below = psutil.Process(self.process.pid).children(recursive=True)
+            lines = [" ".join(process.cmdline()) for process in below]
+            kernels, workers = (sum(name in line for line in lines) for name in ("ipykernel", "workbench.worker"))
+            if kernels == workers:
+                return below
+            time.sleep(0.1)  # processes tell nobody that they come
+
+
+@contextmanager
+def started(folder: Path, *arguments: str) -> Iterator[Started]:
+    """``workbench …`` on a free port, from the moment at which it has printed its address."""
+    port, log = free_port(), folder / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workbench.cli", *arguments, "--port", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=os.environ | {"WORKBENCH_DATA": str(folder)},
+            start_new_session=True,
+            preexec_fn=let_it_be_interrupted,
+        )
+    try:
+        address = printed_address(process, log)
+        wait_until_it_answers(process, address, log)  # JupyterLab prints it a little before
+        yield Started(process, port, address, log)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
+
+
+def let_it_be_interrupted() -> None:
+    """A shell makes what it runs in the background deaf to Ctrl-C, and these tests may be such."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def printed_address(process: subprocess.Popen, log: Path) -> str:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := ADDRESS.search(log.read_text()):
+            return found[0]
+        time.sleep(0.1)  # a file tells nobody that it grew
+    pytest.fail(f"no address was printed:\n{log.read_text()[-2000:]}", pytrace=False)
+
+
+def landed_at(address: str) -> str:
+    """Where a browser without cookies ends up."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(address, timeout=PATIENCE_SECONDS) as answer:
+        return answer.url
+
+
+ONLY_APP = pytest.mark.parametrize("command", ["app"], indirect=True, scope="module")
+FLAGS = {"app": [], "lab": ["--no-browser"]}
+
+
+@pytest.fixture(scope="module", params=list(FLAGS))
+def command(request, tmp_path_factory) -> Iterator[Started]:
+    """``workbench app``, then ``workbench lab``."""
+    with started(tmp_path_factory.mktemp(request.param), request.param, *FLAGS[request.param]) as command:
+        yield command
+
+
+@ONLY_APP
+def test_the_page_opens_at_the_printed_address_and_measures(command, open_page):
+    page = open_page(command.address)
+    the_page.drawn(page)
+    the_page.finished(page)
+    assert page.errors == []
+    page.context.close()
+
+
+@ONLY_APP
+def test_a_second_one_on_the_same_port_says_which_port_to_take(command):
+    second = subprocess.run(
+        [sys.executable, "-m", "workbench.cli", "app", "--port", str(command.port)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert re.fullmatch(rf"workbench: port {command.port} can't be used .*--port {command.port + 1}\n", second.stderr)
+
+
+def test_it_opens_with_the_printed_token_and_not_without(command):
+    address = command.address.partition("?")[0]
+    assert "/login" not in landed_at(command.address)
+    assert "/login" in landed_at(address)
+    assert "/login" in landed_at(f"{address}?token=guessed")
+
+
+def test_one_press_of_ctrl_c_ends_it_quietly_and_leaves_no_process_behind(command):
+    below = command.settled()
+    os.killpg(command.process.pid, signal.SIGINT)
+    command.process.wait(PATIENCE_SECONDS)
+    _, left = psutil.wait_procs(below, timeout=PATIENCE_SECONDS)
+    assert left == []
+    assert "Traceback" not in command.log.read_text()

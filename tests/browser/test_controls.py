@@ -1,0 +1,162 @@
+"""Each control of the page changes its recipe and its figures, in Voila and in JupyterLab."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.browser import the_page
+
+LIVE_UPDATE_BYTES = 20_000
+FLUSH_SECONDS = 0.09  # the pump writes at most ten times a second: what comes within this is one update
+
+
+def test_quantizing_changes_the_figures_live_within_small_messages(plain, host, picture):
+    before = the_page.figures(plain)
+    start = len(plain.frames_received)
+    the_page.turn(plain, "Quantize", True)
+    the_page.finished(plain)
+    picture(plain, f"{host.name}-quantized")
+    assert the_page.figures(plain)[3] != before[3]
+    assert "int8" in plain.get_by_role("tabpanel", name="Layers").inner_text()
+    updates = {}
+    for moment, size in plain.frames_received[start:]:
+        updates[int(moment / FLUSH_SECONDS)] = updates.get(int(moment / FLUSH_SECONDS), 0) + size
+    assert max(updates.values()) <= LIVE_UPDATE_BYTES
+
+
+def test_each_scheme_of_quantization_makes_the_model_smaller(plain):
+    whole = the_page.fresh(plain, "Size on disk")
+    the_page.turn(plain, "Quantize", True)
+    sizes = [the_page.fresh(plain, "Size on disk")]
+    for scheme in ("int8 dynamic", "bf16"):
+        the_page.choose(plain, "Quantize", "Scheme", scheme)
+        sizes.append(the_page.fresh(plain, "Size on disk"))
+    assert whole not in sizes
+    assert sizes[2] not in sizes[:2]  # two bytes a weight instead of one
+
+
+def test_pruned_channels_make_the_model_smaller_and_pruned_weights_are_zeros(plain):
+    whole = the_page.fresh(plain, "Size on disk")
+    the_page.turn(plain, "Prune", True)
+    the_page.card(plain, "Prune").get_by_label("Fine-tuning").press("Home")
+    the_page.wait_for_recipe(plain, "r.steps[0].finetune_epochs === 0")
+    assert the_page.fresh(plain, "Size on disk") != whole
+    the_page.choose(plain, "Prune", "What to remove", "weights")
+    plain.get_by_role("tabpanel", name="Layers").get_by_text("% zeros").first.wait_for()
+
+
+def test_training_is_live_and_cancel_stops_it(plain, host, picture):
+    the_page.turn(plain, "Distill", True)
+    the_page.phase(plain, "training")
+    plain.get_by_text("· loss").wait_for()
+    picture(plain, f"{host.name}-training")
+    the_page.cancel(plain).click()
+    the_page.phase(plain, "cancelled")
+    picture(plain, f"{host.name}-cancelled")
+
+
+def test_distilling_takes_the_size_of_the_student(plain):
+    whole = the_page.fresh(plain, "Size on disk")
+    the_page.turn(plain, "Distill", True)
+    the_page.choose(plain, "Distill", "Student", "fashion student")
+    the_page.choose(plain, "Distill", "Labels", "hard")  # no teacher to ask: the quickest of them
+    the_page.card(plain, "Distill").get_by_label("Epochs").press("Home")
+    the_page.wait_for_recipe(plain, "r.steps[0].epochs === 1")
+    assert the_page.fresh(plain, "Size on disk") != whole
+
+
+@pytest.mark.parametrize("engine", ["eager", "compiled", "onnxruntime", "openvino"])
+def test_each_engine_measures_and_says_what_ran(plain, engine):
+    the_page.choose(plain, "Place", "Engine", engine)
+    the_page.fresh(plain, "Latency, median")
+    the_page.finished(plain)
+    assert the_page.recipe(plain)["place"]["engine"] == engine
+    twin = plain.get_by_role("region", name="Latency", exact=False).locator("table").first
+    assert engine in twin.text_content()
+
+
+def test_a_larger_batch_takes_longer_and_fewer_threads_are_used(plain):
+    one = float(the_page.fresh(plain, "Latency, median").split()[0])
+    batch = plain.get_by_label("Batch", exact=True)
+    for _ in range(6):
+        batch.press("ArrowRight")
+    the_page.wait_for_recipe(plain, "r.place.batch === 64")
+    assert float(the_page.fresh(plain, "Latency, median").split()[0]) > one
+    threads = plain.get_by_role("slider", name="Threads", exact=True)
+    if threads.count():  # a machine with one core has no choice
+        threads.press("Home")
+        the_page.wait_for_recipe(plain, "r.place.threads === 1")
+        the_page.finished(plain)
+        assert the_page.recipe(plain)["place"]["threads"] == 1
+
+
+def test_the_processor_is_chosen_and_absent_devices_say_why(plain):
+    devices = the_page.card(plain, "Place").get_by_role("radiogroup", name="Device").get_by_role("radio")
+    assert devices.first.get_attribute("aria-checked") == "true"
+    absent = [device for device in devices.all() if device.get_attribute("aria-disabled")]
+    assert absent  # no machine has both CUDA and Apple's GPU
+    before = the_page.recipe(plain)
+    for device in absent:
+        device.focus()
+        reason = plain.locator(f"#{device.get_attribute('aria-describedby')}").text_content()
+        assert len(reason) > 10
+        plain.get_by_text(reason).locator("visible=true").first.wait_for()
+        plain.keyboard.press("Enter")
+    assert the_page.recipe(plain) == before
+
+
+def test_every_toggle_and_every_choice_reaches_the_recipe(plain):
+    for title in the_page.switches(plain):
+        the_page.turn(plain, title, True)
+        step = f"r.steps.find((step) => step.do === '{title.lower()}')"
+        card = the_page.card(plain, title)
+        offered = card.locator('[role="radio"]:visible:not([aria-disabled])')
+        for value in offered.evaluate_all("(radios) => radios.map((radio) => radio.dataset.value)"):
+            choice = card.locator(f'[role="radio"][data-value="{value}"]')
+            if choice.is_visible():  # another choice may have made it pointless
+                choice.click()
+                the_page.wait_for_recipe(plain, f"Object.values({step}).includes('{value}')")
+        sliders = card.locator('input[type="range"]:visible').evaluate_all("(all) => all.map((each) => each.id)")
+        for slider in (plain.locator(f"#{slider}") for slider in sliders):
+            if slider.is_visible():
+                slider.press("Home")
+                lowest = float(slider.input_value())
+                the_page.wait_for_recipe(plain, f"Object.values({step}).includes({lowest:g})")
+        the_page.turn(plain, title, False)
+    for choice in the_page.card(plain, "Place").locator('[role="radio"]:visible:not([aria-disabled])').all():
+        choice.click()
+        value = json.dumps(choice.get_attribute("data-value"))
+        the_page.wait_for_recipe(plain, f"Object.values(r.place).includes({value})")
+
+
+def test_a_dragged_slider_never_sticks_and_its_last_value_wins(plain):
+    drag = """async (slider) => {
+        for (let n = 0; n < 60; n += 1) {
+            slider.value = n % 2 ? slider.max : n % 10;
+            slider.dispatchEvent(new Event("input", { bubbles: true }));
+            await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+        slider.value = 3;
+        slider.dispatchEvent(new Event("input", { bubbles: true }));
+        slider.dispatchEvent(new Event("change", { bubbles: true }));
+    }"""
+    batch = plain.get_by_label("Batch", exact=True)
+    batch.evaluate(drag)
+    the_page.wait_for_recipe(plain, "r.place.batch === 8")
+    the_page.finished(plain)
+    assert batch.input_value() == "3"
+    assert the_page.recipe(plain)["place"]["batch"] == 8
+
+
+def test_everything_works_by_keyboard_alone(plain):
+    plain.get_by_label("Workload", exact=True).focus()
+    toggle = the_page.switch(plain, "Distill")
+    the_page.tab_to(plain, toggle)
+    plain.keyboard.press("Space")
+    assert toggle.get_attribute("aria-checked") == "true"
+    the_page.phase(plain, "training")
+    the_page.tab_to(plain, the_page.cancel(plain))
+    plain.keyboard.press("Enter")
+    the_page.phase(plain, "cancelled")
