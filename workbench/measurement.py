@@ -16,8 +16,8 @@ from workbench.recipe import Recipe
 from workbench.shelf import Prepared
 from workbench.workload import LoadedWorkload
 
-_LATENCY_BUDGET_SECONDS = 4.2
-_WARM_UP_BUDGET_SECONDS = 0.2
+_LATENCY_BUDGET_SECONDS = 4.0
+_WARM_UP_BUDGET_SECONDS = 0.1
 
 
 class Measurement:
