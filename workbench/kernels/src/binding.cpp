@@ -54,6 +54,10 @@ PyObject* isas(PyObject*, PyObject*) {
     return guarded([] { return name_list(wb::usable_isas()); });
 }
 
+PyObject* stand_ins(PyObject*, PyObject*) {
+    return guarded([] { return name_list(wb::stand_ins()); });
+}
+
 bool read_record(PyObject* tuple, wb::Record& record) {
     PyObject *integers, *floats, *arrays;
     if (!PyArg_ParseTuple(tuple, "SSO!", &integers, &floats, &PyTuple_Type, &arrays)) return false;
@@ -164,6 +168,7 @@ PyCFunction as_method(F function) {
 
 PyMethodDef methods[] = {
     {"isas", isas, METH_NOARGS, "Usable instruction sets, best first."},
+    {"stand_ins", stand_ins, METH_NOARGS, "Instruction sets imitated for tests."},
     {"build", build, METH_VARARGS, "A program from its tensors and step records."},
     {"run", as_method(run), METH_FASTCALL, "Run a batch."},
     {"times", as_method(times), METH_FASTCALL, "Run a batch and return the nanoseconds of each step."},

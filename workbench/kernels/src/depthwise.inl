@@ -7,6 +7,11 @@
 
 constexpr int kUnpacked = 4;  // vectors of int32 sums that one vector of bytes opens into
 
+inline int depthwise_position(int channel) {
+    const int lane = channel / 16, within = channel % 16;
+    return (within / 4) * kLanes + lane * 4 + within % 4;
+}
+
 inline void depthwise_finish_u8(Ints (&sums)[kUnpacked], const DepthwiseArgs& a, const float* scale, const float* bias,
                                 uint8_t* output, const uint8_t* residual, int64_t valid) {
     const Epilogue& e = a.epilogue;
@@ -46,7 +51,7 @@ inline void depthwise_finish_u8(Ints (&sums)[kUnpacked], const DepthwiseArgs& a,
     }
 }
 
-void depthwise_u8s8(const DepthwiseArgs& a) {
+inline void depthwise_u8s8(const DepthwiseArgs& a) {
     const int64_t tap_groups = (a.taps + 3) / 4;
     const int64_t size = bytes_of(a.epilogue.output_type), residual_size = bytes_of(a.epilogue.residual_type);
     for (int64_t c = 0; c < a.channels; c += kByteLanes) {
@@ -62,8 +67,11 @@ void depthwise_u8s8(const DepthwiseArgs& a) {
                 for (int t = 0; t < 4; ++t) {
                     taps[t] = tap + t < a.taps ? load_bytes(pixel + a.tap_offsets[tap + t], valid) : zero_bytes();
                 }
-                dot_four_taps(sums, taps, weights);
-                weights += kByteLanes * 4;
+                Bytes groups[kUnpacked];
+                interleave(taps, groups);
+                for (int i = 0; i < kUnpacked; ++i, weights += kByteLanes) {
+                    sums[i] = DotU8S8::dot(sums[i], DotU8S8::open(groups[i]), DotU8S8::load_weight(weights));
+                }
             }
             depthwise_finish_u8(sums, a, a.epilogue.scale + c, a.epilogue.bias + c,
                                 a.output + x * a.output_stride + c * size,
@@ -72,7 +80,7 @@ void depthwise_u8s8(const DepthwiseArgs& a) {
     }
 }
 
-void depthwise_f32(const DepthwiseArgs& a) {
+inline void depthwise_f32(const DepthwiseArgs& a) {
     constexpr int kTogether = 4;  // independent sums hide the latency of the multiply-add
     const float* weights = reinterpret_cast<const float*>(a.weights);
     const Epilogue& e = a.epilogue;

@@ -5,42 +5,64 @@ namespace wb {
 const KernelTable& kernels_reference();
 #if defined(__x86_64__)
 const KernelTable& kernels_avx2();
+const KernelTable& kernels_avxvnni();
+const KernelTable& kernels_avxvnni_evex();
 const KernelTable& kernels_avx512vnni();
 const KernelTable& kernels_avx512bf16();
+#endif
 
 namespace {
+
+struct Entry {
+    const char* name;
+    bool (*usable)();
+    const KernelTable& (*table)();
+    bool stand_in = false;
+};
+
+bool always() { return true; }
+
+#if defined(__x86_64__)
 // __builtin_cpu_supports asks CPUID and XGETBV: a set the system doesn't save on a switch counts as absent.
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+bool has_avxvnni() { return has_avx2() && __builtin_cpu_supports("avxvnni"); }
 bool has_avx512vnni() {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512vnni");
 }
 bool has_avx512bf16() { return has_avx512vnni() && __builtin_cpu_supports("avx512bf16"); }
-}  // namespace
 #endif
 
-std::vector<std::string> usable_isas() {
-    std::vector<std::string> names;
+// Best first.
+constexpr Entry kEntries[] = {
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (has_avx512bf16()) names.push_back("avx512bf16");
-    if (has_avx512vnni()) names.push_back("avx512vnni");
-    if (has_avx2()) names.push_back("avx2");
+    {"avx512bf16", has_avx512bf16, kernels_avx512bf16},
+    {"avx512vnni", has_avx512vnni, kernels_avx512vnni},
+    {"avxvnni", has_avxvnni, kernels_avxvnni},
+    {"avxvnni-evex", has_avx512vnni, kernels_avxvnni_evex, true},
+    {"avx2", has_avx2, kernels_avx2},
 #endif
-    names.push_back("reference");
-    return names;
+    {"reference", always, kernels_reference},
+};
+
+std::vector<std::string> names(bool stand_in) {
+    std::vector<std::string> found;
+    for (const Entry& entry : kEntries) {
+        if (entry.stand_in == stand_in && entry.usable()) found.emplace_back(entry.name);
+    }
+    return found;
 }
 
+}  // namespace
+
+std::vector<std::string> usable_isas() { return names(false); }
+
+std::vector<std::string> stand_ins() { return names(true); }
+
 const KernelTable* kernels_for(const std::string& isa) {
-    for (const std::string& usable : usable_isas()) {
-        if (usable != isa) continue;
-#if defined(__x86_64__)
-        if (isa == "avx512bf16") return &kernels_avx512bf16();
-        if (isa == "avx512vnni") return &kernels_avx512vnni();
-        if (isa == "avx2") return &kernels_avx2();
-#endif
-        return &kernels_reference();
+    for (const Entry& entry : kEntries) {
+        if (isa == entry.name && entry.usable()) return &entry.table();
     }
     return nullptr;
 }

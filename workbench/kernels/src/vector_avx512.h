@@ -27,6 +27,7 @@ inline Ints round_to_ints(Floats v) { return _mm512_cvtps_epi32(v); }
 inline Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
 inline Ints shift_left_23(Ints v) { return _mm512_slli_epi32(v, 23); }
 inline Floats as_floats(Ints v) { return _mm512_castsi512_ps(v); }
+inline Ints as_ints(Floats v) { return _mm512_castps_si512(v); }
 // below where v < limit, else above.
 inline Floats select_below(Floats v, float limit, Floats below, Floats above) {
     return _mm512_mask_mov_ps(above, _mm512_cmp_ps_mask(v, splat(limit), _CMP_LT_OQ), below);
@@ -78,7 +79,7 @@ inline void store_bf16(void* p, Floats v, int64_t n) {
     else _mm256_mask_storeu_epi16(p, first(n), half);
 }
 
-// 64 bytes at a time, for pooling.
+// 64 bytes at a time, for pooling and depthwise convolution.
 constexpr int kByteLanes = 64;
 using Bytes = __m512i;
 inline Bytes load_bytes(const void* p, int64_t n) {
@@ -90,5 +91,18 @@ inline void store_bytes(void* p, Bytes v, int64_t n) {
 }
 inline Bytes max_bytes(Bytes a, Bytes b) { return _mm512_max_epu8(a, b); }
 inline Bytes zero_bytes() { return _mm512_setzero_si512(); }
+// Four taps side by side for each channel: four vectors of 4-byte groups.
+inline void interleave(const Bytes (&taps)[4], Bytes (&groups)[4]) {
+    const Bytes low01 = _mm512_unpacklo_epi8(taps[0], taps[1]), high01 = _mm512_unpackhi_epi8(taps[0], taps[1]);
+    const Bytes low23 = _mm512_unpacklo_epi8(taps[2], taps[3]), high23 = _mm512_unpackhi_epi8(taps[2], taps[3]);
+    groups[0] = _mm512_unpacklo_epi16(low01, low23);
+    groups[1] = _mm512_unpackhi_epi16(low01, low23);
+    groups[2] = _mm512_unpacklo_epi16(high01, high23);
+    groups[3] = _mm512_unpackhi_epi16(high01, high23);
+}
+// Back from interleave's order; lanes must already be in 0…255.
+inline Bytes pack_bytes(const Ints (&q)[4]) {
+    return _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+}
 
 }  // namespace

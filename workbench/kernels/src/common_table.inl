@@ -1,0 +1,29 @@
+// The entries of a table that are the same source for every vector instruction set. Included inside the file of
+// each one that doesn't build on another's table; that file gives kAttentionRows before, tiles and names after.
+
+#include "conv_tile.inl"
+#include "depthwise.inl"
+#include "elementwise.inl"
+#include "pooling.inl"
+#include "rows.inl"
+
+#include "attention.inl"
+
+KernelTable common_table() {
+    KernelTable table{};
+    table.depthwise_u8s8_block = kByteLanes;
+    table.depthwise_f32_block = kLanes;
+    table.depthwise_position = depthwise_position;
+    table.depthwise_u8s8 = depthwise_u8s8;
+    table.depthwise_f32 = depthwise_f32;
+    table.max_pool_u8 = max_pool_u8;
+    table.max_pool_f32 = max_pool_f32;
+    table.average_pool_u8 = average_pool_u8;
+    table.average_pool_f32 = average_pool_f32;
+    table.elementwise = elementwise;
+    table.layer_norm = layer_norm;
+    table.softmax = softmax;
+    table.group_norm = group_norm;
+    table.attention = attention;
+    return table;
+}
