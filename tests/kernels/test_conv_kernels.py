@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from workbench.kernels.records import Dtype, Epilogue, Place, Window
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
 ISAS = [*kernels.isas(), *kernels.core().stand_ins()] if kernels.unavailable() is None else []
-SLACK = 64  # kernels read whole groups of four bytes, and so up to three past the end
+SLACK = 128  # kernels read whole groups of four bytes, AMX up to sixteen of them, and so a little past the end
 
 
 @st.composite
@@ -47,7 +49,7 @@ def convolutions(draw, channelwise: bool = False) -> dict:
 
 def run_convolution(isa: str, c: dict, x: np.ndarray, weights: np.ndarray, output_type: Dtype, scale, bias, **more):
     """Run one convolution on ``x`` [batch, channels, height, width] and return [batch, outputs, height, width]."""
-    window, dtype = c["window"], Dtype.U8 if x.dtype == np.uint8 else Dtype.F32
+    window, dtype = c["window"], {1: Dtype.U8, 2: Dtype.BF16, 4: Dtype.F32}[x.itemsize]
     geometry = zip(c["size"], window.padding, window.dilation, window.size, window.stride, strict=True)
     height, width = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in geometry)
     (top, left), border = window.padding, c["zero_point"] if dtype is Dtype.U8 else 0
@@ -155,3 +157,55 @@ def test_linear_layers_over_a_batch_are_exact(isa, rows, inputs, outputs, vector
     ones = np.ones(outputs, np.float32)
     got = run_convolution(isa, c, x, weights, Dtype.I32, ones, 0 * ones)
     np.testing.assert_array_equal(got, exact(c, x.astype(np.int64) - zero_point, weights))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_rows_and_sums_around_every_tile_edge_are_exact(isa):
+    """Pixels around 16 and its multiples, sums around AMX's 64 bytes, channels around 8, 16 and 32: each with each."""
+    shapes = itertools.product(
+        [1, 3, 4, 5, 15, 16, 17, 31, 32, 33, 49, 65],
+        [1, 4, 60, 63, 64, 65, 68, 127, 129, 257],
+        [1, 7, 9, 15, 16, 17, 31, 33, 65],
+    )
+    turn = itertools.count()
+    for pixels, inputs, outputs in shapes:
+        i = next(turn)
+        c = {
+            "batch": 1 + i % 2, "size": (1, pixels), "inputs": inputs, "outputs": outputs, "groups": 1,
+            "window": Window((1, 1), (1, 1 + i % 3 // 2)), "zero_point": (0, 255, 77)[i % 3], "vectors": 1 + i % 4,
+            "seed": i, "extreme": i % 5 == 0,
+        }  # fmt: skip
+        x, weights = integers(c)
+        ones = np.ones(outputs, np.float32)
+        got = run_convolution(isa, c, x, weights, Dtype.I32, ones, 0 * ones)
+        centred = x[..., :: c["window"].stride[1]] - float(c["zero_point"])
+        wanted = np.einsum("bihw,oi->bohw", centred, weights[:, :, 0, 0])
+        assert (got == wanted).all(), c
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_an_empty_batch_writes_nothing(isa):
+    c = {
+        "batch": 0, "size": (5, 5), "inputs": 16, "outputs": 16, "groups": 1, "window": Window((3, 3)),
+        "zero_point": 3, "vectors": 1, "seed": 0, "extreme": False,
+    }  # fmt: skip
+    ones = np.ones(16, np.float32)
+    assert run_convolution(isa, c, *integers(c), Dtype.I32, ones, ones).shape == (0, 16, 3, 3)
+
+
+@pytest.mark.parametrize("isa", [isa for isa in ISAS if "bf16" in isa or "amx" in isa or isa == "reference"])
+@settings(max_examples=30, deadline=None)
+@given(c=convolutions())
+def test_bf16_convolutions_sum_in_float32(isa, c):
+    rng = np.random.default_rng(c["seed"])
+    shape, weight_shape = (c["batch"], c["inputs"], *c["size"]), (c["outputs"], c["inputs"] // c["groups"])
+    x = torch.from_numpy(rng.standard_normal(shape, np.float32)).bfloat16()
+    weights = torch.from_numpy(rng.standard_normal((*weight_shape, *c["window"].size), np.float32)).bfloat16()
+    bias = rng.standard_normal(c["outputs"], np.float32)
+    stored, real_x, real_weights = x.view(torch.int16).numpy(), x.float().numpy(), weights.float().numpy()
+    got = run_convolution(isa, c, stored, real_weights, Dtype.F32, np.ones_like(bias), bias)
+    wanted = exact(c, real_x, real_weights) + bias[:, None, None]
+    # Products of two bf16 numbers are exact in float32; for the sums see the bound above.
+    magnitude = exact(c, np.abs(real_x), np.abs(real_weights)) + np.abs(bias)[:, None, None]
+    terms = real_weights[0].size + 1
+    assert (np.abs(got - wanted) <= terms * np.finfo(np.float32).eps * magnitude).all()

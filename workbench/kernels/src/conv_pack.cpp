@@ -9,6 +9,12 @@ uint16_t to_bf16(float value) {
     return static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
+// The least number from `groups` on that divides into equal steps of at most `most`.
+int64_t whole_steps(int64_t groups, int64_t most) {
+    const int64_t steps = (groups + most - 1) / most;
+    return (groups + steps - 1) / steps * steps;
+}
+
 }  // namespace
 
 Runs plan_runs(const ConvShape& shape, const Tensor& input) {
@@ -30,16 +36,16 @@ Runs plan_runs(const ConvShape& shape, const Tensor& input) {
     return runs;
 }
 
-PackedConv pack_conv(const ConvShape& shape, const Runs& runs, int64_t vectors, int64_t lanes, int64_t zero_point,
-                     const uint8_t* weights, const float* scale, const float* bias) {
+PackedConv pack_conv(const ConvShape& shape, const Runs& runs, int64_t vectors, const ConvKernels& kernels,
+                     int64_t zero_point, const uint8_t* weights, const float* scale, const float* bias) {
     const int64_t size = bytes_of(shape.dtype), in_group = 4 / size;
     const int64_t outputs = shape.outputs / shape.groups, inputs = shape.inputs / shape.groups;
     const int64_t taps = shape.window.height * shape.window.width;
     PackedConv p;
     p.vectors = vectors;
-    p.block_channels = vectors * lanes;
+    p.block_channels = vectors * kernels.lanes;
     p.blocks_per_group = (outputs + p.block_channels - 1) / p.block_channels;
-    p.groups_per_run = (runs.length + in_group - 1) / in_group;
+    p.groups_per_run = whole_steps((runs.length + in_group - 1) / in_group, kernels.most_groups);
     const auto run_count = static_cast<int64_t>(runs.offsets.size());
     p.block_bytes = run_count * p.groups_per_run * p.block_channels * 4;
     const int64_t blocks = shape.groups * p.blocks_per_group;

@@ -27,14 +27,14 @@ struct PackedConv {
     int64_t vectors;             // NB
     int64_t block_channels;      // NB · lanes
     int64_t blocks_per_group;
-    int64_t groups_per_run;      // 4-byte groups
+    int64_t groups_per_run;      // 4-byte groups, those of padding included
     int64_t block_bytes;
     Buffer weights;
     Buffer start, scale, bias;   // [block][NB · lanes]
 };
 
 // weights: [outputs][inputs / groups][kernel height][kernel width], int8 for u8 and float otherwise.
-PackedConv pack_conv(const ConvShape& shape, const Runs& runs, int64_t vectors, int64_t lanes, int64_t zero_point,
-                     const uint8_t* weights, const float* scale, const float* bias);
+PackedConv pack_conv(const ConvShape& shape, const Runs& runs, int64_t vectors, const ConvKernels& kernels,
+                     int64_t zero_point, const uint8_t* weights, const float* scale, const float* bias);
 
 }  // namespace wb

@@ -1,5 +1,10 @@
 #include "isa.h"
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace wb {
 
 const KernelTable& kernels_reference();
@@ -9,6 +14,8 @@ const KernelTable& kernels_avxvnni();
 const KernelTable& kernels_avxvnni_evex();
 const KernelTable& kernels_avx512vnni();
 const KernelTable& kernels_avx512bf16();
+const KernelTable& kernels_amx();
+const KernelTable& kernels_amx_emulated();
 #endif
 
 namespace {
@@ -32,11 +39,29 @@ bool has_avx512vnni() {
            __builtin_cpu_supports("avx512vnni");
 }
 bool has_avx512bf16() { return has_avx512vnni() && __builtin_cpu_supports("avx512bf16"); }
+
+// Linux saves AMX's 8 KB of tiles only for processes that have asked; the answer holds for all their threads and
+// for what they fork. It refuses where it doesn't know AMX, or a signal stack is too small for the tiles.
+bool tiles_permitted() {
+#if defined(__linux__)
+    constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    static const bool permitted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+    return permitted;
+#else
+    return false;
+#endif
+}
+bool has_amx() {
+    return has_avx512bf16() && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&
+           __builtin_cpu_supports("amx-bf16") && tiles_permitted();
+}
 #endif
 
 // Best first.
 constexpr Entry kEntries[] = {
 #if defined(__x86_64__)
+    {"amx", has_amx, kernels_amx},
+    {"amx-emulated", has_avx512vnni, kernels_amx_emulated, true},
     {"avx512bf16", has_avx512bf16, kernels_avx512bf16},
     {"avx512vnni", has_avx512vnni, kernels_avx512vnni},
     {"avxvnni", has_avxvnni, kernels_avxvnni},

@@ -150,6 +150,11 @@ struct ConvKernels {
     const char* name = nullptr;  // null: this instruction set has none for the type
     int64_t lanes = 0;
     ConvKernel tile[max_blocks][max_pixels] = {};  // [NB − 1][M − 1]; null above the register budget
+    int64_t most_groups = 1;  // taken at once: a run is padded with zero weights until it divides into such steps
+    // What a thread calls before tiles of so many pixels over runs of so many groups, and when it has done with
+    // them; null where the processor needs no such thing.
+    void (*configure)(int64_t pixels, int64_t groups) = nullptr;
+    void (*release)() = nullptr;
 };
 
 struct KernelTable {

@@ -43,7 +43,7 @@ public:
             bias.size() != outputs * 4) {
             throw BuildError("a convolution's arrays don't have the size its shape says");
         }
-        packed_ = pack_conv(shape, runs_, vectors, kernels_.lanes, zero_point, weights.data(),
+        packed_ = pack_conv(shape, runs_, vectors, kernels_, zero_point, weights.data(),
                             reinterpret_cast<const float*>(scale.data()), reinterpret_cast<const float*>(bias.data()));
         plan_lines();
     }
@@ -57,6 +57,7 @@ public:
     void run(const Frame& frame, int64_t begin, int64_t end) const override {
         const int64_t segment_count = segments(frame.batch), blocks = packed_.blocks_per_group;
         const int64_t line_pixels = across_images_ ? frame.batch : line_pixels_;
+        int64_t configured = 0;
         for (int64_t task = begin; task < end; ++task) {
             int64_t rest = task;
             const int64_t segment = rest % segment_count;
@@ -67,8 +68,10 @@ public:
             rest /= blocks;
             const int64_t group = rest % shape_.groups, image = rest / shape_.groups;
             const int64_t first = segment * segment_pixels_;
-            run_segment(frame, image, group, block, line, first, std::min(segment_pixels_, line_pixels - first));
+            run_segment(frame, image, group, block, line, first, std::min(segment_pixels_, line_pixels - first),
+                        configured);
         }
+        if (configured > 0) kernels_.release();
     }
 
     std::string kernel() const override { return kernels_.name; }
@@ -97,7 +100,7 @@ private:
     bool has_residual() const { return epilogue_.residual_type != Dtype::none; }
 
     void run_segment(const Frame& frame, int64_t image, int64_t group, int64_t block, int64_t line, int64_t first,
-                     int64_t pixels) const {
+                     int64_t pixels, int64_t& configured) const {
         const Window& w = shape_.window;
         const int64_t group_outputs = shape_.outputs / shape_.groups, channel = block * packed_.block_channels;
         const int64_t output_channel = group * group_outputs + channel;
@@ -126,16 +129,21 @@ private:
         a.epilogue = epilogue_;
         a.epilogue.scale = packed_.scale.as<float>() + at;
         a.epilogue.bias = packed_.bias.as<float>() + at;
-        run_tiles(a, pixels);
+        run_tiles(a, pixels, configured);
     }
 
-    // Tiles of sizes that differ by at most one, so that none is left with a pixel or two.
-    void run_tiles(ConvArgs& a, int64_t pixels) const {
+    // Tiles of sizes that differ by at most one, so that none is left with a pixel or two. `configured`: the size
+    // that this thread's tile registers are configured for; 0: none yet.
+    void run_tiles(ConvArgs& a, int64_t pixels, int64_t& configured) const {
         const int64_t tiles = (pixels + most_pixels_ - 1) / most_pixels_;
         const int64_t size = pixels / tiles, larger = pixels % tiles;
         for (const auto& [m, count] : {std::pair{size + 1, larger}, std::pair{size, tiles - larger}}) {
             if (count == 0) continue;
             a.tiles = count;
+            if (kernels_.configure && m != configured) {
+                kernels_.configure(m, a.groups);
+                configured = m;
+            }
             kernels_.tile[packed_.vectors - 1][m - 1](a);
             a.input += count * m * a.pixel_stride;
             a.output += count * m * a.output_stride;
