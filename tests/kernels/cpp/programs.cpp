@@ -6,39 +6,14 @@
 #include <random>
 #include <thread>
 
-#include "isa.h"
-#include "program.h"
+#include "records.h"
 
 namespace {
-
-using namespace wb;
 
 struct Shape {
     int64_t size, inputs, outputs, kernel, stride, padding, groups, vectors;
     bool u8;
 };
-
-Tensor tensor(Place place, int64_t offset, int64_t size, int64_t channels, Dtype dtype, int64_t pad, int64_t border) {
-    Tensor t{};
-    t.place = place;
-    t.height = t.width = size;
-    t.channels = channels;
-    t.dtype = dtype;
-    t.pixel_pitch = channels * bytes_of(dtype);
-    t.row_pitch = (size + 2 * pad) * t.pixel_pitch;
-    t.offset = offset + pad * (t.row_pitch + t.pixel_pitch);
-    t.pad_top = t.pad_left = t.pad_bottom = t.pad_right = pad;
-    t.border = border;
-    return t;
-}
-
-int64_t bytes(const Tensor& t) { return (t.pad_top + t.height + t.pad_bottom) * t.row_pitch; }
-
-template <class T>
-std::vector<uint8_t> raw(const std::vector<T>& values) {
-    const auto* first = reinterpret_cast<const uint8_t*>(values.data());
-    return {first, first + values.size() * sizeof(T)};
-}
 
 constexpr int64_t kClamp = 0, kZeroPoint = 7;
 const float kInfinity = INFINITY;
@@ -48,10 +23,10 @@ std::unique_ptr<Program> make(const KernelTable& kernels, const Shape& s, std::m
     const Dtype dtype = s.u8 ? Dtype::u8 : Dtype::f32;
     const int64_t made = (s.size + 2 * s.padding - s.kernel) / s.stride + 1, pooled = (made + 1) / 2;
     const int64_t zero_point = s.u8 ? kZeroPoint : 0;
-    Tensor image = tensor(Place::arena, 0, s.size, s.inputs, dtype, s.padding, zero_point);
-    Tensor conv = tensor(Place::arena, bytes(image) + 64, made, s.outputs, dtype, 0, 0);
-    Tensor pool = tensor(Place::arena, conv.offset + bytes(conv) + 64, pooled, s.outputs, dtype, 0, 0);
-    Tensor out = tensor(Place::output, 0, pooled, s.outputs, Dtype::f32, 0, 0);
+    Tensor image = tensor(Place::arena, 0, s.size, s.size, s.inputs, dtype, s.padding, zero_point);
+    Tensor conv = tensor(Place::arena, bytes(image) + 64, made, made, s.outputs, dtype, 0, 0);
+    Tensor pool = tensor(Place::arena, conv.offset + bytes(conv) + 64, pooled, pooled, s.outputs, dtype, 0, 0);
+    Tensor out = tensor(Place::output, 0, pooled, pooled, s.outputs, Dtype::f32, 0, 0);
     const int64_t arena = pool.offset + bytes(pool) + 64;
     const float low = static_cast<float>(-zero_point), high = 255 + low;
     const std::vector<float> ending{0, -kInfinity, kInfinity, 1, low, high};
@@ -152,16 +127,15 @@ std::unique_ptr<Program> make_sequence(const KernelTable& kernels, int64_t token
 template <class Make>
 bool agree(const std::vector<float>& input, int64_t batch, int64_t outputs, bool u8, Make make) {
     std::vector<float> wanted;
-    const std::vector<std::string> names = usable_isas();
-    for (auto name = names.rbegin(); name != names.rend(); ++name) {
-        auto program = make(*kernels_for(*name));
+    for (const std::string& name : all_isas()) {
+        auto program = make(*kernels_for(name));
         for (auto [chunk, threads] : {std::pair{0, 1}, {0, 3}, {2, 2}}) {
             std::vector<float> output(static_cast<size_t>(batch * outputs));
             program->run(reinterpret_cast<const uint8_t*>(input.data()), reinterpret_cast<uint8_t*>(output.data()),
                          batch, chunk, threads);
             if (wanted.empty()) wanted = output;
             if (!close(wanted, output, u8)) {
-                std::printf("on %s\n", name->c_str());
+                std::printf("on %s\n", name.c_str());
                 return false;
             }
         }

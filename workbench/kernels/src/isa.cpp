@@ -3,6 +3,9 @@
 #if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace wb {
@@ -16,6 +19,10 @@ const KernelTable& kernels_avx512vnni();
 const KernelTable& kernels_avx512bf16();
 const KernelTable& kernels_amx();
 const KernelTable& kernels_amx_emulated();
+#elif defined(__aarch64__)
+const KernelTable& kernels_neon();
+const KernelTable& kernels_dotprod();
+const KernelTable& kernels_i8mm();
 #endif
 
 namespace {
@@ -55,6 +62,13 @@ bool has_amx() {
     return has_avx512bf16() && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&
            __builtin_cpu_supports("amx-bf16") && tiles_permitted();
 }
+#elif defined(__aarch64__) && defined(__linux__)
+bool has_dotprod() { return getauxval(AT_HWCAP) & HWCAP_ASIMDDP; }
+bool has_i8mm() { return getauxval(AT_HWCAP2) & HWCAP2_I8MM; }
+#elif defined(__aarch64__)
+// Elsewhere nothing says so in the same way; plain NEON is always right.
+bool has_dotprod() { return false; }
+bool has_i8mm() { return false; }
 #endif
 
 // Best first.
@@ -67,6 +81,10 @@ constexpr Entry kEntries[] = {
     {"avxvnni", has_avxvnni, kernels_avxvnni},
     {"avxvnni-evex", has_avx512vnni, kernels_avxvnni_evex, true},
     {"avx2", has_avx2, kernels_avx2},
+#elif defined(__aarch64__)
+    {"i8mm", has_i8mm, kernels_i8mm},
+    {"dotprod", has_dotprod, kernels_dotprod},
+    {"neon", always, kernels_neon},
 #endif
     {"reference", always, kernels_reference},
 };

@@ -42,7 +42,7 @@ struct ConvArgs {
     int64_t runs;
     int64_t groups;
     const uint8_t* weights;
-    const int32_t* start;  // u8: −zero point · Σ weights, by channel
+    const int32_t* start;  // u8: −(zero point − activation offset) · Σ weights, by channel
     uint8_t* output;
     int64_t output_stride;
     const uint8_t* residual;
@@ -159,6 +159,7 @@ struct ConvKernels {
 
 struct KernelTable {
     const char* isa;
+    int32_t activation_offset;  // what the u8s8 kernels take off activations to multiply them; `start` allows for it
     ConvKernels conv_u8s8, conv_f32, conv_bf16;
     const char* depthwise_u8s8_name;
     const char* depthwise_f32_name;

@@ -1,16 +1,18 @@
 // Pooling over NHWC: channels are the vector, the window is the loop. Included inside each instruction set's file.
 
-// Sixteen channels of a small image fill an xmm register exactly; more use whole vectors with a masked end.
+// Sixteen channels of a small image fill the smallest vector exactly; more use whole vectors with a masked end.
+using Sixteen [[gnu::vector_size(16)]] = uint8_t;
 inline void max_pool_sixteen(const PoolArgs& a, const uint8_t* input, uint8_t* output) {
     for (int64_t i = 0; i < a.pixels; ++i, input += a.window_stride, output += a.output_stride) {
-        __m128i most = _mm_setzero_si128();
+        Sixteen most = {}, next;
         for (int64_t y = 0; y < a.height; ++y) {
             const uint8_t* p = input + y * a.row_stride;
             for (int64_t x = 0; x < a.width; ++x, p += a.pixel_stride) {
-                most = _mm_max_epu8(most, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+                std::memcpy(&next, p, 16);
+                most = next > most ? next : most;
             }
         }
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(output), most);
+        std::memcpy(output, &most, 16);
     }
 }
 

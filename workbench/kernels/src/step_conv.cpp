@@ -43,7 +43,7 @@ public:
             bias.size() != outputs * 4) {
             throw BuildError("a convolution's arrays don't have the size its shape says");
         }
-        packed_ = pack_conv(shape, runs_, vectors, kernels_, zero_point, weights.data(),
+        packed_ = pack_conv(shape, runs_, vectors, kernels_, zero_point - kernels.activation_offset, weights.data(),
                             reinterpret_cast<const float*>(scale.data()), reinterpret_cast<const float*>(bias.data()));
         plan_lines();
     }

@@ -26,7 +26,7 @@ public:
             throw BuildError("a depthwise convolution's arrays don't have the size its shape says");
         }
         pack(weights.data(), reinterpret_cast<const float*>(scale.data()), reinterpret_cast<const float*>(bias.data()),
-             zero_point);
+             zero_point - kernels.activation_offset);
     }
 
     int64_t tasks(int64_t batch) const override { return batch * output_.height; }

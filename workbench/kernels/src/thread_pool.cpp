@@ -22,6 +22,8 @@ constexpr int kAloneAfterNobodyCame = 16;
 inline void pause() {
 #if defined(__x86_64__)
     _mm_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
 #endif
 }
 

@@ -3,8 +3,7 @@
 #pragma once
 #include <immintrin.h>
 
-#include <cstdint>
-#include <cstring>
+#include "partial.h"
 
 namespace {
 
@@ -48,12 +47,6 @@ inline float max_of(Floats v) {
     return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
 }
 inline Ints zero_ints() { return _mm256_setzero_si256(); }
-
-template <int64_t kSize>
-inline void copy_in(void* whole, const void* p, int64_t size) {
-    std::memset(whole, 0, kSize);
-    std::memcpy(whole, p, static_cast<size_t>(size));
-}
 
 inline Floats load_f32(const void* p, int64_t n) {
     if (n >= kLanes) return _mm256_loadu_ps(static_cast<const float*>(p));
