@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from tests.browser import the_page
 
 LIVE_UPDATE_BYTES = 20_000
@@ -67,16 +65,6 @@ def test_distilling_takes_the_size_of_the_student(plain):
     assert the_page.fresh(plain, "Size on disk") != whole
 
 
-@pytest.mark.parametrize("engine", ["eager", "compiled", "onnxruntime", "openvino"])
-def test_each_engine_measures_and_says_what_ran(plain, engine):
-    the_page.choose(plain, "Place", "Engine", engine)
-    the_page.fresh(plain, "Latency, median")
-    the_page.finished(plain)
-    assert the_page.recipe(plain)["place"]["engine"] == engine
-    twin = plain.get_by_role("region", name="Latency", exact=False).locator("table").first
-    assert engine in twin.text_content()
-
-
 def test_a_larger_batch_takes_longer_and_fewer_threads_are_used(plain):
     one = float(the_page.fresh(plain, "Latency, median").split()[0])
     batch = plain.get_by_label("Batch", exact=True)
@@ -129,25 +117,6 @@ def test_every_toggle_and_every_choice_reaches_the_recipe(plain):
         choice.click()
         value = json.dumps(choice.get_attribute("data-value"))
         the_page.wait_for_recipe(plain, f"Object.values(r.place).includes({value})")
-
-
-def test_a_dragged_slider_never_sticks_and_its_last_value_wins(plain):
-    drag = """async (slider) => {
-        for (let n = 0; n < 60; n += 1) {
-            slider.value = n % 2 ? slider.max : n % 10;
-            slider.dispatchEvent(new Event("input", { bubbles: true }));
-            await new Promise((resolve) => setTimeout(resolve, 50));
-        }
-        slider.value = 3;
-        slider.dispatchEvent(new Event("input", { bubbles: true }));
-        slider.dispatchEvent(new Event("change", { bubbles: true }));
-    }"""
-    batch = plain.get_by_label("Batch", exact=True)
-    batch.evaluate(drag)
-    the_page.wait_for_recipe(plain, "r.place.batch === 8")
-    the_page.finished(plain)
-    assert batch.input_value() == "3"
-    assert the_page.recipe(plain)["place"]["batch"] == 8
 
 
 def test_everything_works_by_keyboard_alone(plain):

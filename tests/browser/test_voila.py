@@ -1,4 +1,5 @@
-"""What only a page of its own has to keep: its place on the screen, and other pages beside it."""
+"""What only a page of its own has to keep, its place on the screen and other pages beside it, and the longest runs,
+for which one host is enough."""
 
 from __future__ import annotations
 
@@ -44,3 +45,34 @@ def test_two_open_pages_measure_in_turn_and_each_gets_its_own_results(plain, hos
         assert the_page.recipe(page)["steps"][0]["scheme"] == scheme
     assert the_page.figures(plain)[3] != the_page.figures(other)[3]
     other.context.close()
+
+
+@ONLY_VOILA
+@pytest.mark.parametrize("engine", ["eager", "compiled", "onnxruntime", "openvino"])
+def test_each_engine_measures_and_says_what_ran(plain, engine):
+    the_page.choose(plain, "Place", "Engine", engine)
+    the_page.fresh(plain, "Latency, median")
+    the_page.finished(plain)
+    assert the_page.recipe(plain)["place"]["engine"] == engine
+    twin = plain.get_by_role("region", name="Latency", exact=False).locator("table").first
+    assert engine in twin.text_content()
+
+
+@ONLY_VOILA
+def test_a_dragged_slider_never_sticks_and_its_last_value_wins(plain):
+    drag = """async (slider) => {
+        for (let n = 0; n < 60; n += 1) {
+            slider.value = n % 2 ? slider.max : n % 10;
+            slider.dispatchEvent(new Event("input", { bubbles: true }));
+            await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+        slider.value = 3;
+        slider.dispatchEvent(new Event("input", { bubbles: true }));
+        slider.dispatchEvent(new Event("change", { bubbles: true }));
+    }"""
+    batch = plain.get_by_label("Batch", exact=True)
+    batch.evaluate(drag)
+    the_page.wait_for_recipe(plain, "r.place.batch === 8")
+    the_page.finished(plain)
+    assert batch.input_value() == "3"
+    assert the_page.recipe(plain)["place"]["batch"] == 8
