@@ -26,7 +26,7 @@ PLACE_OF_AN_INT8_POINT = """(plot) => {
 SAME_MEDIAN = """([figure, chart]) =>
     document.querySelector("[data-phase]").dataset.phase === "finished" &&
     chart.textContent.includes(`now ${figure.textContent}`)"""
-PARETO = "Accuracy against latency, every run"
+PARETO = "Accuracy against latency"
 
 
 def test_it_opens_on_measured_figures(plain, host, picture):
