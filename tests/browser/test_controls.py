@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.browser import the_page
 
 LIVE_UPDATE_BYTES = 20_000
+ONE_HOST = pytest.mark.parametrize("host", ["voila"], indirect=True, scope="session")  # each control is tried in both
 FLUSH_SECONDS = 0.09  # the pump writes at most ten times a second: what comes within this is one update
 
 
@@ -24,6 +27,7 @@ def test_quantizing_changes_the_figures_live_within_small_messages(plain, host, 
     assert max(updates.values()) <= LIVE_UPDATE_BYTES
 
 
+@ONE_HOST
 def test_each_scheme_of_quantization_makes_the_model_smaller(plain):
     whole = the_page.fresh(plain, "Size on disk")
     the_page.turn(plain, "Quantize", True)
@@ -35,6 +39,7 @@ def test_each_scheme_of_quantization_makes_the_model_smaller(plain):
     assert sizes[2] not in sizes[:2]  # two bytes a weight instead of one
 
 
+@ONE_HOST
 def test_pruned_channels_make_the_model_smaller_and_pruned_weights_are_zeros(plain):
     whole = the_page.fresh(plain, "Size on disk")
     the_page.turn(plain, "Prune", True)
@@ -55,6 +60,7 @@ def test_training_is_live_and_cancel_stops_it(plain, host, picture):
     picture(plain, f"{host.name}-cancelled")
 
 
+@ONE_HOST
 def test_distilling_takes_the_size_of_the_student(plain):
     whole = the_page.fresh(plain, "Size on disk")
     the_page.turn(plain, "Distill", True)
@@ -65,6 +71,7 @@ def test_distilling_takes_the_size_of_the_student(plain):
     assert the_page.fresh(plain, "Size on disk") != whole
 
 
+@ONE_HOST
 def test_a_larger_batch_takes_longer_and_fewer_threads_are_used(plain):
     one = float(the_page.fresh(plain, "Latency, median").split()[0])
     batch = plain.get_by_label("Batch", exact=True)
