@@ -44,9 +44,9 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session", params=["voila", "lab"])
+@pytest.fixture(scope="session", params=["voila"])
 def host(request, tmp_path_factory) -> Iterator[hosts.Host]:
-    """Voila, then JupyterLab."""
+    """Voila; a test that asks for it gets JupyterLab."""
     with getattr(hosts, request.param)(tmp_path_factory.mktemp(request.param)) as host:
         yield host
 
