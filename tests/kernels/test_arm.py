@@ -14,6 +14,7 @@ TOOLS = ("cmake", "aarch64-linux-gnu-g++", "qemu-aarch64")
 missing = [tool for tool in TOOLS if shutil.which(tool) is None]
 
 
+@pytest.mark.timeout(1200)  # it compiles all kernels, which takes minutes where other work has the cores
 @pytest.mark.skipif(bool(missing), reason=f"no {', '.join(missing)}: apt-get install g++-aarch64-linux-gnu qemu-user")
 def test_arm_kernels_pass_the_checks_that_x86_kernels_pass(tmp_path):
     configure = [
