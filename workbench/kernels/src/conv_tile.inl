@@ -126,3 +126,16 @@ template <class Dot, int NB, int kMost>
 constexpr void fill_tiles(ConvKernels& kernels) {
     fill_tiles<Dot, NB>(kernels, std::make_integer_sequence<int, kMost>{});
 }
+
+// M · NB sums, NB weights and a broadcast within 32 registers.
+template <class Dot>
+ConvKernels conv_in_32_registers(const char* name) {
+    ConvKernels kernels;
+    kernels.name = name;
+    kernels.lanes = kLanes;
+    fill_tiles<Dot, 1, 16>(kernels);
+    fill_tiles<Dot, 2, 14>(kernels);
+    fill_tiles<Dot, 3, 9>(kernels);
+    fill_tiles<Dot, 4, 6>(kernels);
+    return kernels;
+}

@@ -33,12 +33,7 @@ struct DotBF16 {
 KernelTable make_table() {
     KernelTable table = kernels_avx512vnni();
     table.isa = "avx512bf16";
-    table.conv_bf16.name = "conv_bf16_avx512bf16";
-    table.conv_bf16.lanes = kLanes;
-    fill_tiles<DotBF16, 1, 16>(table.conv_bf16);
-    fill_tiles<DotBF16, 2, 14>(table.conv_bf16);
-    fill_tiles<DotBF16, 3, 9>(table.conv_bf16);
-    fill_tiles<DotBF16, 4, 6>(table.conv_bf16);
+    table.conv_bf16 = conv_in_32_registers<DotBF16>("conv_bf16_avx512bf16");
     return table;
 }
 

@@ -26,24 +26,11 @@ constexpr int kAttentionRows = 12;
 
 #include "common_table.inl"
 
-// M · NB sums, NB weights and a broadcast within 32 registers.
-template <class Dot>
-ConvKernels conv_kernels(const char* name) {
-    ConvKernels kernels;
-    kernels.name = name;
-    kernels.lanes = kLanes;
-    fill_tiles<Dot, 1, 16>(kernels);
-    fill_tiles<Dot, 2, 14>(kernels);
-    fill_tiles<Dot, 3, 9>(kernels);
-    fill_tiles<Dot, 4, 6>(kernels);
-    return kernels;
-}
-
 KernelTable make_table() {
     KernelTable table = common_table();
     table.isa = "avx512vnni";
-    table.conv_u8s8 = conv_kernels<DotU8S8>("conv_u8s8_avx512vnni");
-    table.conv_f32 = conv_kernels<DotF32>("conv_f32_avx512");
+    table.conv_u8s8 = conv_in_32_registers<DotU8S8>("conv_u8s8_avx512vnni");
+    table.conv_f32 = conv_in_32_registers<DotF32>("conv_f32_avx512");
     table.depthwise_u8s8_name = "depthwise_u8s8_avx512vnni";
     table.depthwise_f32_name = "depthwise_f32_avx512";
     return table;

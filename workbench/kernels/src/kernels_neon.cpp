@@ -18,7 +18,7 @@ namespace {
 struct WordProduct {
     using Weight = Bytes;
     static Weight load_weight(const uint8_t* p) { return load_bytes(p, kByteLanes); }
-    static Bytes open(Bytes bytes) { return veorq_s32(bytes, splat_int(static_cast<int32_t>(0x80808080))); }
+    static Bytes open(Bytes bytes) { return less_128(bytes); }
     static Ints dot(Ints sum, Bytes x, Weight w) {
         const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(s8(x)), vget_low_s8(s8(w))));
         const int32x4_t high = vpaddlq_s16(vmull_high_s8(s8(x), s8(w)));
@@ -42,12 +42,7 @@ KernelTable make_table() {
     fill_tiles<DotU8S8, 1, 16>(table.conv_u8s8);
     fill_tiles<DotU8S8, 2, 12>(table.conv_u8s8);
     fill_tiles<DotU8S8, 4, 5>(table.conv_u8s8);
-    table.conv_f32.name = "conv_f32_neon";
-    table.conv_f32.lanes = kLanes;
-    fill_tiles<DotF32, 1, 16>(table.conv_f32);
-    fill_tiles<DotF32, 2, 14>(table.conv_f32);
-    fill_tiles<DotF32, 3, 9>(table.conv_f32);
-    fill_tiles<DotF32, 4, 6>(table.conv_f32);
+    table.conv_f32 = conv_in_32_registers<DotF32>("conv_f32_neon");
     table.depthwise_u8s8_name = "depthwise_u8s8_neon";
     table.depthwise_f32_name = "depthwise_f32_neon";
     return table;

@@ -7,7 +7,19 @@
 
 namespace wb {
 
-enum class Kind : int64_t { conv = 0, depthwise = 1, pool = 2, elementwise = 3, image_in = 4, image_out = 5, layer_norm = 6, softmax = 7, attention = 8, embedding = 9, group_norm = 10 };
+enum class Kind : int64_t {
+    conv = 0,
+    depthwise = 1,
+    pool = 2,
+    elementwise = 3,
+    image_in = 4,
+    image_out = 5,
+    layer_norm = 6,
+    softmax = 7,
+    attention = 8,
+    embedding = 9,
+    group_norm = 10,
+};
 
 using Tensors = std::vector<Tensor>;
 

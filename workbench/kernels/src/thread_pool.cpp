@@ -27,6 +27,21 @@ inline void pause() {
 #endif
 }
 
+// Whether `ready` came true before the time to spin was over.
+template <class Ready>
+bool spin_until(Ready ready) {
+    for (int i = 0; i < kSpins; ++i) {
+        if (ready()) return true;
+        pause();
+    }
+    return ready();
+}
+
+template <class Ready>
+void yield_until(Ready ready) {
+    while (!ready()) sched_yield();
+}
+
 ThreadPool* the_pool = nullptr;
 
 // Threads don't survive fork: the child begins with a new pool; the old one's memory stays behind untouched.
@@ -62,7 +77,7 @@ void ThreadPool::serve(Worker& worker, int thread) {
         while (accept()) {
             job_(context_, thread);
             worker.offer.store(none, std::memory_order_release);
-            for (int i = 0; i < kSpins && worker.offer.load(std::memory_order_relaxed) == none; ++i) pause();
+            spin_until([&worker] { return worker.offer.load(std::memory_order_relaxed) != none; });
         }
     }
 }
@@ -86,21 +101,18 @@ bool ThreadPool::try_run(int threads, Job job, void* context) {
         uint32_t expected = made;
         if (worker.offer.compare_exchange_strong(expected, none, std::memory_order_acquire)) continue;
         ++came;
-        for (int spin = 0; worker.offer.load(std::memory_order_acquire) != none; ++spin) {
-            if (spin < kSpins) pause();
-            else sched_yield();
-        }
+        const auto through = [&worker] { return worker.offer.load(std::memory_order_acquire) == none; };
+        if (!spin_until(through)) yield_until(through);
     }
     alone_ = workers > 0 && came == 0 ? kAloneAfterNobodyCame : std::max(alone_ - 1, 0);
     return true;
 }
 
 bool Shares::wait(int threads, int thread) const {
-    for (int spin = 0; done_.load(std::memory_order_acquire) < threads; ++spin) {
-        if (spin < kSpins) pause();
-        else if (thread > 0) return false;
-        else sched_yield();
-    }
+    const auto all_done = [&] { return done_.load(std::memory_order_acquire) == threads; };
+    if (spin_until(all_done)) return true;
+    if (thread > 0) return false;
+    yield_until(all_done);
     return true;
 }
 

@@ -90,6 +90,8 @@ constexpr int kByteLanes = 16;
 using Bytes = Ints;
 inline uint8x16_t u8(Bytes v) { return vreinterpretq_u8_s32(v); }
 inline int8x16_t s8(Bytes v) { return vreinterpretq_s8_s32(v); }
+// Unsigned bytes less 128, as signed ones.
+inline Bytes less_128(Bytes v) { return veorq_s32(v, splat_int(static_cast<int32_t>(0x80808080))); }
 inline Bytes load_bytes(const void* p, int64_t n) {
     uint8_t whole[16];
     if (n >= kByteLanes) std::memcpy(whole, p, 16);
