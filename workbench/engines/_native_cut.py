@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from workbench._lazy import lazy
 from workbench.engines._native_ir import Graph
-from workbench.engines._native_nodes import attribute, free_nodes, operation, result_of, traced
+from workbench.engines._native_nodes import attribute, free_nodes, input_of, operation, result_of, traced
 from workbench.engines._native_read import Reader
 from workbench.errors import EngineError
 
@@ -74,11 +74,9 @@ def cut(module: torch.fx.GraphModule) -> list[Piece]:
             pieces[-1].blocks += piece.blocks
         else:
             pieces.append(piece)
-    work = {
-        piece.source: sum(_work(module, node) for block in piece.blocks for node in block.nodes) for piece in pieces
-    }
-    native = sum(work[piece.source] for piece in pieces if piece.graph is not None)
-    if native == 0 or native < _LEAST_SHARE * sum(work.values()):
+    work = [sum(_work(module, node) for block in piece.blocks for node in block.nodes) for piece in pieces]
+    native = sum(amount for piece, amount in zip(pieces, work, strict=True) if piece.graph is not None)
+    if native == 0 or native < _LEAST_SHARE * sum(work):
         reasons = [block.reason for piece in pieces if piece.graph is None for block in piece.blocks]
         first = next((reason for reason in reasons if reason != TOO_LITTLE), TOO_LITTLE)
         raise EngineError(f"{first}; too little of the model is left to run native")
@@ -132,14 +130,11 @@ def _read(module: torch.fx.GraphModule, blocks: list[Block]) -> Graph:
 def _blocks(module: torch.fx.GraphModule) -> list[Block]:
     """The model between all the places where it may be cut."""
     nodes = [n for n in module.graph.nodes if n.op in ("placeholder", "call_function", "output")]
-    inputs = [n for n in nodes if n.op == "placeholder"]
-    if len(inputs) != 1:
-        raise EngineError(f"the native engine runs models of one input; this one has {len(inputs)}")
     last_use = {used: place for place, node in enumerate(nodes) for used in node.all_input_nodes}
     free = free_nodes(module.graph)
     blocks: list[Block] = []
     alive: set[torch.fx.Node] = set()
-    source, since = inputs[0], []
+    source, since = input_of(module.graph), []
     for place, node in enumerate(nodes):
         if node.op == "output":
             blocks.append(Block(since, source, result_of(module.graph)))

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workbench._lazy import lazy
 from workbench.errors import EngineError
 from workbench.graph import layer_of
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+else:
+    np = lazy("numpy")
+
+
+def input_of(graph: torch.fx.Graph) -> torch.fx.Node:
+    """The model's one input; :class:`EngineError` where there are more."""
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    if len(inputs) != 1:
+        raise EngineError(f"the native engine runs models of one input; this one has {len(inputs)}")
+    return inputs[0]
 
 
 def result_of(graph: torch.fx.Graph) -> torch.fx.Node:
@@ -55,6 +67,11 @@ def attribute(module: Any, path: str) -> torch.Tensor:
     for part in path.split("."):
         module = getattr(module, part)
     return module
+
+
+def by_channel(constant: torch.Tensor | None, otherwise: float, channels: int) -> np.ndarray:
+    """A layer's constant as float32 [channels]; all ``otherwise`` where the layer has none."""
+    return np.full(channels, otherwise, np.float32) if constant is None else constant.float().numpy()
 
 
 def unknown(node: torch.fx.Node, what: str = "") -> EngineError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from workbench._lazy import lazy
 from workbench.engines._base import Kernel, Runner
 from workbench.engines._inputs import as_batch, use_threads
-from workbench.engines._layers import judge, owners, quantized_layers, weighted
+from workbench.engines._layers import judge, median_times_ms, node_times_ms, owners, quantized_layers, weighted
 from workbench.engines._native_cut import Piece
 from workbench.engines._native_fuse import fuse, give_every_kernel_its_storage
 from workbench.engines._native_nodes import free_nodes, operation
@@ -109,27 +108,24 @@ class TorchPiece:
     def layer_times_ms(self, inputs: torch.Tensor, repeats: int) -> dict[str, float]:
         """Medians by layer; what belongs to none counts to the layer it feeds, or goes by its operation's name."""
         owner_of = owners(self._module.graph)
-        samples = defaultdict(list)
 
-        class Timed(torch.fx.Interpreter):
-            def run_node(self, node):
-                begin = time.perf_counter()
-                result = super().run_node(node)
+        def once() -> dict[str, float]:
+            spent: dict[str, float] = defaultdict(float)
+            for node, milliseconds in node_times_ms(self._module, inputs, _now_ms).items():
                 if node.op == "call_function":
-                    spent[owner_of.get(node, f"aten::{operation(node)}")] += (time.perf_counter() - begin) * 1e3
-                return result
+                    spent[owner_of.get(node, f"aten::{operation(node)}")] += milliseconds
+            return spent
 
         use_threads(self._threads)
         with torch.inference_mode():
-            for _ in range(repeats):
-                spent: dict[str, float] = defaultdict(float)
-                Timed(self._module).run(inputs)
-                for layer, milliseconds in spent.items():
-                    samples[layer].append(milliseconds)
-        return {layer: statistics.median(values) for layer, values in samples.items()}
+            return median_times_ms(once, repeats)
 
     def close(self) -> None:
         self._module = None
+
+
+def _now_ms() -> float:
+    return time.perf_counter() * 1e3
 
 
 def _part_of(module: torch.fx.GraphModule, piece: Piece) -> torch.fx.GraphModule:

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from workbench._lazy import lazy
 from workbench.engines._native_ir import Activation, Graph, Op, Pooling, Quant, Value, Weights
-from workbench.engines._native_nodes import attribute, free_nodes, operation, result_of, traced, unknown
-from workbench.engines._native_sequence import Ids, SequenceOps, live, seen
-from workbench.engines._native_views import BATCH, View, view_of
+from workbench.engines._native_nodes import (
+    attribute,
+    by_channel,
+    free_nodes,
+    input_of,
+    operation,
+    result_of,
+    traced,
+    unknown,
+)
+from workbench.engines._native_sequence import Ids, SequenceOps, live
+from workbench.engines._native_views import BATCH, View, seen, view_of
 from workbench.errors import EngineError
 from workbench.graph import layer_of
 from workbench.kernels.records import Window
@@ -61,10 +70,7 @@ def read(module: torch.fx.GraphModule) -> Graph:
     EngineError
         Naming the first operation that has no kernel here.
     """
-    inputs = [node for node in module.graph.nodes if node.op == "placeholder"]
-    if len(inputs) != 1:
-        raise EngineError(f"the native engine runs models of one input; this one has {len(inputs)}")
-    reader = Reader(module, inputs[0])
+    reader = Reader(module, input_of(module.graph))
     for node in module.graph.nodes:
         if node.op == "call_function":
             reader.visit(node)
@@ -197,7 +203,7 @@ class Reader(SequenceOps):
             values = values.view(-1, channels, height, width).permute(0, 2, 3, 1).reshape(values.shape)
         weights = Weights(
             values.contiguous().numpy(),
-            np.zeros(values.shape[0], np.float32) if bias is None else bias.float().numpy(),
+            by_channel(bias, 0, values.shape[0]),
             weight.steps.float().numpy() if quantized else None,
             window,
             groups,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from workbench import kernels
 from workbench._lazy import lazy
 from workbench.engines._base import Kernel, Runner
 from workbench.engines._inputs import as_batch
-from workbench.engines._layers import judge, quantized_layers, weighted
+from workbench.engines._layers import judge, median_times_ms, quantized_layers, weighted
 from workbench.engines._native_emit import Emitted
 from workbench.engines._native_ir import Graph
 from workbench.engines._native_pick import Plan, build, choose_plan
@@ -77,16 +76,16 @@ class NativeRunner(Runner):
         outputs = torch.empty((len(inputs), *self._outputs))
         program = self._open_program()
         threads = self._threads if self._plan(inputs).threads > 1 else 1
-        samples = defaultdict(list)
-        for _ in range(repeats):
+
+        def once() -> dict[str, float]:
             spent: dict[str, float] = defaultdict(float)
             times = program.step_times_ns(inputs.data_ptr(), outputs.data_ptr(), len(inputs), threads)
             for op, nanoseconds in zip(self._ops, times, strict=True):
                 if op is not None and op.layers:
                     spent[op.layers[0]] += nanoseconds / 1e6
-            for layer, milliseconds in spent.items():
-                samples[layer].append(milliseconds)
-        return {layer: statistics.median(values) for layer, values in samples.items()}
+            return spent
+
+        return median_times_ms(once, repeats)
 
     def save(self, directory: str | Path) -> list[Path]:
         return [save_program(self._variant, self._example, directory)]

@@ -1,4 +1,4 @@
-"""Reading what transformers are made of: linear layers over tokens, norms, attention, and looks at the same memory."""
+"""Reading what transformers are made of: linear layers over tokens, norms, sums, and looks at the same memory."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from workbench._lazy import lazy
-from workbench.engines._native_ir import Attention, Heads, Norm, Pooling, Value
-from workbench.engines._native_nodes import unknown
-from workbench.engines._native_views import BATCH, Part, View, view_of
+from workbench.engines._native_attention import AttentionOps, Scores
+from workbench.engines._native_ir import Norm, Pooling, Value
+from workbench.engines._native_lines import LineOps
+from workbench.engines._native_nodes import by_channel, unknown
+from workbench.engines._native_views import BATCH, Part, View, filled, pixels, rows_of, seen, simple, view_of
 from workbench.kernels.records import Window
 
 if TYPE_CHECKING:
@@ -27,22 +29,12 @@ class Ids:
     value: Value
 
 
-@dataclass(frozen=True)
-class Scores:
-    """query · keyᵀ · scale, which is never computed as a whole; ``shares``: its softmax was taken."""
-
-    query: View
-    key: View
-    scale: float = 1.0
-    shares: bool = False
-
-
 def live(argument: Any) -> bool:
     """Whether it depends on the model's input."""
     return isinstance(argument, (Value, View, Ids, Scores))
 
 
-class SequenceOps:
+class SequenceOps(LineOps, AttentionOps):
     """The part of the reader that knows views. A value is its own plain view."""
 
     TAKES_VIEWS: ClassVar[set[str]] = {
@@ -52,56 +44,7 @@ class SequenceOps:
         "hardtanh", "clamp", "transpose", "permute", "unflatten", "unsqueeze", "squeeze", "select", "slice", "view",
         "reshape", "flatten", "unbind", "chunk", "split", "split_with_sizes", "getitem", "expand",
     }  # fmt: skip
-    """Operations whose handlers below take views; any other gets values, or is refused."""
-
-    # Lines: [batch, channels, length], done as images of height 1
-
-    def _as_image(self, node, x) -> Value | None:
-        """The image of height 1 that a line is, where its channels lie side by side; ``None`` where they don't."""
-        view = seen(node, x)
-        if len(view.dims) != 3:
-            return None
-        channels, length = view.sizes[1:]
-        image = _simple(view.reshaped([BATCH, channels, 1, length]))
-        if isinstance(image, Value) or _pixels(image):
-            return self._as_value(node, image)
-        return None
-
-    def _on_line(self, node, x, apply):
-        """``apply`` to the image that a line is, seen as a line again."""
-        image = self._as_image(node, x)
-        if image is None:
-            raise unknown(node, "of channels that don't lie side by side")
-        made = apply(image)
-        return view_of(made).reshaped([BATCH, made.shape[0], made.shape[1] * made.shape[2]])
-
-    def _max_pool1d(self, node, x, size, stride=(), padding=(0,), dilation=(1,), ceil_mode=False):
-        across = [(1, n[0]) for n in (size, stride or size)]
-        window = (*across, (0, padding[0]), (1, dilation[0]), ceil_mode)
-        return self._on_line(node, x, lambda image: self._max_pool2d(node, image, *window))
-
-    def _avg_pool1d(self, node, x, size, stride=(), padding=(0,), ceil_mode=False, count_padding=True):
-        across = [(1, n[0]) for n in (size, stride or size)]
-        window = (*across, (0, padding[0]), ceil_mode, count_padding)
-        return self._on_line(node, x, lambda image: self._avg_pool2d(node, image, *window))
-
-    def _adaptive_avg_pool1d(self, node, x, size):
-        return self._on_line(node, x, lambda image: self._adaptive_avg_pool2d(node, image, (1, size[0])))
-
-    def _instance_norm(self, node, x, weight, bias, mean, variance, use_input_stats, momentum, eps, cudnn=False):
-        if not use_input_stats:
-            raise unknown(node, "with statistics of its own")
-        return self._group_norm(node, x, seen(node, x).sizes[1], weight, bias, eps)
-
-    def _group_norm(self, node, x, groups, weight=None, bias=None, eps=1e-5, cudnn=False):
-        if len(seen(node, x).dims) == 3:
-            return self._on_line(node, x, lambda image: self._group_norm(node, image, groups, weight, bias, eps))
-        x = self._as_value(node, x)
-        if len(x.shape) != 3:
-            raise unknown(node, f"on inputs of shape [batch, {', '.join(map(str, x.shape))}]")
-        gain = np.ones(x.shape[0], np.float32) if weight is None else weight.float().numpy()
-        shift = np.zeros(x.shape[0], np.float32) if bias is None else bias.float().numpy()
-        return self._add_op(node, "group_norm", [x], Value(x.shape), norm=Norm(gain, shift, eps, groups))
+    """Operations whose handlers, here and in the parts above, take views; any other gets values, or is refused."""
 
     # Values and views
 
@@ -110,10 +53,10 @@ class SequenceOps:
         if isinstance(x, Value):
             return x
         if isinstance(x, View):
-            x = _simple(x)
+            x = simple(x)
             if isinstance(x, Value):
                 return x
-            if place := _rows(x) or _pixels(x):
+            if place := rows_of(x) or pixels(x):
                 shape, pitch = place
                 output = Value(shape, x.base.quant)
                 return self._add_op(node, "slice", [x.base], output, offset=x.offset, pitch=pitch)
@@ -121,7 +64,7 @@ class SequenceOps:
 
     def _as_output(self, node, x) -> Value:
         """A value that leaves the program in the order of ``x``; lines leave it as images do, by planes."""
-        by_planes = isinstance(x, View) and _rows(x) is None and self._as_image(node, x)
+        by_planes = isinstance(x, View) and rows_of(x) is None and self._as_image(node, x)
         return by_planes or self._as_value(node, x)
 
     def _as_values(self, node, arguments):
@@ -151,7 +94,7 @@ class SequenceOps:
             if len(view.base.shape) == 3:
                 raise unknown(node, f"on inputs of shape [batch, {', '.join(map(str, view.base.shape))}]")
         made = apply(view.base)
-        return _simple(view.on(made, channels, made.image[2]))
+        return simple(view.on(made, channels, made.image[2]))
 
     # Layers
 
@@ -170,11 +113,10 @@ class SequenceOps:
     def _layer_norm(self, node, x, shape, weight=None, bias=None, eps=1e-5, cudnn=False):
         if len(shape) != 1:
             raise unknown(node, f"over {len(shape)} dimensions")
-        gain = np.ones(shape, np.float32) if weight is None else weight.float().numpy()
-        shift = np.zeros(shape, np.float32) if bias is None else bias.float().numpy()
+        norm = Norm(by_channel(weight, 1, shape[0]), by_channel(bias, 0, shape[0]), eps)
 
         def apply(value):
-            return self._add_op(node, "layer_norm", [value], Value(value.shape), norm=Norm(gain, shift, eps))
+            return self._add_op(node, "layer_norm", [value], Value(value.shape), norm=norm)
 
         return self._over_rows(node, x, apply)
 
@@ -195,44 +137,6 @@ class SequenceOps:
         whole = Window((x.shape[0], 1), (x.shape[0], 1))
         mean = self._add_op(node, "pool", [x], Value((x.shape[1],)), pooling=Pooling(whole, True))
         return self._unsqueeze(node, mean, 1) if keepdim else mean
-
-    # Attention
-
-    def _softmax(self, node, x, dim, dtype=None):
-        if isinstance(x, Scores) and dim in (-1, 3) and not x.shares:
-            return replace(x, shares=True)
-        if isinstance(x, Scores) or dim not in (-1, len(seen(node, x).dims) - 1):
-            raise unknown(node, f"along dimension {dim}")
-        return self._over_rows(node, x, lambda value: self._add_op(node, "softmax", [value], Value(value.shape)))
-
-    def _matmul(self, node, a, b):
-        if isinstance(a, Scores) and a.shares:
-            return self._attend(node, a.query, a.key, seen(node, b), a.scale)
-        if isinstance(b, torch.Tensor) and b.dim() == 2:
-            return self._linear(node, a, b.T)
-        a, b = seen(node, a), seen(node, b)
-        if len(a.dims) == len(b.dims) == 4:
-            return Scores(a, b.permuted([0, 1, 3, 2]))
-        raise unknown(node, "outside attention")
-
-    def _scaled_dot_product_attention(
-        self, node, query, key, value, mask=None, dropout=0.0, is_causal=False, *, scale=None, enable_gqa=False
-    ):
-        if mask is not None or enable_gqa:
-            raise unknown(node, "with a mask or shared keys")
-        query, key, value = (seen(node, part) for part in (query, key, value))
-        scale = 1 / math.sqrt(query.sizes[-1]) if scale is None else float(scale)
-        return self._attend(node, query, key, value, scale, causal=is_causal)
-
-    def _attend(self, node, query: View, key: View, value: View, scale: float, *, causal: bool = False):
-        places = [_heads(node, view) for view in (query, key, value)]
-        q, k, v = places
-        if len({place.heads for place in places}) > 1 or q.size != k.size or k.rows != v.rows or not scale > 0:
-            raise unknown(node, f"of sizes {query.sizes[1:]}, {key.sizes[1:]} and {value.sizes[1:]}")
-        output = Value((q.rows, q.heads * v.size))
-        bases = [query.base, key.base, value.base]
-        made = self._add_op(node, "attention", bases, output, attention=Attention(q, k, v, scale, causal))
-        return view_of(made).reshaped([BATCH, q.rows, q.heads, v.size]).permuted([0, 2, 1, 3])
 
     # Sums and products
 
@@ -298,15 +202,14 @@ class SequenceOps:
         view = seen(node, x)
         order = list(range(len(view.dims)))
         order[first], order[second] = order[second], order[first]
-        return _simple(view.permuted(order))
+        return simple(view.permuted(order))
 
     def _permute(self, node, x, order):
-        return _simple(seen(node, x).permuted([axis % len(order) for axis in order]))
+        return simple(seen(node, x).permuted([axis % len(order) for axis in order]))
 
     def _reshape(self, node, x, sizes):
         view = seen(node, x)
-        known = math.prod(size for size in sizes if size != -1)
-        sizes = [math.prod(view.sizes) // known if size == -1 else size for size in sizes]
+        sizes = filled(sizes, math.prod(view.sizes))
         if tuple(sizes) == view.sizes:
             return x
         if isinstance(x, View) and len(sizes) == 2 and x.covers_base and x.dims[1] == (Part(x.base.image[2], 1),):
@@ -319,16 +222,14 @@ class SequenceOps:
         view = view.reshaped(sizes)
         if view is None:
             raise unknown(node, f"from {seen(node, x).sizes[1:]} to {sizes}: memory would move")
-        return _simple(view)
+        return simple(view)
 
     _view = _reshape
 
     def _unflatten(self, node, x, dim, sizes):
         before = list(seen(node, x).sizes)
         dim %= len(before)
-        known = math.prod(size for size in sizes if size != -1)
-        sizes = [before[dim] // known if size == -1 else size for size in sizes]
-        return self._reshape(node, x, [*before[:dim], *sizes, *before[dim + 1 :]])
+        return self._reshape(node, x, [*before[:dim], *filled(sizes, before[dim]), *before[dim + 1 :]])
 
     def _flatten(self, node, x, start=0, end=-1):
         sizes = list(seen(node, x).sizes)
@@ -358,7 +259,7 @@ class SequenceOps:
         chosen = view.at(dim, index % view.sizes[dim])
         if chosen is None:
             raise unknown(node, "along the batch")
-        return _simple(chosen)
+        return simple(chosen)
 
     def _slice(self, node, x, dim=0, start=None, end=None, step=1):
         view = seen(node, x)
@@ -367,7 +268,7 @@ class SequenceOps:
         chosen = view.between(dim % len(view.dims), start, max(start, end)) if step == 1 and start < end else None
         if chosen is None:
             raise unknown(node, f"from {start} to {end} by {step} along dimension {dim}")
-        return _simple(chosen)
+        return simple(chosen)
 
     def _unbind(self, node, x, dim=0):
         return [self._select(node, x, dim, index) for index in range(seen(node, x).sizes[dim])]
@@ -385,49 +286,6 @@ class SequenceOps:
 
     def _getitem(self, node, parts, index):
         return parts[index]
-
-
-def seen(node, x) -> View:
-    """A view of what a handler was given."""
-    if isinstance(x, Value):
-        return view_of(x)
-    if isinstance(x, View):
-        return x
-    raise unknown(node, "of what is known to kernels only as a part of something else")
-
-
-def _simple(view: View) -> View | Value:
-    """The value itself where the view shows it as it is."""
-    return view.base if view == view_of(view.base) else view
-
-
-def _rows(view: View) -> tuple[tuple[int, ...], int] | None:
-    """Shape and pitch where a view is rows of channels side by side."""
-    rows = view.rows
-    return rows and ((rows[:2] if len(view.dims) == 3 else rows[1:2]), rows[2])
-
-
-def _pixels(view: View) -> tuple[tuple[int, ...], int] | None:
-    """Shape and pitch where a view [batch, channels, height, width] is pixels of channels side by side."""
-    if len(view.dims) != 4 or view.dims[0] != (Part(BATCH),):
-        return None
-    _, channels, height, width = view.sizes
-    last_to_first = replace(view, dims=(view.dims[0], *view.dims[2:], view.dims[1])).reshaped(
-        [BATCH, height * width, channels]
-    )
-    rows = last_to_first and last_to_first.rows
-    return rows and ((channels, height, width), rows[2])
-
-
-def _heads(node, view: View) -> Heads:
-    """Where the heads of [batch, heads, tokens, size] lie."""
-    single = all(len(dim) < 2 for dim in view.dims)
-    if len(view.dims) != 4 or not single or view.dims[0] != (Part(BATCH),):
-        raise unknown(node, "of heads in this order of memory")
-    heads, rows, size = (dim[0] if dim else Part(1, 0) for dim in view.dims[1:])
-    if view.dims[3] and size.stride != 1:
-        raise unknown(node, "of heads whose features aren't side by side")
-    return Heads(view.offset, heads.size, heads.stride, rows.size, rows.stride, size.size)
 
 
 def _in_memory_order(node, value: Value, constant: torch.Tensor) -> np.ndarray:

@@ -8,9 +8,11 @@ comes and goes here without a kernel.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from workbench.engines._native_ir import Value
+from workbench.engines._native_nodes import unknown
 
 BATCH = 1_000_003
 """Stands for the batch wherever a model computes with sizes: a prime, so that no other size is a multiple of it."""
@@ -48,8 +50,7 @@ class View:
 
     def reshaped(self, sizes: list[int]) -> View | None:
         """The same elements in the same order under other sizes; ``None`` where memory would have to move."""
-        known = math.prod(size for size in sizes if size != -1)
-        sizes = [math.prod(self.sizes) // known if size == -1 else size for size in sizes]
+        sizes = filled(sizes, math.prod(self.sizes))
         rest = [part for dim in self.dims for part in dim]
         dims = []
         for size in sizes:
@@ -126,6 +127,12 @@ class View:
         return None if row.is_batch else (row.size, channels.size, row.stride)
 
 
+def filled(sizes: Sequence[int], whole: int) -> list[int]:
+    """Sizes with the one given as −1 worked out from the product of all."""
+    known = math.prod(size for size in sizes if size != -1)
+    return [whole // known if size == -1 else size for size in sizes]
+
+
 def view_of(value: Value) -> View:
     """The look at a value in the model's own order of dimensions."""
     image = value.shape if len(value.shape) == 3 else value.channels_last_of
@@ -152,3 +159,35 @@ def _merged(parts: list[Part]) -> Dimension:
         else:
             merged.append(part)
     return tuple(merged)
+
+
+def seen(node, x) -> View:
+    """A view of what a handler was given."""
+    if isinstance(x, Value):
+        return view_of(x)
+    if isinstance(x, View):
+        return x
+    raise unknown(node, "of what is known to kernels only as a part of something else")
+
+
+def simple(view: View) -> View | Value:
+    """The value itself where the view shows it as it is."""
+    return view.base if view == view_of(view.base) else view
+
+
+def rows_of(view: View) -> tuple[tuple[int, ...], int] | None:
+    """Shape and pitch where a view is rows of channels side by side."""
+    rows = view.rows
+    return rows and ((rows[:2] if len(view.dims) == 3 else rows[1:2]), rows[2])
+
+
+def pixels(view: View) -> tuple[tuple[int, ...], int] | None:
+    """Shape and pitch where a view [batch, channels, height, width] is pixels of channels side by side."""
+    if len(view.dims) != 4 or view.dims[0] != (Part(BATCH),):
+        return None
+    _, channels, height, width = view.sizes
+    last_to_first = replace(view, dims=(view.dims[0], *view.dims[2:], view.dims[1])).reshaped(
+        [BATCH, height * width, channels]
+    )
+    rows = last_to_first and last_to_first.rows
+    return rows and ((channels, height, width), rows[2])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from workbench._lazy import lazy
 from workbench.engines._base import Engine, Kernel, Runner
 from workbench.engines._inputs import as_batch, use_threads
-from workbench.engines._layers import in_graph, judge, owners, weighted
+from workbench.engines._layers import in_graph, judge, median_times_ms, node_times_ms, owners, weighted
 from workbench.engines._program import in_bfloat16, save_program
 
 if TYPE_CHECKING:
@@ -96,13 +95,9 @@ class EagerRunner(Runner):
         use_threads(self._threads)
         inputs = as_batch(inputs, self._features, self._device)
         measure = self._time_modules if self._variant.graph is None else self._time_nodes
-        samples = defaultdict(list)
         with torch.inference_mode():
             self._module(inputs)
-            for _ in range(repeats):
-                for layer, milliseconds in measure(inputs).items():
-                    samples[layer].append(milliseconds)
-        return {layer: statistics.median(values) for layer, values in samples.items()}
+            return median_times_ms(lambda: measure(inputs), repeats)
 
     def save(self, directory: str | Path) -> list[Path]:
         return [save_program(self._variant, self._example, directory)]
@@ -152,15 +147,9 @@ class EagerRunner(Runner):
         spent = defaultdict(float)
         owner_of = owners(self._module.graph)
 
-        class Timed(torch.fx.Interpreter):
-            def run_node(_, node):
-                begin = self._now_ms()
-                result = super().run_node(node)
-                if node in owner_of:
-                    spent[owner_of[node]] += self._now_ms() - begin
-                return result
-
-        Timed(self._module).run(inputs)
+        for node, milliseconds in node_times_ms(self._module, inputs, self._now_ms).items():
+            if node in owner_of:
+                spent[owner_of[node]] += milliseconds
         return spent
 
 
