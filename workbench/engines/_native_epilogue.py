@@ -41,7 +41,7 @@ def conv_arrays(op: Op) -> tuple[np.ndarray, np.ndarray]:
     weights, quant = op.weights, op.output.quant
     scale = np.ones(len(weights.bias))
     if weights.steps is not None:
-        scale = weights.steps.astype(np.float64) * op.inputs[0].quant.step
+        scale = weights.steps.astype(np.float64) * (1.0 if weights.own_range else op.inputs[0].quant.step)
     bias = weights.bias.astype(np.float64)
     if op.residual is not None and op.residual.quant:
         bias = bias - op.residual.quant.zero_point * op.residual.quant.step

@@ -58,7 +58,8 @@ class Activation:
 class Weights:
     """A convolution's or linear layer's constants. ``weight`` is [outputs, inputs / groups, height, width].
 
-    With ``steps`` (by output channel), ``weight`` is int8 and means weight · step.
+    With ``steps`` (by output channel), ``weight`` is int8 and means weight · step. ``own_range``: the input comes as
+    floats and is quantized at run time, each row (an image's features, a token's) in its own range.
     """
 
     weight: np.ndarray
@@ -66,6 +67,7 @@ class Weights:
     steps: np.ndarray | None
     window: Window
     groups: int
+    own_range: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from workbench._lazy import lazy
-from workbench.engines._native_ir import Activation, Graph, Op, Pooling, Quant, Value, Weights
+from workbench.engines._native_ir import Activation, Graph, Op, Pooling, Value, Weights
 from workbench.engines._native_nodes import (
     attribute,
     by_channel,
@@ -155,19 +155,6 @@ class Reader(SequenceOps):
         self.ops.append(Op(kind, inputs, output, [layer] if layer else [], **fields))
         return output
 
-    # Quantization
-
-    def _quantize_per_tensor(self, node, value, step, zero_point, low, high, dtype):
-        if dtype != torch.uint8 or (low, high) != (0, 255):
-            raise unknown(node, f"to {dtype} in {low}…{high}; activations are u8 here")
-        quant = Quant(float(step), int(zero_point))
-        if isinstance(value, Value) and value.quant == quant:
-            return value
-        return self._mapped(node, "convert", value, quant)
-
-    def _dequantize_per_tensor(self, node, value, step, zero_point, low, high, dtype):
-        return value
-
     # Layers with weights
 
     def _conv2d(self, node, x, weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
@@ -192,8 +179,9 @@ class Reader(SequenceOps):
         window = ((1, stride[0]), padding, (1, dilation[0]), groups)
         return self._on_line(node, x, lambda image: self._conv2d(node, image, weight, bias, *window))
 
-    def _weighted(self, node, x, weight, bias, window, groups, shape):
-        quantized = isinstance(weight, _QuantizedWeight) and x.quant is not None
+    def _weighted(self, node, x, weight, bias, window, groups, shape, *, own_range=False):
+        own_range = own_range and isinstance(weight, _QuantizedWeight)
+        quantized = isinstance(weight, _QuantizedWeight) and (x.quant is not None or own_range)
         values = (
             weight.values if quantized else weight.floats() if isinstance(weight, _QuantizedWeight) else weight.float()
         )
@@ -207,6 +195,7 @@ class Reader(SequenceOps):
             weight.steps.float().numpy() if quantized else None,
             window,
             groups,
+            own_range,
         )
         return self._add_op(node, "conv", [x], Value(tuple(shape)), weights=weights)
 

@@ -28,6 +28,10 @@ else:
     torch = lazy("torch")
 
 
+_AROUND_A_LAYER = ("quantize_rows", "rescale_rows")
+"""Kernels that a layer needs beside the one that multiplies, which is the one to name."""
+
+
 class NativeRunner(Runner):
     """A compiled program. May be called from several threads at once."""
 
@@ -119,7 +123,7 @@ class NativeRunner(Runner):
         quantized = quantized_layers(self._variant)
         ran: dict[str, Kernel] = {}
         for op, name in zip(emitted.ops, emitted.program.kernels, strict=True):
-            if op is None or (op.weights is None and op.kind != "embedding"):
+            if op is None or (op.weights is None and op.kind != "embedding") or name.startswith(_AROUND_A_LAYER):
                 continue
             dtype, why = _computed_in(op)
             ran |= {layer: judge(self._variant, layer, layer in quantized, name, dtype, why) for layer in op.layers}
@@ -136,7 +140,7 @@ def _computed_in(op: Op) -> tuple[str, str]:
         return "bfloat16", ""
     if op.is_depthwise:
         return "float32", "a depthwise convolution has no bf16 kernel here and is computed in float32"
-    return "float32", "its input isn't quantized, so it is computed in float32"
+    return "float32", "its input isn't quantized here, so it is computed in float32"
 
 
 def _closed() -> EngineError:

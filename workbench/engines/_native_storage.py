@@ -39,7 +39,7 @@ def _give_every_kernel_its_storage(graph: Graph) -> Graph:
         return floats[value]
 
     for op in graph.ops:
-        float_conv = op.kind == "conv" and op.weights.steps is None
+        float_conv = op.kind == "conv" and (op.weights.steps is None or op.weights.own_range)
         float_pool = op.kind == "pool" and op.output.quant is None
         if float_conv or float_pool or op.kind in _TAKES_FLOATS:
             op.inputs = [as_floats(value) for value in op.inputs]

@@ -37,7 +37,7 @@ class Quantize(Technique):
     do: Literal["quantize"] = "quantize"
     scheme: Annotated[Literal["int8-static", "int8-dynamic", "bf16"], BeforeValidator(_full_name)] = option(
         "int8-static",
-        "int8-static: ranges fixed beforehand; int8-dynamic: linear layers, ranges per batch; bf16: half the bits",
+        "int8-static: ranges fixed beforehand; int8-dynamic: linear layers, ranges of what comes; bf16: half the bits",
         title="Scheme",
     )
     calibration: Literal["range", "percentile", "mse"] = option(

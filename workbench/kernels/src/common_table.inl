@@ -7,6 +7,7 @@
 #include "pooling.inl"
 #include "rows.inl"
 
+#include "dynamic.inl"
 #include "attention.inl"
 
 KernelTable common_table() {
@@ -25,6 +26,8 @@ KernelTable common_table() {
     table.elementwise = elementwise;
     table.layer_norm = layer_norm;
     table.softmax = softmax;
+    table.quantize_rows = quantize_rows;
+    table.rescale_rows = rescale_rows;
     table.group_norm = group_norm;
     table.attention = attention;
     return table;

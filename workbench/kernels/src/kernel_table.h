@@ -3,6 +3,8 @@
 #pragma once
 #include <cstdint>
 
+#include "row_range.h"
+
 namespace wb {
 
 enum class Dtype : int64_t { u8 = 0, f32 = 1, bf16 = 2, i32 = 3, none = 4 };
@@ -110,6 +112,32 @@ struct RowArgs {
     Epilogue epilogue;
 };
 
+// `pixels` rows of floats to bytes, each in its own range, which is written down beside it.
+struct QuantizeRowsArgs {
+    const uint8_t* input;
+    int64_t input_stride;
+    uint8_t* output;
+    int64_t output_stride;
+    RowRange* ranges;
+    int64_t channels;
+    int64_t pixels;
+};
+
+// `pixels` rows of int32 sums of such bytes times weights: (sum − zero point · Σ weights) · step, then the epilogue.
+struct RescaleRowsArgs {
+    const uint8_t* input;
+    int64_t input_stride;
+    const RowRange* ranges;
+    const int32_t* weight_sums;
+    uint8_t* output;
+    int64_t output_stride;
+    const uint8_t* residual;
+    int64_t residual_stride;
+    int64_t channels;
+    int64_t pixels;
+    Epilogue epilogue;
+};
+
 // One group of channels over a whole image: (x − mean) / √(variance + epsilon), then as for layer norm. The epilogue's
 // arrays begin at the group's first channel.
 struct GroupArgs {
@@ -177,6 +205,8 @@ struct KernelTable {
     void (*elementwise)(const ElementwiseArgs&);
     void (*layer_norm)(const RowArgs&);
     void (*softmax)(const RowArgs&);
+    void (*quantize_rows)(const QuantizeRowsArgs&);
+    void (*rescale_rows)(const RescaleRowsArgs&);
     void (*group_norm)(const GroupArgs&);
     void (*attention)(const AttentionArgs&);
 };

@@ -259,6 +259,38 @@ void softmax(const RowArgs& a) {
     }
 }
 
+void quantize_rows(const QuantizeRowsArgs& a) {
+    for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
+        const uint8_t* x = a.input + pixel * a.input_stride;
+        float lowest = 0, highest = 0;
+        for (int64_t c = 0; c < a.channels; ++c) {
+            lowest = std::min(lowest, read<float>(x, c));
+            highest = std::max(highest, read<float>(x, c));
+        }
+        const RowRange range = a.ranges[pixel] = range_of(lowest, highest);
+        for (int64_t c = 0; c < a.channels; ++c) {
+            const float steps = read<float>(x, c) * (1 / range.step), zero_point = range.zero_point;
+            const uint8_t q = quantized(steps, -zero_point, 255 - zero_point, static_cast<int32_t>(zero_point));
+            a.output[pixel * a.output_stride + c] = q;
+        }
+    }
+}
+
+void rescale_rows(const RescaleRowsArgs& a) {
+    for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
+        const RowRange& range = a.ranges[pixel];
+        const auto zero_point = static_cast<int32_t>(range.zero_point);
+        Epilogue e = a.epilogue;
+        for (int64_t c = 0; c < a.channels; ++c) {
+            const int32_t sum = read<int32_t>(a.input + pixel * a.input_stride, c) - zero_point * a.weight_sums[c];
+            const float scale = range.step * a.epilogue.scale[c];
+            e.scale = &scale;
+            e.bias = a.epilogue.bias + c;
+            finish(sum, 0, c, a.output + pixel * a.output_stride, a.residual + pixel * a.residual_stride, e);
+        }
+    }
+}
+
 void attention(const AttentionArgs& a) {
     for (int64_t row = 0; row < a.queries; ++row) {
         const int64_t seen = a.causal ? std::min(row + 1, a.keys) : a.keys;
@@ -317,6 +349,8 @@ const KernelTable& kernels_reference() {
         t.elementwise = elementwise;
         t.layer_norm = layer_norm;
         t.softmax = softmax;
+        t.quantize_rows = quantize_rows;
+        t.rescale_rows = rescale_rows;
         t.group_norm = group_norm;
         t.attention = attention;
         return t;

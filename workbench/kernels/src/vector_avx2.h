@@ -23,6 +23,7 @@ inline Floats maximum(Floats a, Floats b) { return _mm256_max_ps(a, b); }
 inline Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
 inline Ints round_to_ints(Floats v) { return _mm256_cvtps_epi32(v); }
 inline Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+inline Ints multiply(Ints a, Ints b) { return _mm256_mullo_epi32(a, b); }
 inline Ints shift_left_23(Ints v) { return _mm256_slli_epi32(v, 23); }
 inline Floats as_floats(Ints v) { return _mm256_castsi256_ps(v); }
 inline Ints as_ints(Floats v) { return _mm256_castps_si256(v); }

@@ -24,6 +24,7 @@ inline Floats maximum(Floats a, Floats b) { return vmaxnmq_f32(a, b); }
 inline Floats to_floats(Ints v) { return vcvtq_f32_s32(v); }
 inline Ints round_to_ints(Floats v) { return vcvtnq_s32_f32(v); }
 inline Ints add(Ints a, Ints b) { return vaddq_s32(a, b); }
+inline Ints multiply(Ints a, Ints b) { return vmulq_s32(a, b); }
 inline Ints shift_left_23(Ints v) { return vshlq_n_s32(v, 23); }
 inline Floats as_floats(Ints v) { return vreinterpretq_f32_s32(v); }
 inline Ints as_ints(Floats v) { return vreinterpretq_s32_f32(v); }
