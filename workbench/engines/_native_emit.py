@@ -117,6 +117,21 @@ class _Emitter(RowsInTheirOwnRange):
             )  # fmt: skip
         self._step(record, op, [input, residual, output])
 
+    def _weight_only(self, op: Op) -> None:
+        weights, source = op.weights, op.inputs[0]
+        input, output = self.of_value[source], self._tensor(op.output)
+        residual = None if op.residual is None else self.of_value[op.residual]
+        order = np.arange(source.image[2])
+        if source.channels_last_of:
+            channels, height, width = source.channels_last_of
+            order = order.reshape(height, width, channels).transpose(2, 0, 1).reshape(-1)
+        epilogue = epilogue_of(op.activation, op.output, op.residual)
+        record = records.weight_only(
+            input, output, residual, weights.bits, weights.group_size, epilogue, weights.weight, weights.steps, order,
+            *conv_arrays(op),
+        )  # fmt: skip
+        self._step(record, op, [input, residual, output])
+
     def _pool(self, op: Op) -> None:
         source, pooling = op.inputs[0], op.pooling
         input, output = self.of_value[source], self._tensor(op.output)

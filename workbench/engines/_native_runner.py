@@ -18,12 +18,13 @@ from workbench.engines._native_ir import Graph, Op
 from workbench.engines._native_pick import Plan, build, choose_plan
 from workbench.engines._program import save_program
 from workbench.errors import EngineError
+from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.kernels.program import Program
-    from workbench.variant import Variant
+    from workbench.variant import Precision, Variant
 else:
     torch = lazy("torch")
 
@@ -125,16 +126,18 @@ class NativeRunner(Runner):
         for op, name in zip(emitted.ops, emitted.program.kernels, strict=True):
             if op is None or (op.weights is None and op.kind != "embedding") or name.startswith(_AROUND_A_LAYER):
                 continue
-            dtype, why = _computed_in(op)
+            dtype, why = _computed_in(op, self._variant.precision)
             ran |= {layer: judge(self._variant, layer, layer in quantized, name, dtype, why) for layer in op.layers}
         return ran
 
 
-def _computed_in(op: Op) -> tuple[str, str]:
+def _computed_in(op: Op, precision: Precision) -> tuple[str, str]:
     """The dtype of an operation with weights, and why it isn't another."""
     if op.weights is None:
         return "float32", "an embedding only looks its rows up, in float32"
-    if op.weights.steps is not None:
+    if op.kind == "weight_only" and precision in WEIGHT_ONLY:
+        return f"int{op.weights.bits}", ""
+    if op.kind == "conv" and op.weights.steps is not None:
         return "int8", ""
     if op.inputs[0].half:
         return "bfloat16", ""

@@ -11,7 +11,7 @@ from workbench.engines._native_attention import AttentionOps, Scores
 from workbench.engines._native_ir import Norm, Pooling, Value
 from workbench.engines._native_lines import LineOps
 from workbench.engines._native_nodes import by_channel, unknown
-from workbench.engines._native_ranges import OwnRange, RangeOps, Rounded
+from workbench.engines._native_ranges import OwnRange, QuantizedWeight, RangeOps, Rounded
 from workbench.engines._native_views import BATCH, Part, View, filled, pixels, rows_of, seen, simple, view_of
 from workbench.kernels.records import Window
 
@@ -105,16 +105,20 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
         own_range = isinstance(x, Rounded)
         x = x.source if own_range else x
         if isinstance(x, Value) and len(x.shape) == 1:
-            shape = (_outputs(weight),)
-            return self._weighted(node, x, weight, bias, Window((1, 1)), 1, shape, own_range=own_range)
+            return self._linear_of(node, x, weight, bias, (_outputs(weight),), own_range=own_range)
 
         def apply(value):
             shape = (
                 (_outputs(weight), *value.shape[1:]) if len(value.shape) == 3 else (*value.shape[:-1], _outputs(weight))
             )
-            return self._weighted(node, value, weight, bias, Window((1, 1)), 1, shape, own_range=own_range)
+            return self._linear_of(node, value, weight, bias, shape, own_range=own_range)
 
         return self._over_rows(node, x, apply)
+
+    def _linear_of(self, node, x, weight, bias, shape, *, own_range):
+        if isinstance(weight, QuantizedWeight) and x.quant is None and not own_range:
+            return self._weight_only(node, x, weight, bias, shape)
+        return self._weighted(node, x, weight, bias, Window((1, 1)), 1, shape, own_range=own_range)
 
     def _layer_norm(self, node, x, shape, weight=None, bias=None, eps=1e-5, cudnn=False):
         if len(shape) != 1:

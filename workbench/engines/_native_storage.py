@@ -11,7 +11,7 @@ from workbench.engines._native_ir import Graph, Op, Value
 if TYPE_CHECKING:
     from workbench.variant import Precision
 
-_TAKES_FLOATS = ("layer_norm", "group_norm", "softmax", "attention")
+_TAKES_FLOATS = ("weight_only", "layer_norm", "group_norm", "softmax", "attention")
 
 
 def lowered(graph: Graph, precision: Precision) -> Graph:

@@ -237,6 +237,28 @@ def rescale_rows(
     return _record(head, epilogue.floats, weight_sums.astype(np.int32), _f32(scale), _f32(bias))
 
 
+def weight_only(
+    input: int,
+    output: int,
+    residual: int | None,
+    bits: int,
+    group_size: int,
+    epilogue: Epilogue,
+    weights: np.ndarray,
+    group_scales: np.ndarray,
+    order: np.ndarray,
+    scale: np.ndarray,
+    bias: np.ndarray,
+) -> Record:
+    """A linear layer over floats: ``weights`` int8 [outputs, inputs] of ``bits`` bits, stored in so many.
+
+    ``group_scales`` [outputs, groups] has one for each ``group_size`` inputs; input i of a row lies ``order[i]`` on.
+    """
+    head = [13, input, output, _or_none(residual), bits, group_size, *epilogue.integers]
+    arrays = weights.astype(np.int8), _f32(group_scales), order.astype(np.int32), _f32(scale), _f32(bias)
+    return _record(head, epilogue.floats, *arrays)
+
+
 def _or_none(tensor: int | None) -> int:
     return -1 if tensor is None else tensor
 

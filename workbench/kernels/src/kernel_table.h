@@ -138,6 +138,25 @@ struct RescaleRowsArgs {
     Epilogue epilogue;
 };
 
+// `rows` rows of floats times weights of one block of channels; input i of a row lies order[i] floats on. Each `group`
+// of inputs has its own scale for each channel: Σ over groups of scale · Σ input · weight, then the epilogue.
+struct WeightOnlyArgs {
+    const uint8_t* input;
+    int64_t input_stride;
+    const int32_t* order;
+    const uint8_t* weights;
+    const float* group_scales;  // [group][channels of a block]
+    int64_t inputs;
+    int64_t group;
+    uint8_t* output;
+    int64_t output_stride;
+    const uint8_t* residual;
+    int64_t residual_stride;
+    int64_t channels;  // valid ones of the block
+    int64_t rows;
+    Epilogue epilogue;
+};
+
 // One group of channels over a whole image: (x − mean) / √(variance + epsilon), then as for layer norm. The epilogue's
 // arrays begin at the group's first channel.
 struct GroupArgs {
@@ -207,6 +226,9 @@ struct KernelTable {
     void (*softmax)(const RowArgs&);
     void (*quantize_rows)(const QuantizeRowsArgs&);
     void (*rescale_rows)(const RescaleRowsArgs&);
+    int64_t weight_only_block;  // channels whose weights lie side by side
+    void (*weight_only_s8)(const WeightOnlyArgs&);
+    void (*weight_only_s4)(const WeightOnlyArgs&);
     void (*group_norm)(const GroupArgs&);
     void (*attention)(const AttentionArgs&);
 };

@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kLanes = 4;
 constexpr int64_t kDepthwiseBlock = 16;
+constexpr int64_t kWeightOnlyBlock = 4;
 
 template <class T>
 T read(const uint8_t* p, int64_t index = 0) {
@@ -291,6 +292,28 @@ void rescale_rows(const RescaleRowsArgs& a) {
     }
 }
 
+template <bool kHalfBytes>
+void weight_only(const WeightOnlyArgs& a) {
+    constexpr int64_t kHalves = kHalfBytes ? 2 : 1;
+    const int64_t group_lines = (a.group + kHalves - 1) / kHalves;
+    for (int64_t row = 0; row < a.rows; ++row) {
+        for (int64_t c = 0; c < a.channels; ++c) {
+            float total = 0;
+            for (int64_t group = 0; group * a.group < a.inputs; ++group) {
+                float sum = 0;
+                for (int64_t i = 0; i < a.group && group * a.group + i < a.inputs; ++i) {
+                    const uint8_t byte = a.weights[(group * group_lines + i / kHalves) * kWeightOnlyBlock + c];
+                    const int32_t weight = kHalfBytes ? (byte >> i % 2 * 4 & 15) - 8 : static_cast<int8_t>(byte);
+                    const int64_t place = a.order[group * a.group + i];
+                    sum += read<float>(a.input + row * a.input_stride, place) * static_cast<float>(weight);
+                }
+                total += sum * a.group_scales[group * kWeightOnlyBlock + c];
+            }
+            finish(total, c, c, a.output + row * a.output_stride, a.residual + row * a.residual_stride, a.epilogue);
+        }
+    }
+}
+
 void attention(const AttentionArgs& a) {
     for (int64_t row = 0; row < a.queries; ++row) {
         const int64_t seen = a.causal ? std::min(row + 1, a.keys) : a.keys;
@@ -351,6 +374,9 @@ const KernelTable& kernels_reference() {
         t.softmax = softmax;
         t.quantize_rows = quantize_rows;
         t.rescale_rows = rescale_rows;
+        t.weight_only_block = kWeightOnlyBlock;
+        t.weight_only_s8 = weight_only<false>;
+        t.weight_only_s4 = weight_only<true>;
         t.group_norm = group_norm;
         t.attention = attention;
         return t;
