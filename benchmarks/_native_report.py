@@ -1,12 +1,13 @@
 """The native benchmark's figures for people: case by case, the means that are aimed at, and Markdown tables.
 
-``python -m benchmarks._native_report`` prints the tables of the last run.
+``python -m benchmarks._native_report benchmarks/out/native.json`` prints the tables of a run.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,5 +129,5 @@ def _ratio(row: Row) -> str:
 
 
 if __name__ == "__main__":
-    document = json.loads((Path(__file__).parent / "out" / "native.json").read_text())
+    document = json.loads(Path(sys.argv[1]).read_text())
     print(markdown(document), summary(document), sep="\n")

@@ -1,6 +1,6 @@
 """``make bench-native``: the native engine beside what people use instead, interleaved in one process.
 
-``python -m benchmarks.native [model …] [--seconds N] [--build-seconds N] [--threads N]``
+``python -m benchmarks.native [model …] [--peers eager …] [--seconds N] [--build-seconds N] [--threads N]``
 
 For each case native's fastest precision is compared with the fastest peer *at equal accuracy*: one whose output is off
 from float32's by no more than 1.1 times what native's is (relative error ‖y − y₃₂‖₂ / ‖y₃₂‖₂ over one batch). Peers
@@ -81,21 +81,26 @@ class Builds:
         return late
 
 
-def measure(name: str, example: Example, case: Case, left_out: set[tuple[str, str]], seconds: float) -> list[Row]:
-    """Measure one model at one batch size; a peer that can't run it is told and left out."""
+def prepared(case: Case, peers: list[str], late: set[tuple[str, str]]) -> dict[tuple[str, str], Call]:
+    """Native and the peers, by engine and precision; a peer that can't run the case is told and left out."""
     calls: dict[tuple[str, str], Call] = native(case)
-    inputs = case.example
     for key, make in PEERS.items():
-        if key in left_out:
+        if key in late:
             print(f"  {' '.join(key)}: left out, there was no time left to build it")
+        if key[0] not in peers or key in late:
             continue
         try:
             call = make(case)
-            call(inputs)
+            call(case.example)
         except Exception as error:  # whatever went wrong in a peer, the others are measured
             print(f"  {' '.join(key)}: left out, {type(error).__name__}: {' '.join(str(error).split())[:200]}")
             continue
         calls[key] = call
+    return calls
+
+
+def measure(name: str, example: Example, inputs: torch.Tensor, calls: dict, seconds: float) -> list[Row]:
+    """Measure one model at one batch size, ``inputs`` being one batch."""
     wanted = example.module(inputs)
     errors = {key: float((call(inputs) - wanted).norm() / wanted.norm()) for key, call in calls.items()}
     right = {key: accuracy(call, example, len(inputs)) for key, call in calls.items()}
@@ -119,7 +124,7 @@ def accuracy(call: Call, example: Example, batch: int) -> float | None:
     return sum(int((call(inputs).argmax(1) == labels).sum()) for inputs, labels in batches) / whole
 
 
-def run(names: list[str], seconds: float, build_seconds: float, threads: int) -> list[Row]:
+def run(names: list[str], peers: list[str], seconds: float, build_seconds: float, threads: int) -> list[Row]:
     """Measure and print case by case."""
     builds, rows = Builds(build_seconds), []
     for name in names:
@@ -129,14 +134,14 @@ def run(names: list[str], seconds: float, build_seconds: float, threads: int) ->
         for batch in batches:
             case = Case(plain, int8, example.inputs[:batch].contiguous(), example.inputs, threads)
             print(f"\n{name}, batch {batch}", flush=True)
+            late: set[tuple[str, str]] = set()
             try:
-                left_out = builds.make(case)
+                late = builds.make(case) if "inductor" in peers else late
             except EngineError as error:
                 print(f"  inductor: {error}")
-                left_out = {key for key in PEERS if key[0] == "inductor"}
             with torch.inference_mode():
                 torch.set_num_threads(threads)
-                found = measure(name, example, case, left_out, seconds)
+                found = measure(name, example, case.example, prepared(case, peers, late), seconds)
             print(case_lines(found), flush=True)
             rows += found
     return rows
@@ -146,11 +151,14 @@ def main() -> None:
     """Measure, print tables, and keep everything as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=list(MODELS), metavar="model", help=", ".join(MODELS))
+    engine_names = list(dict.fromkeys(engine for engine, _ in PEERS))
+    parser.add_argument("--peers", nargs="*", default=engine_names, choices=engine_names)
     parser.add_argument("--seconds", type=float, default=10.0, help="of measuring for each case")
     parser.add_argument("--build-seconds", type=float, default=300.0, help="for Inductor's compilations, all together")
     parser.add_argument("--threads", type=int, default=kernels.usable_cpus())
+    parser.add_argument("--out", type=Path, default=OUT, help="where the JSON goes")
     options = parser.parse_args()
-    rows = run(options.models, options.seconds, options.build_seconds, options.threads)
+    rows = run(options.models, options.peers, options.seconds, options.build_seconds, options.threads)
     document = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "environment": machine.environment(options.threads, seed=0),
@@ -160,9 +168,9 @@ def main() -> None:
         "rows": [asdict(row) for row in rows],
     }
     print(summary(document))
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(document, indent=1))
-    print(f"\nwritten to {OUT}; as a table: python -m benchmarks._native_report")
+    options.out.parent.mkdir(exist_ok=True)
+    options.out.write_text(json.dumps(document, indent=1))
+    print(f"\nwritten to {options.out}; as a table: python -m benchmarks._native_report {options.out}")
 
 
 if __name__ == "__main__":
