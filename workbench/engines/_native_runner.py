@@ -125,6 +125,9 @@ class NativeRunner(Runner):
             if op is None or (op.weights is None and op.kind != "embedding"):
                 continue
             dtype = "int8" if op.weights is not None and op.weights.steps is not None else "float32"
+            if op.reason:
+                ran |= {layer: Kernel(name, dtype, "unchanged", op.reason) for layer in op.layers}
+                continue
             why = "its input isn't quantized, so it is computed in float32"
             ran |= {layer: judge(self._variant, layer, layer in quantized, name, dtype, why) for layer in op.layers}
         return ran
