@@ -223,7 +223,9 @@ def _with_zero_in_range(graph_module: torch.fx.GraphModule) -> torch.fx.GraphMod
 def _key(program: torch.export.ExportedProgram, example: torch.Tensor, threads: int) -> str:
     digest = hashlib.sha256()
     description = [program.graph_module.code, str(program.graph_signature), list(example.shape), threads]
-    digest.update(repr([*description, torch.__version__, sorted(cpu_flags()), compiler()]).encode())
+    # Frozen weights are laid out for the instruction set that oneDNN is allowed.
+    machine = [torch.__version__, sorted(cpu_flags()), compiler(), os.environ.get("ONEDNN_MAX_CPU_ISA")]
+    digest.update(repr([*description, *machine]).encode())
     for name, tensor in sorted({**program.state_dict, **program.constants}.items()):
         if isinstance(tensor, torch.Tensor):
             digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
