@@ -193,7 +193,7 @@ def test_an_empty_batch_writes_nothing(isa):
     assert run_convolution(isa, c, *integers(c), Dtype.I32, ones, ones).shape == (0, 16, 3, 3)
 
 
-@pytest.mark.parametrize("isa", [isa for isa in ISAS if "bf16" in isa or "amx" in isa or isa == "reference"])
+@pytest.mark.parametrize("isa", [isa for isa in ISAS if kernels.multiplies_bf16(isa)])
 @settings(max_examples=30, deadline=None)
 @given(c=convolutions().filter(lambda c: c["groups"] == 1 or c["inputs"] > c["groups"]))  # no depthwise one
 def test_bf16_convolutions_sum_in_float32(isa, c):

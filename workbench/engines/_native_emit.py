@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from workbench._lazy import lazy
 from workbench.engines._native_epilogue import conv_arrays, epilogue_of
 from workbench.engines._native_ir import Activation, Graph, Op, Value
+from workbench.engines._native_tensors import Tensors, dtype_of
 from workbench.kernels import arena, records
 from workbench.kernels.program import Builder, Program, Tensor
 from workbench.kernels.records import Dtype, Place, Record
@@ -34,16 +35,10 @@ def emit(graph: Graph, isa: str, vectors: dict[Op, int] | int = 2) -> Emitted:
     return _Emitter(graph, vectors).emit(isa)
 
 
-class _Emitter:
+class _Emitter(Tensors):
     def __init__(self, graph: Graph, vectors: dict[Op, int] | int):
-        self.graph = graph
+        super().__init__(graph)
         self.vectors = vectors
-        self.tensors: list[Tensor] = []
-        self.storages: list[arena.Storage] = []
-        self.storage_of: list[int | None] = []  # by tensor; None outside the arena
-        self.of_value: dict[Value, int] = {}
-        self.records: list[Record] = []
-        self.ops: list[Op | None] = []
 
     def emit(self, isa: str) -> Emitted:
         taken = self._input()
@@ -60,58 +55,6 @@ class _Emitter:
         program = builder.build(isa, input_bytes, output_bytes, arena_bytes)
         return Emitted(program, tuple(self.ops), arena_bytes)
 
-    # Tensors
-
-    def _tensor(self, value: Value, pixel_pitch: int = 0) -> int:
-        """Memory for a value that the next step writes."""
-        if value is self.graph.output and self._goes_out_as_it_is(value):
-            number = self._outside(value, Place.OUTPUT)
-        else:
-            height, width, channels = value.image
-            border = value.quant.zero_point if value.quant else 0
-            pads = self._pads(value)
-            tensor = Tensor.of(Place.ARENA, height, width, channels, _dtype(value), pads, border, pixel_pitch)
-            own_layout = any(pads) or pixel_pitch
-            layout = (height, width, channels, tensor.dtype, pads, border, pixel_pitch) if own_layout else None
-            self.storages.append(arena.Storage(tensor.size_bytes, layout, len(self.records), len(self.records)))
-            number = self._add(tensor, len(self.storages) - 1)
-        self.of_value[value] = number
-        return number
-
-    def _outside(self, value: Value, place: Place) -> int:
-        return self._add(Tensor.of(place, *value.image, Dtype.F32), None)
-
-    def _add(self, tensor: Tensor, storage: int | None) -> int:
-        self.tensors.append(tensor)
-        self.storage_of.append(storage)
-        return len(self.tensors) - 1
-
-    def _goes_out_as_it_is(self, value: Value) -> bool:
-        in_order = len(value.shape) < 3 and value.channels_last_of is None
-        return in_order and value.quant is None and not self.graph.readers(value)
-
-    def _pads(self, value: Value) -> tuple[int, int, int, int]:
-        """The border its convolutions read: top, left, bottom, right."""
-        pads = [0, 0, 0, 0]
-        for op in self.graph.readers(value):
-            if op.kind != "conv" or op.inputs[0] is not value:
-                continue
-            window = op.weights.window
-            for axis in (0, 1):
-                size, out = value.image[axis], op.output.image[axis]
-                reach = (out - 1) * window.stride[axis] + (window.size[axis] - 1) * window.dilation[axis] + 1
-                pads[axis] = max(pads[axis], window.padding[axis])
-                pads[axis + 2] = max(pads[axis + 2], reach - window.padding[axis] - size)
-        return tuple(pads)
-
-    def _step(self, record: Record, op: Op | None, touched: list[int | None]) -> None:
-        for number in touched:
-            storage = None if number is None else self.storage_of[number]
-            if storage is not None:
-                self.storages[storage].last = len(self.records)
-        self.records.append(record)
-        self.ops.append(op)
-
     # The two ends
 
     def _input(self) -> Op | None:
@@ -124,7 +67,7 @@ class _Emitter:
         converted = first if first is not None and first.kind == "convert" else None
         target = converted.output if converted else value
         # A group of four bytes per pixel: reading stays aligned and the interleaving is a plain store.
-        narrow = _dtype(target) is Dtype.U8 and target.shape[0] in (2, 3)
+        narrow = dtype_of(target) is Dtype.U8 and target.shape[0] in (2, 3)
         output = self._tensor(target, pixel_pitch=4 if narrow else 0)
         epilogue, scale = epilogue_of(None, target), 1.0
         if target.quant:
@@ -158,8 +101,7 @@ class _Emitter:
         scale, bias = conv_arrays(op)
         epilogue = epilogue_of(op.activation, op.output, op.residual)
         zero_point = source.quant.zero_point if weights.steps is not None else 0
-        every_channel_alone = weights.groups == source.image[2] == op.output.image[2] and weights.groups > 1
-        if every_channel_alone and not source.half:
+        if op.is_depthwise:
             record = records.depthwise(
                 input, output, residual, weights.window, zero_point, epilogue, weights.weight, scale, bias
             )
@@ -231,19 +173,9 @@ class _Emitter:
         pixels_touch = tensor.pixel_pitch == tensor.channels * tensor.dtype.size
         if pixels_touch and tensor.row_pitch == tensor.width * tensor.pixel_pitch:
             return number
-        dense = self._tensor(replace(source))
+        dense = self._tensor(replace(source), tail=self._tail_bytes(source))
         self._copy(source, number, dense, op, None, source)
         return dense
-
-    def _part(self, number: int, shape: tuple[int, int, int], offset: int, pitch: int) -> int:
-        """Pixels of (height, width, channels) inside a dense tensor; offset and pitch in elements."""
-        tensor, (height, width, channels) = self.tensors[number], shape
-        size = tensor.dtype.size
-        part = replace(
-            tensor, height=height, width=width, channels=channels, offset=tensor.offset + offset * size,
-            pixel_pitch=pitch * size, row_pitch=width * pitch * size, pads=(0, 0, 0, 0),
-        )  # fmt: skip
-        return self._add(part, self.storage_of[number])
 
     def _slice(self, op: Op) -> None:
         source = op.inputs[0]
@@ -341,12 +273,6 @@ class _Emitter:
             input, None, output, epilogue_of(activation, target or source), a_scale=scale, bias=bias
         )
         self._step(record, op, [input, output])
-
-
-def _dtype(value: Value) -> Dtype:
-    if value.quant:
-        return Dtype.U8
-    return Dtype.BF16 if value.half else Dtype.F32
 
 
 def _meaning(value: Value) -> tuple[float, float]:

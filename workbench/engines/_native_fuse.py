@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from workbench.engines._native_ir import Graph, Op, Value
+from workbench.engines._native_ir import Graph, Op
 
 _TAKES_ACTIVATION = ("conv", "sum", "multiply", "layer_norm", "group_norm")
 _TAKES_QUANTIZATION = (
     "conv", "sum", "multiply", "activate", "pool", "concat", "scale", "layer_norm", "group_norm", "attention",
     "embedding",
 )  # fmt: skip
-_TAKES_FLOATS = ("layer_norm", "group_norm", "softmax", "attention")
 
 
 def fuse(graph: Graph) -> Graph:
@@ -64,27 +63,3 @@ def _absorb(graph: Graph, op: Op, after: Op) -> None:
     op.output = after.output
     op.layers += [layer for layer in after.layers if layer not in op.layers]
     graph.ops.remove(after)
-
-
-def give_every_kernel_its_storage(graph: Graph) -> Graph:
-    """Put conversions where a kernel needs floats and its input is bytes. Changes ``graph`` and returns it."""
-    ops: list[Op] = []
-    floats: dict[Value, Value] = {}
-
-    def as_floats(value: Value) -> Value:
-        if value.quant is None:
-            return value
-        if value not in floats:
-            floats[value] = Value(value.shape, None, value.channels_last_of)
-            ops.append(Op("convert", [value], floats[value]))
-        return floats[value]
-
-    for op in graph.ops:
-        float_conv = op.kind == "conv" and op.weights.steps is None
-        float_pool = op.kind == "pool" and op.output.quant is None
-        if float_conv or float_pool or op.kind in _TAKES_FLOATS:
-            op.inputs = [as_floats(value) for value in op.inputs]
-        ops.append(op)
-    graph.ops = ops
-    graph.output = as_floats(graph.output)
-    return graph

@@ -146,6 +146,12 @@ class Op:
         """Everything it reads."""
         return [*self.inputs, *([self.residual] if self.residual is not None else [])]
 
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether it is a convolution of each channel by itself."""
+        groups = self.weights.groups if self.weights else 1
+        return groups > 1 and groups == self.inputs[0].image[2] == self.output.image[2]
+
 
 @dataclass
 class Graph:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from workbench._lazy import lazy
 from workbench.engines._native_emit import Emitted, emit
-from workbench.engines._native_fuse import give_every_kernel_its_storage
 from workbench.engines._native_ir import Graph, Op
+from workbench.engines._native_storage import give_every_kernel_its_storage
 
 if TYPE_CHECKING:
     import numpy as np

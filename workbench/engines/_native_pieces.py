@@ -14,9 +14,9 @@ from workbench.engines._base import Kernel, Runner
 from workbench.engines._inputs import as_batch, use_threads
 from workbench.engines._layers import judge, median_times_ms, node_times_ms, owners, quantized_layers, weighted
 from workbench.engines._native_cut import Piece
-from workbench.engines._native_fuse import fuse, give_every_kernel_its_storage
 from workbench.engines._native_nodes import free_nodes, operation
 from workbench.engines._native_runner import NativeRunner
+from workbench.engines._native_storage import lowered
 from workbench.engines._program import save_program
 from workbench.errors import EngineError
 from workbench.graph import layer_of
@@ -50,7 +50,7 @@ class PiecewiseRunner(Runner):
             if piece.graph is None:
                 runner = TorchPiece(variant, module, piece, threads)
             else:
-                graph = give_every_kernel_its_storage(fuse(piece.graph))
+                graph = lowered(piece.graph, variant.precision)
                 runner = NativeRunner(variant, graph, inputs, threads, checkpoint)
             self._pieces.append(runner)
             inputs = runner(inputs)

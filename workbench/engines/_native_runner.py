@@ -14,7 +14,7 @@ from workbench.engines._base import Kernel, Runner
 from workbench.engines._inputs import as_batch
 from workbench.engines._layers import judge, median_times_ms, quantized_layers, weighted
 from workbench.engines._native_emit import Emitted
-from workbench.engines._native_ir import Graph
+from workbench.engines._native_ir import Graph, Op
 from workbench.engines._native_pick import Plan, build, choose_plan
 from workbench.engines._program import save_program
 from workbench.errors import EngineError
@@ -124,13 +124,25 @@ class NativeRunner(Runner):
         for op, name in zip(emitted.ops, emitted.program.kernels, strict=True):
             if op is None or (op.weights is None and op.kind != "embedding"):
                 continue
-            dtype = "int8" if op.weights is not None and op.weights.steps is not None else "float32"
+            dtype, why = _computed_in(op)
             if op.reason:
                 ran |= {layer: Kernel(name, dtype, "unchanged", op.reason) for layer in op.layers}
                 continue
-            why = "its input isn't quantized, so it is computed in float32"
             ran |= {layer: judge(self._variant, layer, layer in quantized, name, dtype, why) for layer in op.layers}
         return ran
+
+
+def _computed_in(op: Op) -> tuple[str, str]:
+    """The dtype of an operation with weights, and why it isn't another."""
+    if op.weights is None:
+        return "float32", "an embedding only looks its rows up, in float32"
+    if op.weights.steps is not None:
+        return "int8", ""
+    if op.inputs[0].half:
+        return "bfloat16", ""
+    if op.is_depthwise:
+        return "float32", "a depthwise convolution has no bf16 kernel here and is computed in float32"
+    return "float32", "its input isn't quantized, so it is computed in float32"
 
 
 def _closed() -> EngineError:

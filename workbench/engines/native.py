@@ -1,4 +1,4 @@
-"""The workbench's own compiled engine: a whole model in one call, fused, in int8 or float32."""
+"""The workbench's own compiled engine: a whole model in one call, fused, in int8, bf16 or float32."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from workbench import kernels
 from workbench.engines._base import Engine, Runner
 from workbench.engines._native_cut import cut
-from workbench.engines._native_fuse import fuse, give_every_kernel_its_storage
 from workbench.engines._native_pieces import PiecewiseRunner
 from workbench.engines._native_read import read
 from workbench.engines._native_runner import NativeRunner
-from workbench.engines._program import executed
+from workbench.engines._native_storage import lowered
 from workbench.errors import EngineError
 from workbench.graph import export
 
@@ -40,8 +39,8 @@ class Native(Engine):
     def refuses(self, precision: Precision, device: str) -> str | None:
         if device != "cpu":
             return "the native engine runs on the CPU; choose device cpu"
-        if precision == "bf16":
-            return "the native engine computes in int8 and float32; choose compiled or openvino for bf16"
+        if precision == "bf16" and not self.unavailable() and not kernels.multiplies_bf16(kernels.chosen_isa()):
+            return f"{kernels.chosen_isa()} has no bf16 kernels; choose int8-static, or openvino or compiled for bf16"
         if precision == "int8-dynamic":
             return "the native engine takes int8 with fixed ranges; choose int8-static, or onnxruntime for int8-dynamic"
         return None
@@ -58,10 +57,11 @@ class Native(Engine):
         if reason := self.unavailable() or self.refuses(variant.precision, device):
             raise EngineError(reason)
         checkpoint()
-        module = variant.graph if variant.graph is not None else export(executed(variant), example).module()
+        # bf16 is a matter of storage here: the float32 model is read, so that batch norms fold before they are rounded.
+        module = variant.graph if variant.graph is not None else export(variant.module, example).module()
         checkpoint()
         try:
             graph = read(module)
         except EngineError:  # a part of it has no kernel: PyTorch runs that part
             return PiecewiseRunner(variant, module, cut(module), example, threads, checkpoint)
-        return NativeRunner(variant, give_every_kernel_its_storage(fuse(graph)), example, threads, checkpoint)
+        return NativeRunner(variant, lowered(graph, variant.precision), example, threads, checkpoint)

@@ -61,6 +61,11 @@ def chosen_isa() -> str:
     return forced
 
 
+def multiplies_bf16(isa: str) -> bool:
+    """Whether an instruction set has convolutions and linear layers in bf16."""
+    return core().bf16(isa)
+
+
 def usable_cpus() -> int:
     """CPUs this process may use at once: its affinity, within the container's quota (cgroup v2 or v1)."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

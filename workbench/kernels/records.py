@@ -35,6 +35,8 @@ class Place(IntEnum):
     OUTPUT = 2
 
 
+GROUPS_AT_ONCE = 16
+"""The most 4-byte groups of taps that any convolution kernel reads at once."""
 ACTIVATIONS = ("clamp", "hardswish", "silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "hardsigmoid")
 
 

@@ -58,6 +58,16 @@ PyObject* stand_ins(PyObject*, PyObject*) {
     return guarded([] { return name_list(wb::stand_ins()); });
 }
 
+// bf16(isa): whether it multiplies bf16
+PyObject* bf16(PyObject*, PyObject* args) {
+    const char* isa;
+    if (!PyArg_ParseTuple(args, "s", &isa)) return nullptr;
+    return guarded([&] {
+        const wb::KernelTable* kernels = wb::kernels_for(isa);
+        return PyBool_FromLong(kernels && kernels->conv_bf16.name);
+    });
+}
+
 bool read_record(PyObject* tuple, wb::Record& record) {
     PyObject *integers, *floats, *arrays;
     if (!PyArg_ParseTuple(tuple, "SSO!", &integers, &floats, &PyTuple_Type, &arrays)) return false;
@@ -169,6 +179,7 @@ PyCFunction as_method(F function) {
 PyMethodDef methods[] = {
     {"isas", isas, METH_NOARGS, "Usable instruction sets, best first."},
     {"stand_ins", stand_ins, METH_NOARGS, "Instruction sets imitated for tests."},
+    {"bf16", bf16, METH_VARARGS, "Whether an instruction set multiplies bf16."},
     {"build", build, METH_VARARGS, "A program from its tensors and step records."},
     {"run", as_method(run), METH_FASTCALL, "Run a batch."},
     {"times", as_method(times), METH_FASTCALL, "Run a batch and return the nanoseconds of each step."},

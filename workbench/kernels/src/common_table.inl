@@ -17,9 +17,11 @@ KernelTable common_table() {
     table.depthwise_u8s8 = depthwise_u8s8;
     table.depthwise_f32 = depthwise_f32;
     table.max_pool_u8 = max_pool_u8;
-    table.max_pool_f32 = max_pool_f32;
+    table.max_pool_f32 = max_pool_floats<Dtype::f32>;
+    table.max_pool_bf16 = max_pool_floats<Dtype::bf16>;
     table.average_pool_u8 = average_pool_u8;
-    table.average_pool_f32 = average_pool_f32;
+    table.average_pool_f32 = average_pool_floats<Dtype::f32>;
+    table.average_pool_bf16 = average_pool_floats<Dtype::bf16>;
     table.elementwise = elementwise;
     table.layer_norm = layer_norm;
     table.softmax = softmax;

@@ -1,5 +1,6 @@
 // The tile every convolution and linear layer is made of. Included inside each instruction set's file,
-// which brings a Dot: the arithmetic on one 4-byte group (four u8·s8, two bf16 or one float).
+// which brings a Dot: the arithmetic on one 4-byte group (four u8·s8, two bf16 or one float), and in kNarrow the
+// type that its layers hand on.
 //
 // M pixels × NB vectors of channels stay in registers over all taps. A step loads NB weight vectors and
 // M broadcasts for M · NB products, so the loads stay below the products for every shape but NB = 1.
@@ -29,23 +30,27 @@ inline void conv_clamped(const ConvArgs& a, typename Dot::Accumulator (&sums)[M]
             y = minimum(maximum(y, low), high);
             uint8_t* to = output + m * a.output_stride + c * kSize;
             if constexpr (kBytes) store_u8(to, add(round_to_ints(y), zero_point), valid);
+            else if constexpr (kOutput == Dtype::bf16) store_bf16(to, y, valid);
             else store_f32(to, y, valid);
         }
     }
 }
 
-// Clamps into u8 or f32, the way of nearly every layer, stay in registers; the rest goes through a loop over a copy.
+// Clamps into floats or the Dot's narrow type, the way of nearly every layer, stay in registers; the rest goes through
+// a loop over a copy.
 template <class Dot, int M, int NB>
 inline void conv_epilogue(const ConvArgs& a, typename Dot::Accumulator (&sums)[M][NB], uint8_t* output,
                           const uint8_t* residual) {
     const Epilogue& e = a.epilogue;
-    if (e.act == Act::clamp && e.output_type == Dtype::u8 && e.residual_type == Dtype::none) {
-        return conv_clamped<Dot, M, NB, Dtype::u8, Dtype::none>(a, sums, output, residual);
+    constexpr Dtype kNarrow = Dot::kNarrow;
+    const bool plain = e.residual_type == Dtype::none;
+    if (e.act == Act::clamp && e.output_type == kNarrow && plain) {
+        return conv_clamped<Dot, M, NB, kNarrow, Dtype::none>(a, sums, output, residual);
     }
-    if (e.act == Act::clamp && e.output_type == Dtype::u8 && e.residual_type == Dtype::u8) {
-        return conv_clamped<Dot, M, NB, Dtype::u8, Dtype::u8>(a, sums, output, residual);
+    if (e.act == Act::clamp && e.output_type == kNarrow && e.residual_type == kNarrow) {
+        return conv_clamped<Dot, M, NB, kNarrow, kNarrow>(a, sums, output, residual);
     }
-    if (e.act == Act::clamp && e.output_type == Dtype::f32 && e.residual_type == Dtype::none) {
+    if (e.act == Act::clamp && e.output_type == Dtype::f32 && plain) {
         return conv_clamped<Dot, M, NB, Dtype::f32, Dtype::none>(a, sums, output, residual);
     }
     if (e.act == Act::clamp && e.output_type == Dtype::f32 && e.residual_type == Dtype::f32) {

@@ -9,6 +9,7 @@ inline Ints repeat_group(const uint8_t* p) {
 
 // One float per group.
 struct DotF32 {
+    static constexpr Dtype kNarrow = Dtype::u8;  // for the int8 layers behind it
     using Accumulator = Floats;
     using Weight = Floats;
     static Floats start(const int32_t*, int) { return splat(0.0f); }
@@ -27,6 +28,7 @@ struct DotF32 {
 // activations likewise (open) and dot(sum, activations, weights), exact in int32.
 template <class Product>
 struct ByteDot : Product {
+    static constexpr Dtype kNarrow = Dtype::u8;
     using Accumulator = Ints;
     static Ints start(const int32_t* start, int n) { return load_i32(start + n * kLanes, kLanes); }
     static auto broadcast(const uint8_t* p) { return Product::open(repeat_group(p)); }

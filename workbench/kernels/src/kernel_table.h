@@ -170,8 +170,10 @@ struct KernelTable {
     void (*depthwise_f32)(const DepthwiseArgs&);
     void (*max_pool_u8)(const PoolArgs&);
     void (*max_pool_f32)(const PoolArgs&);
+    void (*max_pool_bf16)(const PoolArgs&);
     void (*average_pool_u8)(const PoolArgs&);
     void (*average_pool_f32)(const PoolArgs&);
+    void (*average_pool_bf16)(const PoolArgs&);
     void (*elementwise)(const ElementwiseArgs&);
     void (*layer_norm)(const RowArgs&);
     void (*softmax)(const RowArgs&);

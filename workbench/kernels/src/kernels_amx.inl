@@ -34,6 +34,7 @@ inline void each(F f) {
 }
 
 struct TileU8S8 {
+    static constexpr Dtype kNarrow = Dtype::u8;
     using Accumulator = Ints;
     template <int kSum>
     static void start(const int32_t* start) {
@@ -48,6 +49,7 @@ struct TileU8S8 {
 };
 
 struct TileBF16 {
+    static constexpr Dtype kNarrow = Dtype::bf16;
     using Accumulator = Floats;
     template <int kSum>
     static void start(const int32_t*) {

@@ -14,6 +14,7 @@ namespace {
 #include "activation.inl"
 
 struct DotBF16 {
+    static constexpr Dtype kNarrow = Dtype::bf16;
     using Accumulator = Floats;
     using Weight = __m512bh;
     static Floats start(const int32_t*, int) { return splat(0.0f); }

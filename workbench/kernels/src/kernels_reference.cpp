@@ -21,10 +21,22 @@ T read(const uint8_t* p, int64_t index = 0) {
     return value;
 }
 
-float read_bf16(const uint8_t* p) {
-    const uint32_t bits = static_cast<uint32_t>(read<uint16_t>(p)) << 16;
-    return read<float>(reinterpret_cast<const uint8_t*>(&bits));
-}
+// A float rounded to its upper half, to nearest even.
+struct BF16 {
+    uint16_t half;
+
+    BF16() = default;
+    explicit BF16(float y) {
+        const uint32_t bits = read<uint32_t>(reinterpret_cast<const uint8_t*>(&y));
+        half = std::isnan(y) ? 0x7fc0 : static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+    }
+    explicit operator float() const {
+        const uint32_t bits = static_cast<uint32_t>(half) << 16;
+        return read<float>(reinterpret_cast<const uint8_t*>(&bits));
+    }
+};
+
+float read_bf16(const uint8_t* p) { return static_cast<float>(read<BF16>(p)); }
 
 float read_any(const uint8_t* p, Dtype type) {
     if (type == Dtype::u8) return *p;
@@ -58,11 +70,10 @@ void write(float y, uint8_t* output, const Epilogue& e) {
         return;
     }
     y = activated(y, e);
-    uint32_t bits = read<uint32_t>(reinterpret_cast<const uint8_t*>(&y));
     if (e.output_type == Dtype::f32) {
-        std::memcpy(output, &bits, 4);
+        std::memcpy(output, &y, 4);
     } else {
-        const uint16_t half = std::isnan(y) ? 0x7fc0 : static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+        const BF16 half(y);
         std::memcpy(output, &half, 2);
     }
 }
@@ -155,7 +166,7 @@ void pool(const PoolArgs& a, Sum first, Step step, Last last) {
                     sum = step(sum, static_cast<Sum>(read<T>(p, c)));
                 }
             }
-            const T result = last(sum);
+            const T result(last(sum));
             std::memcpy(a.output + pixel * a.output_stride + c * static_cast<int64_t>(sizeof(T)), &result, sizeof(T));
         }
     }
@@ -165,9 +176,10 @@ void max_pool_u8(const PoolArgs& a) {
     pool<uint8_t>(a, 0, [](int32_t m, int32_t v) { return std::max(m, v); },
                   [](int32_t m) { return static_cast<uint8_t>(m); });
 }
-void max_pool_f32(const PoolArgs& a) {
-    pool<float>(a, -std::numeric_limits<float>::infinity(), [](float m, float v) { return std::max(m, v); },
-                [](float m) { return m; });
+template <class T>
+void max_pool_floats(const PoolArgs& a) {
+    pool<T>(a, -std::numeric_limits<float>::infinity(), [](float m, float v) { return std::max(m, v); },
+            [](float m) { return m; });
 }
 void average_pool_u8(const PoolArgs& a) {
     pool<uint8_t>(a, 0, [](int32_t s, int32_t v) { return s + v; }, [&](int32_t s) {
@@ -175,8 +187,9 @@ void average_pool_u8(const PoolArgs& a) {
         return quantized(static_cast<float>(s) * a.scale + a.bias, low, high, a.zero_point);
     });
 }
-void average_pool_f32(const PoolArgs& a) {
-    pool<float>(a, 0.0f, [](float s, float v) { return s + v; }, [&](float s) { return s * a.scale; });
+template <class T>
+void average_pool_floats(const PoolArgs& a) {
+    pool<T>(a, 0.0f, [](float s, float v) { return s + v; }, [&](float s) { return s * a.scale; });
 }
 
 void elementwise(const ElementwiseArgs& a) {
@@ -296,9 +309,11 @@ const KernelTable& kernels_reference() {
         t.depthwise_u8s8 = depthwise_u8s8;
         t.depthwise_f32 = depthwise_f32;
         t.max_pool_u8 = max_pool_u8;
-        t.max_pool_f32 = max_pool_f32;
+        t.max_pool_f32 = max_pool_floats<float>;
+        t.max_pool_bf16 = max_pool_floats<BF16>;
         t.average_pool_u8 = average_pool_u8;
-        t.average_pool_f32 = average_pool_f32;
+        t.average_pool_f32 = average_pool_floats<float>;
+        t.average_pool_bf16 = average_pool_floats<BF16>;
         t.elementwise = elementwise;
         t.layer_norm = layer_norm;
         t.softmax = softmax;

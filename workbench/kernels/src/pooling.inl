@@ -37,16 +37,25 @@ void max_pool_u8(const PoolArgs& a) {
     }
 }
 
-void max_pool_f32(const PoolArgs& a) {
+template <Dtype kType>
+inline void store_any(void* p, Floats v, int64_t n) {
+    if constexpr (kType == Dtype::bf16) store_bf16(p, v, n);
+    else store_f32(p, v, n);
+}
+
+// f32 or bf16
+template <Dtype kType>
+void max_pool_floats(const PoolArgs& a) {
+    constexpr int64_t kSize = bytes_of(kType);
     for (int64_t c = 0; c < a.channels; c += kLanes) {
         const int64_t valid = a.channels - c;
         for (int64_t i = 0; i < a.pixels; ++i) {
             Floats most = splat(-std::numeric_limits<float>::infinity());
             for (int64_t y = 0; y < a.height; ++y) {
-                const uint8_t* p = a.input + i * a.window_stride + y * a.row_stride + c * 4;
-                for (int64_t x = 0; x < a.width; ++x, p += a.pixel_stride) most = maximum(most, load_f32(p, valid));
+                const uint8_t* p = a.input + i * a.window_stride + y * a.row_stride + c * kSize;
+                for (int64_t x = 0; x < a.width; ++x, p += a.pixel_stride) most = maximum(most, load_any(p, kType, valid));
             }
-            store_f32(a.output + i * a.output_stride + c * 4, most, valid);
+            store_any<kType>(a.output + i * a.output_stride + c * kSize, most, valid);
         }
     }
 }
@@ -68,16 +77,18 @@ void average_pool_u8(const PoolArgs& a) {
     }
 }
 
-void average_pool_f32(const PoolArgs& a) {
+template <Dtype kType>
+void average_pool_floats(const PoolArgs& a) {
+    constexpr int64_t kSize = bytes_of(kType);
     for (int64_t c = 0; c < a.channels; c += kLanes) {
         const int64_t valid = a.channels - c;
         for (int64_t i = 0; i < a.pixels; ++i) {
             Floats sum = splat(0.0f);
             for (int64_t y = 0; y < a.height; ++y) {
-                const uint8_t* p = a.input + i * a.window_stride + y * a.row_stride + c * 4;
-                for (int64_t x = 0; x < a.width; ++x, p += a.pixel_stride) sum = add(sum, load_f32(p, valid));
+                const uint8_t* p = a.input + i * a.window_stride + y * a.row_stride + c * kSize;
+                for (int64_t x = 0; x < a.width; ++x, p += a.pixel_stride) sum = add(sum, load_any(p, kType, valid));
             }
-            store_f32(a.output + i * a.output_stride + c * 4, multiply(sum, splat(a.scale)), valid);
+            store_any<kType>(a.output + i * a.output_stride + c * kSize, multiply(sum, splat(a.scale)), valid);
         }
     }
 }

@@ -6,11 +6,23 @@
 namespace wb {
 namespace {
 
+using PoolKernel = void (*)(const PoolArgs&);
+
+PoolKernel kernel_of(const KernelTable& kernels, Dtype dtype, bool average) {
+    switch (dtype) {
+        case Dtype::u8: return average ? kernels.average_pool_u8 : kernels.max_pool_u8;
+        case Dtype::bf16: return average ? kernels.average_pool_bf16 : kernels.max_pool_bf16;
+        case Dtype::f32: return average ? kernels.average_pool_f32 : kernels.max_pool_f32;
+        default: throw BuildError("pooling: u8, f32 or bf16");
+    }
+}
+
 class PoolStep final : public Step {
 public:
     PoolStep(const KernelTable& kernels, const Tensor& input, const Tensor& output, const Window& window, bool average,
              bool count_padding, Record& record)
-        : kernels_(kernels), input_(input), output_(output), window_(window), average_(average),
+        : isa_(kernels.isa), kernel_(kernel_of(kernels, input.dtype, average)), input_(input), output_(output),
+          window_(window), average_(average),
           count_padding_(count_padding), zero_point_in_(static_cast<int32_t>(record.integer())),
           zero_point_out_(static_cast<int32_t>(record.integer())), step_ratio_(record.real()) {
         // Output columns whose window lies inside the image are done in one call.
@@ -35,8 +47,8 @@ public:
     }
 
     std::string kernel() const override {
-        const std::string type = input_.dtype == Dtype::u8 ? "u8_" : "f32_";
-        return (average_ ? "average_pool_" : "max_pool_") + type + kernels_.isa;
+        const std::string type = input_.dtype == Dtype::u8 ? "u8_" : input_.dtype == Dtype::bf16 ? "bf16_" : "f32_";
+        return (average_ ? "average_pool_" : "max_pool_") + type + isa_;
     }
 
 private:
@@ -59,12 +71,11 @@ private:
         a.scale = step_ratio_ / divisor;
         a.bias = -static_cast<float>(zero_point_in_) * present * a.scale;
         a.zero_point = zero_point_out_;
-        const bool u8 = input_.dtype == Dtype::u8;
-        if (average_) (u8 ? kernels_.average_pool_u8 : kernels_.average_pool_f32)(a);
-        else (u8 ? kernels_.max_pool_u8 : kernels_.max_pool_f32)(a);
+        kernel_(a);
     }
 
-    const KernelTable& kernels_;
+    std::string isa_;
+    PoolKernel kernel_;
     Tensor input_, output_;
     Window window_;
     bool average_, count_padding_;
@@ -80,9 +91,7 @@ std::unique_ptr<Step> make_pool(const KernelTable& kernels, const Tensors& tenso
     const Tensor* output = tensor_of(tensors, record);
     const Window window = read_window(record);
     const bool average = record.integer() != 0, count_padding = record.integer() != 0;
-    if (input->dtype != output->dtype || (input->dtype != Dtype::u8 && input->dtype != Dtype::f32)) {
-        throw BuildError("pooling: u8 to u8 or f32 to f32");
-    }
+    if (input->dtype != output->dtype) throw BuildError("pooling keeps its input's type");
     if (window.dilation_y * window.dilation_x != 1) throw BuildError("pooling: dilation is not known");
     return std::make_unique<PoolStep>(kernels, *input, *output, window, average, count_padding, record);
 }

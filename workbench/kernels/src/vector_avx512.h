@@ -28,6 +28,9 @@ inline Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
 inline Ints shift_left_23(Ints v) { return _mm512_slli_epi32(v, 23); }
 inline Floats as_floats(Ints v) { return _mm512_castsi512_ps(v); }
 inline Ints as_ints(Floats v) { return _mm512_castps_si512(v); }
+// The lower or upper bf16 of each pair, as floats.
+inline Floats lower_halves(Ints v) { return _mm512_castsi512_ps(_mm512_slli_epi32(v, 16)); }
+inline Floats upper_halves(Ints v) { return _mm512_castsi512_ps(_mm512_and_si512(v, splat_int(~0xffff))); }
 // below where v < limit, else above.
 inline Floats select_below(Floats v, float limit, Floats below, Floats above) {
     return _mm512_mask_mov_ps(above, _mm512_cmp_ps_mask(v, splat(limit), _CMP_LT_OQ), below);
