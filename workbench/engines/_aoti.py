@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench._lazy import lazy
+from workbench.engines._aoti_isa import find_instruction_sets
 from workbench.engines._cpu import cpu_flags
 from workbench.engines._program import executed, remembered
 from workbench.errors import EngineError
@@ -54,22 +55,8 @@ def cached_package(target: Path) -> Path | None:
 
 def load(package: Path) -> Callable[[torch.Tensor], torch.Tensor]:
     """The compiled model, ready to be called."""
-    find_instruction_sets(str(_directory() / "inductor"))
+    find_instruction_sets(_directory() / "inductor")
     return torch._inductor.aoti_load_package(str(package))
-
-
-def find_instruction_sets(shared: str) -> None:
-    """Let Inductor try what this CPU can do. Its test programs, seconds to compile, are kept in ``shared``."""
-    from torch._inductor import cpu_vec_isa
-
-    before = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = shared
-    try:
-        cpu_vec_isa.pick_vec_isa()
-    finally:
-        del os.environ["TORCHINDUCTOR_CACHE_DIR"]
-        if before is not None:
-            os.environ["TORCHINDUCTOR_CACHE_DIR"] = before
 
 
 def start_build(variant: Variant, example: torch.Tensor, threads: int, niceness: int) -> Build:
