@@ -11,10 +11,10 @@ from tests.engines.test_native import MODELS, prepare, pytestmark, variants  # n
 from workbench import kernels
 from workbench.engines import _native_memory as memory
 from workbench.engines import _native_pick as pick
-from workbench.engines._native_fuse import fuse, give_every_kernel_its_storage
 from workbench.engines._native_keep import KEPT, int8_layers
 from workbench.engines._native_memory import Picks, key_of, recall, remember
 from workbench.engines._native_read import read
+from workbench.engines._native_storage import lowered
 
 ISA = kernels.isas()[0] if kernels.unavailable() is None else ""
 
@@ -25,7 +25,7 @@ def _nothing_remembered(tmp_path, monkeypatch):
 
 
 def graph_of(variant):
-    return give_every_kernel_its_storage(fuse(read(variant.graph)))
+    return lowered(read(variant.graph), variant.precision)
 
 
 def forget():
