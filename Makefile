@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard workbench/kernels/src/*)
 
-.PHONY: app lab test bench bench-native sanitize clean
+.PHONY: app lab test bench bench-native bench-native-isa sanitize clean
 
 app: .venv/app.stamp
 	$(BIN)/workbench app --port $(PORT)
@@ -29,6 +29,9 @@ bench: .venv/test.stamp
 
 bench-native: .venv/test.stamp
 	$(BIN)/python -m benchmarks.native
+
+bench-native-isa: .venv/test.stamp
+	$(BIN)/python -m benchmarks.native_isa
 
 # The C++ checks under AddressSanitizer and UndefinedBehaviorSanitizer: two minutes of compiling on two cores.
 # Needs cmake.

@@ -1,161 +1,176 @@
 """``make bench-native``: the native engine beside what people use instead, interleaved in one process.
 
-``python -m benchmarks.native [model …] [--peers eager onnxruntime …] [--seconds N] [--threads N]``
+``python -m benchmarks.native [model …] [--peers eager …] [--seconds N] [--build-seconds N] [--threads N]``
+
+For each case native's fastest precision is compared with the fastest peer *at equal accuracy*: one whose output is off
+from float32's by no more than 1.1 times what native's is (relative error ‖y − y₃₂‖₂ / ‖y₃₂‖₂ over one batch). Peers
+in fp32 and bf16 are more accurate than int8, so they always count against native's int8; an int8 peer counts unless
+its own ranges make it clearly worse. The fastest peer of any accuracy is printed beside it.
+
+Inductor compiles for some ten seconds each. What doesn't fit in ``--build-seconds`` is left out and said; what was
+built is kept, so the next run goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
-import random
-import statistics
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from benchmarks.native_models import MODELS, make
+from benchmarks._interleave import interleaved, ratio
+from benchmarks._native_facts import call_overhead, prepare_seconds
+from benchmarks._native_report import Row, case_lines, summary
+from benchmarks.native_models import MODELS, Example
+from benchmarks.native_peers import PEERS, Call, Case, engine
 from workbench import engines, kernels
-from workbench.engines import Runner
-from workbench.errors import WorkbenchError
-from workbench.measure.intervals import block_bootstrap
-from workbench.receipt import Interval
+from workbench.engines import compiled
+from workbench.errors import EngineError
+from workbench.measure import machine
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant
 from workbench.workload import Data
 
-PEERS = ("eager", "compiled", "onnxruntime", "openvino")
-SETTLE_S = 0.002  # pools of the engine before go on spinning for about a millisecond
-VISIT_S = 0.004
 OUT = Path(__file__).parent / "out" / "native.json"
+PRECISIONS = ("fp32", "bf16", "int8")
 
 
-@dataclass(frozen=True)
-class Row:
-    """One engine on one case. ``ratio``: its time over that of the native engine's faster precision."""
-
-    model: str
-    batch: int
-    engine: str
-    precision: str
-    median_ms: float
-    error: float
-    ratio: Interval
+def quantized(example: Example) -> tuple[Variant, Variant]:
+    """The model as it is, and after post-training quantization to int8."""
+    plain = Variant(example.module)
+    train = Data(example.inputs, torch.zeros(len(example.inputs), dtype=torch.long))
+    return plain, Quantize().apply(plain, Context(train=train))
 
 
-def prepare(model: torch.nn.Module, inputs: torch.Tensor, batch: int, names: list[str], threads: int) -> dict:
-    """Runners by (engine, precision); engines that can't run a case are told on the way and left out."""
-    plain = Variant(model)
-    int8 = Quantize().apply(plain, Context(train=Data(inputs, torch.zeros(len(inputs), dtype=torch.long))))
-    runners: dict[tuple[str, str], Runner] = {}
+def native(case: Case) -> dict[tuple[str, str], Call]:
+    """The native engine in every precision that it has."""
+    asked = {precision: case.variant(precision).precision for precision in PRECISIONS}
+    taken = [short for short, full in asked.items() if engines.find("native").refuses(full, "cpu") is None]
+    return {("native", precision): engine(case, "native", precision) for precision in taken}
+
+
+class Builds:
+    """Inductor's packages, within a time for all of them together."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left_s = seconds
+
+    def make(self, case: Case) -> set[tuple[str, str]]:
+        """Build what isn't there yet; returns what there was no time for."""
+        started, late = [], set()
+        begin = time.perf_counter()
+        for precision in PRECISIONS:
+            wanted = case.variant(precision), case.example, case.threads
+            if compiled.is_cached(*wanted):
+                continue
+            if self.left_s <= 0:
+                late.add(("inductor", precision))
+            else:
+                started.append(compiled.build_in_background(*wanted))
+        for build in started:
+            while not build.wait(1.0):
+                pass
+        if started:
+            self.left_s -= time.perf_counter() - begin
+        return late
+
+
+def prepared(case: Case, peers: list[str], late: set[tuple[str, str]]) -> dict[tuple[str, str], Call]:
+    """Native and the peers, by engine and precision; a peer that can't run the case is told and left out."""
+    calls: dict[tuple[str, str], Call] = native(case)
+    for key, make in PEERS.items():
+        if key in late:
+            print(f"  {' '.join(key)}: left out, there was no time left to build it")
+        if key[0] not in peers or key in late:
+            continue
+        try:
+            call = make(case)
+            call(case.example)
+        except Exception as error:  # whatever went wrong in a peer, the others are measured
+            print(f"  {' '.join(key)}: left out, {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            continue
+        calls[key] = call
+    return calls
+
+
+def measure(name: str, example: Example, inputs: torch.Tensor, calls: dict, seconds: float) -> list[Row]:
+    """Measure one model at one batch size, ``inputs`` being one batch."""
+    wanted = example.module(inputs)
+    errors = {key: float((call(inputs) - wanted).norm() / wanted.norm()) for key, call in calls.items()}
+    right = {key: accuracy(call, example, len(inputs)) for key, call in calls.items()}
+    times = interleaved({key: partial(call, inputs) for key, call in calls.items()}, seconds)
+    ours = min((key for key in times if key[0] == "native"), key=lambda key: sorted(times[key])[len(times[key]) // 2])
+    for call in calls.values():
+        if hasattr(call, "close"):
+            call.close()
+    return [
+        Row.of(name, len(inputs), key, times[key], errors[key], right[key], ratio(times[key], times[ours]))
+        for key in times
+    ]
+
+
+def accuracy(call: Call, example: Example, batch: int) -> float | None:
+    """Share of labelled inputs put in the right class; None without labels, and at batch 1, where it is the same."""
+    if example.test is None or batch == 1:
+        return None
+    whole = len(example.test) // batch * batch
+    batches = zip(example.test.inputs[:whole].split(batch), example.test.labels[:whole].split(batch), strict=True)
+    return sum(int((call(inputs).argmax(1) == labels).sum()) for inputs, labels in batches) / whole
+
+
+def run(names: list[str], peers: list[str], seconds: float, build_seconds: float, threads: int) -> list[Row]:
+    """Measure and print case by case."""
+    builds, rows = Builds(build_seconds), []
     for name in names:
-        engine = engines.find(name)
-        for variant in (plain, int8):
-            if name == "eager" and variant is int8:
-                continue  # it imitates int8
+        make, batches = MODELS[name]
+        example = make()
+        plain, int8 = quantized(example)
+        for batch in batches:
+            case = Case(plain, int8, example.inputs[:batch].contiguous(), example.inputs, threads)
+            print(f"\n{name}, batch {batch}", flush=True)
+            late: set[tuple[str, str]] = set()
             try:
-                runners[name, variant.precision] = engine.prepare(variant, inputs[:batch], threads=threads)
-            except WorkbenchError as error:
-                print(f"  {name} {variant.precision}: {error}")
-    return runners
-
-
-def visit(call: Callable[[], object]) -> float:
-    """Median seconds of a call over a few milliseconds, once what ran before has settled."""
-    begin = time.perf_counter()
-    while time.perf_counter() - begin < SETTLE_S:
-        call()
-    samples: list[float] = []
-    begin = time.perf_counter()
-    while len(samples) < 3 or time.perf_counter() - begin < VISIT_S:
-        start = time.perf_counter()
-        call()
-        samples.append(time.perf_counter() - start)
-    return statistics.median(samples)
-
-
-def measure(runners: dict, inputs: torch.Tensor, seconds: float) -> dict[tuple[str, str], list[float]]:
-    """Seconds by runner, one figure for each round; every round visits all, in an order of its own."""
-    times: dict[tuple[str, str], list[float]] = {key: [] for key in runners}
-    order, coin, end = list(runners), random.Random(0), time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[order[0]]) < 6:
-        coin.shuffle(order)
-        for key in order:
-            times[key].append(visit(lambda runner=runners[key]: runner(inputs)))
-    return times
-
-
-def rows(name: str, batch: int, peers: list[str], seconds: float, threads: int) -> list[Row]:
-    """Measure one model at one batch size."""
-    model, inputs = make(name)
-    runners = prepare(model, inputs, batch, ["native", *peers], threads)
-    inputs = inputs[:batch].contiguous()
-    with torch.inference_mode():
-        wanted = model(inputs)
-        times = measure(runners, inputs, seconds)
-        errors = {key: float((runner(inputs) - wanted).norm() / wanted.norm()) for key, runner in runners.items()}
-    ours = min((key for key in times if key[0] == "native"), key=lambda key: statistics.median(times[key]))
-    found = []
-    for (engine, precision), seconds_each in times.items():
-        logs = [math.log(theirs / mine) for theirs, mine in zip(seconds_each, times[ours], strict=True)]
-        median_ms = statistics.median(seconds_each) * 1e3
-        error = errors[engine, precision]
-        found.append(Row(name, batch, engine, precision, median_ms, error, block_bootstrap(logs)))
-    for runner in runners.values():
-        runner.close()
-    return found
-
-
-def show(case: list[Row]) -> None:
-    """Print one case, fastest first."""
-    print(f"\n{case[0].model}, batch {case[0].batch}")
-    for row in sorted(case, key=lambda row: row.median_ms):
-        ratio = f"{row.ratio.value:6.2f}×  ({row.ratio.low:.2f}–{row.ratio.high:.2f})"
-        print(f"  {row.engine:12} {row.precision:12} {row.median_ms:9.4f} ms  {ratio:24} error {row.error:.1e}")
-
-
-def summary(all_rows: list[Row]) -> str:
-    """How much faster native is than the fastest peer, by case and as a geometric mean."""
-    cases = sorted(
-        {(row.model, row.batch) for row in all_rows}, key=lambda case: (list(MODELS).index(case[0]), case[1])
-    )
-    best = {}
-    for case in cases:
-        theirs = [row for row in all_rows if (row.model, row.batch) == case and row.engine != "native"]
-        if theirs:
-            best[case] = min(row.ratio.value for row in theirs)
-    if not best:
-        return "no peer was measured"
-    lines = [f"  {model:10} {batch:3}  {ratio:5.2f}×" for (model, batch), ratio in best.items()]
-    mean = math.exp(statistics.fmean(math.log(ratio) for ratio in best.values()))
-    return "\n".join(["\nnative against the fastest peer", *lines, f"  geometric mean  {mean:5.2f}×"])
+                late = builds.make(case) if "inductor" in peers else late
+            except EngineError as error:
+                print(f"  inductor: {error}")
+            with torch.inference_mode():
+                torch.set_num_threads(threads)
+                found = measure(name, example, case.example, prepared(case, peers, late), seconds)
+            print(case_lines(found), flush=True)
+            rows += found
+    return rows
 
 
 def main() -> None:
-    """Measure, print a table, and keep it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", nargs="*", default=list(MODELS))
-    parser.add_argument("--peers", nargs="*", default=list(PEERS))
-    parser.add_argument("--seconds", type=float, default=6.0, help="of measuring for each case")
+    """Measure, print tables, and keep everything as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", default=list(MODELS), metavar="model", help=", ".join(MODELS))
+    engine_names = list(dict.fromkeys(engine for engine, _ in PEERS))
+    parser.add_argument("--peers", nargs="*", default=engine_names, choices=engine_names)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of measuring for each case")
+    parser.add_argument("--build-seconds", type=float, default=300.0, help="for Inductor's compilations, all together")
     parser.add_argument("--threads", type=int, default=kernels.usable_cpus())
+    parser.add_argument("--out", type=Path, default=OUT, help="where the JSON goes")
     options = parser.parse_args()
-    peers = [name for name in options.peers if engines.find(name).unavailable() is None]
-    found: list[Row] = []
-    for name in options.models:
-        for batch in MODELS[name][2]:
-            case = rows(name, batch, peers, options.seconds, options.threads)
-            show(case)
-            found += case
-    print(summary(found))
-    OUT.parent.mkdir(exist_ok=True)
-    document = {"isa": kernels.chosen_isa(), "threads": options.threads}
-    document["rows"] = [{**asdict(row), "ratio": row.ratio.model_dump()} for row in found]
-    OUT.write_text(json.dumps(document, indent=1))
-    print(f"\nwritten to {OUT}")
+    rows = run(options.models, options.peers, options.seconds, options.build_seconds, options.threads)
+    document = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "environment": machine.environment(options.threads, seed=0),
+        "native_isa": kernels.chosen_isa(),
+        "prepare_seconds": prepare_seconds("resnet18", options.threads),
+        "call_overhead_us": call_overhead(["fashion-cnn", "mlp", "fashion-resnet8", "resnet20"]),
+        "rows": [asdict(row) for row in rows],
+    }
+    print(summary(document))
+    options.out.parent.mkdir(exist_ok=True)
+    options.out.write_text(json.dumps(document, indent=1))
+    print(f"\nwritten to {options.out}; as a table: python -m benchmarks._native_report {options.out}")
 
 
 if __name__ == "__main__":

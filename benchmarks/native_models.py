@@ -1,10 +1,31 @@
-"""The architectures that the native engine is compared on, with random weights: speed doesn't depend on them."""
+"""The models that the native engine is compared on: two embedded ones with their data, others with random weights.
+
+Speed doesn't depend on the weights.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from workbench import models
+from workbench.workload import Data, Workload
+
+CALIBRATION = 256
+
+
+@dataclass(frozen=True)
+class Example:
+    """A model in eval mode, inputs [N, …] to calibrate and run it with, and labelled ones where there are any."""
+
+    module: nn.Module
+    inputs: torch.Tensor
+    test: Data | None = None
 
 
 def conv_bn(inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -36,22 +57,9 @@ def resnet(blocks: tuple[int, ...], widths: tuple[int, ...], stem: nn.Module, cl
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
 
 
-def cnn() -> nn.Module:
-    """The convolutional network everybody starts with, for 28×28 grey images."""
-    return nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(),
-        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1568, 128), nn.ReLU(), nn.Linear(128, 10),
-    )  # fmt: skip
-
-
 def mlp() -> nn.Module:
     """784-1024-1024-10."""
     return nn.Sequential(nn.Linear(784, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 10))
-
-
-def resnet8() -> nn.Module:
-    """The MLPerf Tiny image classifier."""
-    return resnet((1, 1, 1), (16, 32, 64), nn.Sequential(conv_bn(3, 16, 3), nn.ReLU()), 10)
 
 
 def resnet20() -> nn.Module:
@@ -114,25 +122,33 @@ class Encoder(nn.Module):
         return self.head(self.layers(x).mean(1))
 
 
-MODELS = {
-    "cnn": (cnn, (1, 28, 28), (1, 32)),
-    "mlp": (mlp, (784,), (1, 32)),
-    "resnet8": (resnet8, (3, 32, 32), (1, 32)),
-    "resnet20": (resnet20, (3, 32, 32), (1, 32)),
-    "ds-cnn": (ds_cnn, (1, 49, 10), (1, 32)),
-    "mobilenet": (mobilenet, (3, 96, 96), (1, 32)),
-    "resnet18": (resnet18, (3, 224, 224), (1, 8)),
-    "encoder": (Encoder, (128, 384), (1, 8)),
-}
-"""Name: how to make it, the shape of an input, the batch sizes it is measured at."""
+def trained(name: str) -> Example:
+    """An embedded model with its weights and data."""
+    loaded = models.load(Workload(name))
+    return Example(loaded.module.eval(), loaded.train.inputs[:CALIBRATION], loaded.test)
 
 
-def make(name: str) -> tuple[nn.Module, torch.Tensor]:
-    """A model in eval mode with batch-norm statistics of its own, and 32 inputs."""
-    build, shape, _ = MODELS[name]
+def untrained(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> Example:
+    """Random weights, and batch-norm statistics of the random inputs."""
     torch.manual_seed(0)
-    model, inputs = build(), torch.randn(32, *shape)
-    model.train()
+    module, inputs = build(), torch.randn(32, *shape)
+    module.train()
     with torch.no_grad():
-        model(inputs)
-    return model.eval(), inputs
+        module(inputs)
+    return Example(module.eval(), inputs)
+
+
+MODELS: dict[str, tuple[Callable[[], Example], tuple[int, ...]]] = {
+    "fashion-cnn": (partial(trained, "fashion-cnn"), (1, 32)),
+    "mlp": (partial(untrained, mlp, (784,)), (1, 32)),
+    "fashion-resnet8": (partial(trained, "fashion-resnet8"), (1, 32)),
+    "resnet20": (partial(untrained, resnet20, (3, 32, 32)), (1, 32)),
+    "ds-cnn": (partial(untrained, ds_cnn, (1, 49, 10)), (1, 32)),
+    "mobilenet": (partial(untrained, mobilenet, (3, 96, 96)), (1, 32)),
+    "resnet18": (partial(untrained, resnet18, (3, 224, 224)), (1, 8)),
+    "encoder": (partial(untrained, Encoder, (128, 384)), (1, 8)),
+}
+"""Name: how to make it, and the batch sizes it is measured at."""
+
+LARGE = ("mobilenet", "resnet18", "encoder")
+"""Those whose arithmetic outweighs what it costs to call a model; the others are the small ones."""

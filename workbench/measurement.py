@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from workbench import events
-from workbench.measure import accuracy, latency, layers, machine, warmup, work
+from workbench.measure import accuracy, latency, layers, machine, work
 from workbench.measure.crowding import WORTH_SAYING, Crowding
 from workbench.measure.placement import core_of_its_own
 from workbench.measure.verdict import verdict
@@ -17,7 +17,6 @@ from workbench.shelf import Prepared
 from workbench.workload import LoadedWorkload
 
 _LATENCY_BUDGET_SECONDS = 4.0
-_WARM_UP_BUDGET_SECONDS = 0.1
 
 
 class Measurement:
@@ -55,9 +54,10 @@ class Measurement:
         crowding = Crowding()
         example = self._workload.example(self._recipe.place.batch)
         calls = [lambda runner=side.runner: runner(example) for side in (self._baseline, self._variant)]
-        warm = [warmup.warm_up(call, budget_s=_WARM_UP_BUDGET_SECONDS, checkpoint=checkpoint) for call in calls]
+        for call in calls:  # an engine may start its threads anew, and those must be there before they are placed
+            call()
         with core_of_its_own():
-            latencies = self._latencies(run, calls, (warm[0].steady, warm[1].steady), checkpoint)
+            latencies = self._latencies(run, calls, checkpoint)
             accuracies = self._accuracies(run, checkpoint)
             yield next(latencies)
             yield next(accuracies)
@@ -86,14 +86,12 @@ class Measurement:
             environment=environment,
         )
 
-    def _latencies(
-        self, run: int, calls: list[latency.Call], steady: tuple[bool, bool], checkpoint: Callable[[], None]
-    ) -> Iterator[events.Event]:
+    def _latencies(self, run: int, calls: list[latency.Call], checkpoint: Callable[[], None]) -> Iterator[events.Event]:
         snapshots = latency.compare(
             *calls,
             seed=self._recipe.seed,
             budget_s=_LATENCY_BUDGET_SECONDS,
-            steady=steady,
+            steady=(self._baseline.steady, self._variant.steady),
             checkpoint=checkpoint,
         )
         for snapshot in snapshots:

@@ -13,6 +13,7 @@ from workbench.errors import EngineError
 from workbench.measure import memory
 from workbench.measure.accuracy import batch_for
 from workbench.measure.limits import usable_threads
+from workbench.measure.warmup import warm_up
 from workbench.recipe import Place, Recipe
 from workbench.techniques import Context
 from workbench.variant import Variant
@@ -21,16 +22,19 @@ from workbench.workload import LoadedWorkload
 _COPIES_PER_RUNNER = 3
 """An engine holds about this many copies of the weights: its own, packed, and the exported form."""
 
+_WARM_UP_BUDGET_SECONDS = 0.1
+
 
 @dataclass(frozen=True)
 class Prepared:
-    """A variant ready to be called, with what it weighs."""
+    """A variant ready to be called and warmed up, with what it weighs. ``steady``: whether warm-up came to an end."""
 
     place: Place
     variant: Variant
     runner: Runner
     size_bytes: int
     peak_memory_bytes: int | None
+    steady: bool
 
 
 class Shelf:
@@ -107,7 +111,9 @@ class Shelf:
         growth_bytes = memory.peak_memory_growth(lambda: runner(example))
         size_bytes = memory.stored_bytes(variant, runner.kernels)
         runner(workload.example(batch_for(place.batch)))  # engines plan once for each batch size
-        return Prepared(place, variant, runner, size_bytes, None if growth_bytes is None else size_bytes + growth_bytes)
+        peak_bytes = None if growth_bytes is None else size_bytes + growth_bytes
+        warm = warm_up(lambda: runner(example), budget_s=_WARM_UP_BUDGET_SECONDS, checkpoint=context.checkpoint)
+        return Prepared(place, variant, runner, size_bytes, peak_bytes, warm.steady)
 
     def _make_room(self) -> None:
         def used() -> int:

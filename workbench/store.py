@@ -7,7 +7,6 @@ data directory can't be written the history lives in memory, and :attr:`Store.no
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import threading
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
 import pydantic
 
+from workbench._directory import data_directory
 from workbench.receipt import Result
 
 if TYPE_CHECKING:
@@ -45,11 +44,6 @@ class Entry:
     id: int
     finished_at: str
     result: Result
-
-
-def data_directory() -> Path:
-    """Where the user's history lives; ``WORKBENCH_DATA`` in the environment overrides it."""
-    return Path(os.environ.get("WORKBENCH_DATA") or platformdirs.user_data_path("model-workbench", appauthor=False))
 
 
 class Store:

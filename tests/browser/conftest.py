@@ -44,7 +44,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session", params=["voila"])
+@pytest.fixture(scope="session", params=["voila", "lab"])
 def host(request, tmp_path_factory) -> Iterator[hosts.Host]:
     """Voila; a test that asks for it gets JupyterLab."""
     with getattr(hosts, request.param)(tmp_path_factory.mktemp(request.param)) as host:

@@ -50,6 +50,13 @@ def group_of(build) -> list[psutil.Process]:
     return [leader, *leader.children(recursive=True)]
 
 
+def words_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # it ended meanwhile
+        return []
+
+
 def assert_all_end(processes: list[psutil.Process]) -> None:
     _, alive = psutil.wait_procs(processes, timeout=10)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
@@ -137,6 +144,21 @@ def test_a_paused_build_uses_no_cpu_until_it_goes_on(cache_directory):
         build.resume()
         assert leader.status() != psutil.STATUS_STOPPED
         assert not build.poll()
+    finally:
+        build.kill()
+
+
+def test_a_paused_build_keeps_nobody_from_loading_a_compiled_model(runners):
+    target = _aoti.package_target(variant("residual", "int8-static"), images("residual", BATCH), 1)
+    package = _aoti.cached_package(target)
+    build = build_in_background(variant("cnn", "fp32"), images("cnn", BATCH), threads=1)
+    try:
+        leader = psutil.Process(build._process.pid)
+        while not any(".so" in word for child in leader.children() for word in words_of(child)):
+            time.sleep(0.01)  # until it tries the first program with vector instructions
+        build.pause()
+        load = f"import pathlib; from workbench.engines import _aoti; _aoti.load(pathlib.Path({str(package)!r}))"
+        subprocess.run([sys.executable, "-c", load], check=True, timeout=120)
     finally:
         build.kill()
 

@@ -20,6 +20,14 @@ def test_a_stretch_in_which_both_sides_were_slowed_is_set_aside():
     assert undisturbed(blocks(40, 60)).tolist() == [True] * 40 + [False] * 60
 
 
+def test_a_quiet_moment_too_short_to_compare_in_is_set_aside():
+    assert undisturbed(blocks(10, 90)).tolist() == [False] * 10 + [True] * 90
+
+
+def test_of_two_levels_that_both_lasted_the_quieter_counts():
+    assert undisturbed(blocks(25, 75)).tolist() == [True] * 25 + [False] * 75
+
+
 def test_a_quiet_machine_has_nothing_to_set_aside():
     assert undisturbed(blocks(100, 0)).all()
 

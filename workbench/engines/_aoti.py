@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench._lazy import lazy
+from workbench.engines._aoti_isa import find_instruction_sets
 from workbench.engines._cpu import cpu_flags
 from workbench.engines._program import executed, remembered
 from workbench.errors import EngineError
@@ -54,22 +55,8 @@ def cached_package(target: Path) -> Path | None:
 
 def load(package: Path) -> Callable[[torch.Tensor], torch.Tensor]:
     """The compiled model, ready to be called."""
-    find_instruction_sets(str(_directory() / "inductor"))
+    find_instruction_sets(_directory() / "inductor")
     return torch._inductor.aoti_load_package(str(package))
-
-
-def find_instruction_sets(shared: str) -> None:
-    """Let Inductor try what this CPU can do. Its test programs, seconds to compile, are kept in ``shared``."""
-    from torch._inductor import cpu_vec_isa
-
-    before = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = shared
-    try:
-        cpu_vec_isa.pick_vec_isa()
-    finally:
-        del os.environ["TORCHINDUCTOR_CACHE_DIR"]
-        if before is not None:
-            os.environ["TORCHINDUCTOR_CACHE_DIR"] = before
 
 
 def start_build(variant: Variant, example: torch.Tensor, threads: int, niceness: int) -> Build:
@@ -223,7 +210,9 @@ def _with_zero_in_range(graph_module: torch.fx.GraphModule) -> torch.fx.GraphMod
 def _key(program: torch.export.ExportedProgram, example: torch.Tensor, threads: int) -> str:
     digest = hashlib.sha256()
     description = [program.graph_module.code, str(program.graph_signature), list(example.shape), threads]
-    digest.update(repr([*description, torch.__version__, sorted(cpu_flags()), compiler()]).encode())
+    # Frozen weights are laid out for the instruction set that oneDNN is allowed.
+    machine = [torch.__version__, sorted(cpu_flags()), compiler(), os.environ.get("ONEDNN_MAX_CPU_ISA")]
+    digest.update(repr([*description, *machine]).encode())
     for name, tensor in sorted({**program.state_dict, **program.constants}.items()):
         if isinstance(tensor, torch.Tensor):
             digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())

@@ -15,7 +15,7 @@ import sys
 import threading
 from pathlib import Path
 
-from workbench.engines._aoti import find_instruction_sets
+from workbench.engines._aoti_isa import find_instruction_sets
 
 
 def main(directory: Path) -> None:
@@ -29,7 +29,7 @@ def main(directory: Path) -> None:
     if request["quantized"]:
         import torchao.quantization.pt2e  # noqa: F401  the program's operations are registered there
 
-    find_instruction_sets(request["shared"])
+    find_instruction_sets(Path(request["shared"]))
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(directory / "inductor")  # gone after the build
     torch.set_num_threads(request["threads"])
     program = torch.export.load(directory / "program.pt2")

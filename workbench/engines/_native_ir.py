@@ -141,6 +141,8 @@ class Op:
     constant: np.ndarray | None = None
     norm: Norm | None = None
     attention: Attention | None = None
+    reason: str = ""
+    """Why it isn't computed as the recipe asked, where the engine chose so."""
     factor: float = 1.0
     shift: float = 0.0
     offset: int = 0

@@ -1,9 +1,12 @@
-"""Choices the native engine makes by trying them: tile widths when a program is built, threads for each batch size."""
+"""Choices the native engine makes by trying them.
+
+When a program is built, once per machine: tile widths, and which layers int8 makes slower. In each process, for each
+batch size: how threads share the work, which depends on what else the machine does.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +14,8 @@ from typing import TYPE_CHECKING
 from workbench._lazy import lazy
 from workbench.engines._native_emit import Emitted, emit
 from workbench.engines._native_ir import Graph, Op
+from workbench.engines._native_keep import faster, in_float32, int8_layers, slower_in_int8
+from workbench.engines._native_memory import Picks, key_of, recall, remember
 
 if TYPE_CHECKING:
     import torch
@@ -40,24 +45,55 @@ class Plan:
 
 
 def build(graph: Graph, isa: str, example: torch.Tensor, checkpoint: Callable[[], None]) -> Emitted:
-    """Build the program with the tile width for each convolution that was fastest here."""
+    """Build the program with the tile widths, and the layers kept in float32, that were fastest on this machine."""
     inputs = example[:_TILE_BATCH].contiguous()
+    key = key_of(graph, isa, len(inputs))
+    picks = recall(key, len(graph.ops))
+    if picks is None:
+        picks = _measured(graph, isa, inputs, checkpoint)
+        remember(key, picks)
+    checkpoint()
+    return _emit_as(picks, graph, isa)
+
+
+def _emit_as(picks: Picks, graph: Graph, isa: str) -> Emitted:
+    layers = set(int8_layers(graph))
+    kept = [op for op, stays in zip(graph.ops, picks.kept, strict=True) if stays and op in layers]
+    widths = {op: width for op, width in zip(graph.ops, picks.widths, strict=True) if width in _WIDTHS}
+    if kept:
+        graph, twins = in_float32(graph, kept)
+        widths |= {twin: widths[op] for op, twin in twins.items() if op in widths}
+    return emit(graph, isa, widths)
+
+
+def _measured(graph: Graph, isa: str, inputs: torch.Tensor, checkpoint: Callable[[], None]) -> Picks:
     outputs = torch.empty((len(inputs), *graph.output.shape))
+
+    def step_times(emitted: Emitted) -> dict[Op, float]:
+        times: dict[Op, float] = {}
+        per_step = _step_times(emitted.program, inputs, outputs, _TILE_BUDGET_S / len(_WIDTHS))
+        for op, nanoseconds in zip(emitted.ops, per_step, strict=True):
+            if op is not None:
+                times[op] = times.get(op, 0.0) + nanoseconds
+        return times
+
     best: dict[Op, tuple[float, int]] = {}
     for width in _WIDTHS:
         checkpoint()
-        emitted = emit(graph, isa, width)
-        times = _step_times(emitted.program, inputs, outputs, _TILE_BUDGET_S / len(_WIDTHS))
-        spent: dict[Op, float] = defaultdict(float)
-        for op, nanoseconds in zip(emitted.ops, times, strict=True):
-            if op is not None:
-                spent[op] += nanoseconds
-        for op, nanoseconds in spent.items():
+        for op, nanoseconds in step_times(emit(graph, isa, width)).items():
             # A wider tile has to be clearly faster: the first width was measured under the same noise.
             if op not in best or nanoseconds < 0.97 * best[op][0]:
                 best[op] = (nanoseconds, width)
     checkpoint()
-    return emit(graph, isa, {op: width for op, (_, width) in best.items()})
+    slower = slower_in_int8(graph, isa, {op: nanoseconds for op, (nanoseconds, _) in best.items()}, step_times)
+    widths = tuple(best[op][1] if op in best else _WIDTHS[0] for op in graph.ops)
+    nothing = Picks(widths, (False,) * len(graph.ops))
+    if not slower:
+        return nothing
+    checkpoint()
+    some = Picks(widths, tuple(op in slower for op in graph.ops))
+    programs = (_emit_as(picks, graph, isa).program for picks in (nothing, some))
+    return some if faster(*programs, (inputs.data_ptr(), outputs.data_ptr()), len(inputs)) else nothing
 
 
 def _step_times(program: Program, inputs: torch.Tensor, outputs: torch.Tensor, budget_s: float) -> list[float]:

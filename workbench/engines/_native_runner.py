@@ -73,19 +73,22 @@ class NativeRunner(Runner):
         self._run(inputs.data_ptr(), outputs.data_ptr(), plan.batch, plan.chunk, plan.threads)
         return outputs
 
-    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
-        """Medians by layer, from clock reads inside the program; fused steps count to their layer."""
+    def step_times_ns(self, inputs: torch.Tensor) -> list[float]:
+        """Nanoseconds of each step of the program in one run, as many threads sharing it as a call would use."""
         inputs = as_batch(inputs, self._features)
         if self._table_rows:
             self._check_ids(inputs)
         outputs = torch.empty((len(inputs), *self._outputs))
         program = self._open_program()
         threads = self._threads if self._plan(inputs).threads > 1 else 1
+        return program.step_times_ns(inputs.data_ptr(), outputs.data_ptr(), len(inputs), threads)
+
+    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
+        """Medians by layer, from clock reads inside the program; fused steps count to their layer."""
 
         def once() -> dict[str, float]:
             spent: dict[str, float] = defaultdict(float)
-            times = program.step_times_ns(inputs.data_ptr(), outputs.data_ptr(), len(inputs), threads)
-            for op, nanoseconds in zip(self._ops, times, strict=True):
+            for op, nanoseconds in zip(self._ops, self.step_times_ns(inputs), strict=True):
                 if op is not None and op.layers:
                     spent[op.layers[0]] += nanoseconds / 1e6
             return spent
@@ -127,6 +130,9 @@ class NativeRunner(Runner):
             if op is None or (op.weights is None and op.kind != "embedding") or name.startswith(_AROUND_A_LAYER):
                 continue
             dtype, why = _computed_in(op, self._variant.precision)
+            if op.reason:
+                ran |= {layer: Kernel(name, dtype, "unchanged", op.reason) for layer in op.layers}
+                continue
             ran |= {layer: judge(self._variant, layer, layer in quantized, name, dtype, why) for layer in op.layers}
         return ran
 

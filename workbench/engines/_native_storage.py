@@ -22,10 +22,10 @@ def lowered(graph: Graph, precision: Precision) -> Graph:
     fuse(graph)
     if precision == "bf16":
         store_halves(graph)
-    return _give_every_kernel_its_storage(graph)
+    return give_every_kernel_its_storage(graph)
 
 
-def _give_every_kernel_its_storage(graph: Graph) -> Graph:
+def give_every_kernel_its_storage(graph: Graph) -> Graph:
     """Put conversions where a kernel needs floats and its input is bytes."""
     ops: list[Op] = []
     floats: dict[Value, Value] = {}

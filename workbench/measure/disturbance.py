@@ -6,20 +6,20 @@ import math
 
 import numpy as np
 
-_QUIETEST = 0.05
-_SLOWER = math.log(1.15)
+_AS_FAST = math.log(1.15)
 _ENOUGH = 0.2
 _FEWEST = 8
 
 
 def undisturbed(times: np.ndarray) -> np.ndarray:
-    """Which blocks count: those in which both sides together were about as fast as in the quietest ones.
+    """Which blocks count: those at the quietest level of speed at which the machine was for long enough.
 
     A neighbour on the same processor (another program, another virtual machine on the core's second thread) slows
     whatever runs beside it for a second or two, and not every model by the same factor: the ratio of two models
-    differs between such times and quiet ones. Blocks in which the product of the two sides' slowdowns is above 1.15
-    are set aside. The rule looks at both sides alike and never at their ratio, so it favours neither. It applies
-    only where at least a fifth of the blocks pass: otherwise the noise has no quiet level, and all count.
+    differs between such times and quiet ones, and a mean of both describes neither. A level is made of blocks whose
+    products of the two sides' times are within 15 % of the least of them; the quietest with at least a fifth of the
+    blocks counts, and the rest is set aside. Where no level has so many, the noise has no levels, and all count.
+    The rule looks at both sides alike and never at their ratio, so it favours neither.
 
     Parameters
     ----------
@@ -31,8 +31,11 @@ def undisturbed(times: np.ndarray) -> np.ndarray:
     numpy.ndarray
         bool [blocks].
     """
-    logs = np.log(times)
-    blocks = logs.shape[1]
-    slowdown = (logs - np.quantile(logs, _QUIETEST, axis=1, keepdims=True)).sum(axis=0)
-    quiet = slowdown < _SLOWER
-    return quiet if blocks >= _FEWEST and quiet.sum() >= _ENOUGH * blocks else np.ones(blocks, dtype=bool)
+    slowness = np.log(times).sum(axis=0)
+    blocks = len(slowness)
+    ordered = np.sort(slowness)
+    members = np.searchsorted(ordered, ordered + _AS_FAST, side="right") - np.arange(blocks)
+    levels = ordered[members >= _ENOUGH * blocks]
+    if blocks < _FEWEST or not len(levels):
+        return np.ones(blocks, dtype=bool)
+    return (slowness >= levels[0]) & (slowness <= levels[0] + _AS_FAST)
