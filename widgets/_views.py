@@ -11,8 +11,9 @@ from workbench.widgets._state import PageState, Part
 
 View = dict[str, Any]
 
+_ZEROS_OF_ROUNDING = {"int4": 0.4}
 _ZEROS_WORTH_SAYING = 0.1
-"""Rounding to int8 alone makes a few per cent of small weights zero; that is no pruning."""
+"""Rounding to int8 alone makes a few per cent of small weights zero, to int4 a quarter; that is no pruning."""
 
 
 def figures(state: PageState) -> View:
@@ -259,7 +260,7 @@ def _change(layer: LayerReceipt) -> str:
         parts.append(f"{_shape(before.weight_shape)} → {_shape(after.weight_shape)}")
     if before.dtype != after.dtype:
         parts.append(f"{_dtype(before.dtype)}\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}{_dtype(after.dtype)}")
-    if after.sparsity > before.sparsity + _ZEROS_WORTH_SAYING:
+    if after.sparsity > before.sparsity + _ZEROS_OF_ROUNDING.get(after.dtype, _ZEROS_WORTH_SAYING):
         parts.append(f"{fmt.percent(after.sparsity, 0)} zeros")
     return ", ".join(parts) or f"{_dtype(after.dtype)}, as before"
 

@@ -110,3 +110,12 @@ def test_an_unmeasured_recipe_has_no_effects():
 
 def test_the_footer_names_the_torch_that_measured():
     assert _views.environment({"threads": 2, "versions": {"torch": "2.13.0+cpu"}}) == "2 threads · torch 2.13.0"
+
+
+@pytest.mark.parametrize(("dtype", "sparsity", "told"), [("int8", 0.04, ""), ("int8", 0.5, "50"), ("int4", 0.28, "")])
+def test_zeros_that_rounding_makes_are_not_shown_as_a_change(dtype, sparsity, told):
+    (row,) = a_result().receipt
+    after = row.after.model_copy(update={"dtype": dtype, "sparsity": sparsity})
+    (shown,) = _views.layers((row.model_copy(update={"after": after}),))
+    assert ("zeros" in shown["change"]) == bool(told)
+    assert told in shown["change"]
