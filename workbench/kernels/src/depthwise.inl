@@ -15,14 +15,14 @@ inline int depthwise_position(int channel) {
 inline void depthwise_finish_u8(Ints (&sums)[kUnpacked], const DepthwiseArgs& a, const float* scale, const float* bias,
                                 uint8_t* output, const uint8_t* residual, int64_t valid) {
     const Epilogue& e = a.epilogue;
-    if (e.output_type == Dtype::u8 && e.act == Act::clamp && e.residual_type == Dtype::none) {
+    if (e.output_type == Dtype::u8 && e.act == Act::clamp && e.residual_type == Dtype::none && e.within_int32) {
         Ints q[kUnpacked];
         for (int i = 0; i < kUnpacked; ++i) {
             Floats y = multiply_add(to_floats(sums[i]), load_f32(scale + i * kLanes, kLanes),
                                     load_f32(bias + i * kLanes, kLanes));
-            q[i] = requantized(y, e);
+            q[i] = round_to_ints(y);
         }
-        store_bytes(output, pack_bytes(q), valid);
+        store_bytes(output, pack_bytes(q, byte_range(e)), valid);
         return;
     }
     // Rarely taken: put the sums into channel order on the stack, then finish them vector by vector.

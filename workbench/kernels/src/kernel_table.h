@@ -30,6 +30,7 @@ struct Epilogue {
     float inverse_step;
     int32_t zero_point;
     float low, high;  // in output steps, the zero point not yet added
+    bool within_int32;  // what any sum of bytes comes to in output steps is, even before its clamp
 };
 
 // `tiles` neighbouring tiles of M output pixels × (NB · lanes) output channels in one image row.

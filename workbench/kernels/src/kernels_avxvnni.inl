@@ -1,5 +1,7 @@
 // AVX-VNNI: vpdpbusd in 256 bits, for processors that have it without AVX512; the rest is AVX2's. Included by
 // the files that make a table of it: one for the instruction's VEX encoding, one for AVX512's. The flags decide.
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 

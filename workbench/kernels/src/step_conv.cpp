@@ -43,8 +43,11 @@ public:
             bias.size() != outputs * 4) {
             throw BuildError("a convolution's arrays don't have the size its shape says");
         }
-        packed_ = pack_conv(shape, runs_, vectors, kernels_, zero_point - kernels.activation_offset, weights.data(),
-                            reinterpret_cast<const float*>(scale.data()), reinterpret_cast<const float*>(bias.data()));
+        const auto* scales = reinterpret_cast<const float*>(scale.data());
+        const auto* biases = reinterpret_cast<const float*>(bias.data());
+        packed_ = pack_conv(shape, runs_, vectors, kernels_, zero_point - kernels.activation_offset, weights.data(), scales,
+                            biases);
+        epilogue_.within_int32 = within_int32(epilogue_, static_cast<int64_t>(taps), scales, biases, shape.outputs);
         plan_lines();
     }
 

@@ -25,8 +25,11 @@ public:
             bias.size() != channels * 4) {
             throw BuildError("a depthwise convolution's arrays don't have the size its shape says");
         }
-        pack(weights.data(), reinterpret_cast<const float*>(scale.data()), reinterpret_cast<const float*>(bias.data()),
-             zero_point - kernels.activation_offset);
+        const auto* scales = reinterpret_cast<const float*>(scale.data());
+        const auto* biases = reinterpret_cast<const float*>(bias.data());
+        pack(weights.data(), scales, biases, zero_point - kernels.activation_offset);
+        const auto taps = static_cast<int64_t>(offsets_.size());
+        epilogue_.within_int32 = within_int32(epilogue_, taps, scales, biases, input.channels);
     }
 
     int64_t tasks(int64_t batch) const override { return batch * output_.height; }
