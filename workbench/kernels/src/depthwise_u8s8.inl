@@ -1,9 +1,8 @@
-// Depthwise convolution: channels are the vector, so each tap is one multiply-add. Included inside each
-// instruction set's file.
+// Depthwise convolution of bytes: channels are the vector. Included inside each instruction set's file.
 //
-// u8·s8: four taps of a channel are brought side by side by byte and word unpacking, then one dot product
-// takes them. Unpacking works within 128-bit lanes and so leaves channels in the order kept by
-// `depthwise_position`; the packs at the end undo it. Weights: [channel block][tap group][4 vectors][lane][4 taps].
+// Four taps of a channel are brought side by side by byte and word unpacking, then one dot product takes them. Unpacking
+// works within 128-bit lanes and so leaves channels in the order kept by `depthwise_position`; the packs at the end undo
+// it. Weights: [channel block][tap group][4 vectors][lane][4 taps].
 
 constexpr int kUnpacked = 4;  // vectors of int32 sums that one vector of bytes opens into
 
@@ -12,23 +11,28 @@ inline int depthwise_position(int channel) {
     return (within / 4) * kLanes + lane * 4 + within % 4;
 }
 
-inline void depthwise_finish_u8(Ints (&sums)[kUnpacked], const DepthwiseArgs& a, const float* scale, const float* bias,
-                                uint8_t* output, const uint8_t* residual, int64_t valid) {
-    const Epilogue& e = a.epilogue;
-    if (e.output_type == Dtype::u8 && e.act == Act::clamp && e.residual_type == Dtype::none && e.within_int32) {
-        Ints q[kUnpacked];
-        for (int i = 0; i < kUnpacked; ++i) {
-            Floats y = multiply_add(to_floats(sums[i]), load_f32(scale + i * kLanes, kLanes),
-                                    load_f32(bias + i * kLanes, kLanes));
-            q[i] = round_to_ints(y);
-        }
-        store_bytes(output, pack_bytes(q, byte_range(e)), valid);
-        return;
+// A clamp into bytes, the way of nearly every layer: what it needs beside the sums.
+struct DepthwiseEnd {
+    const float *scale, *bias;
+    ByteRange range;
+};
+
+inline void depthwise_clamped_u8(const Ints (&sums)[kUnpacked], const DepthwiseEnd& end, uint8_t* output, int64_t valid) {
+    Ints q[kUnpacked];
+    for (int i = 0; i < kUnpacked; ++i) {
+        const Floats scale = load_f32(end.scale + i * kLanes, kLanes), bias = load_f32(end.bias + i * kLanes, kLanes);
+        q[i] = round_to_ints(multiply_add(to_floats(sums[i]), scale, bias));
     }
-    // Rarely taken: put the sums into channel order on the stack, then finish them vector by vector.
-    alignas(64) int32_t unpacked[kUnpacked][kLanes], ordered[kByteLanes];
+    store_bytes(output, pack_bytes(q, end.range), valid);
+}
+
+// Any type through any activation: the sums are put into channel order on the stack, then finished vector by vector.
+[[gnu::noinline]] void depthwise_ended(const int32_t (&unpacked)[kUnpacked][kLanes], const DepthwiseArgs& a,
+                                       const float* scale, const float* bias, uint8_t* output, const uint8_t* residual,
+                                       int64_t valid) {
+    const Epilogue& e = a.epilogue;
+    alignas(64) int32_t ordered[kByteLanes];
     alignas(64) float scales[kByteLanes], biases[kByteLanes];
-    std::memcpy(unpacked, sums, sizeof(unpacked));
     for (int c = 0; c < kByteLanes; ++c) {
         const int position = depthwise_position(c);
         ordered[c] = unpacked[position / kLanes][position % kLanes];
@@ -51,60 +55,121 @@ inline void depthwise_finish_u8(Ints (&sums)[kUnpacked], const DepthwiseArgs& a,
     }
 }
 
-inline void depthwise_u8s8(const DepthwiseArgs& a) {
-    const int64_t tap_groups = (a.taps + 3) / 4;
-    const int64_t size = bytes_of(a.epilogue.output_type), residual_size = bytes_of(a.epilogue.residual_type);
-    for (int64_t c = 0; c < a.channels; c += kByteLanes) {
-        const int64_t valid = a.channels - c;
-        const uint8_t* block = a.weights + (c / kByteLanes) * tap_groups * kByteLanes * 4;
-        for (int64_t x = 0; x < a.pixels; ++x) {
-            const uint8_t* pixel = a.input + x * a.pixel_stride + c;
-            const uint8_t* weights = block;
-            Ints sums[kUnpacked];
-            for (int i = 0; i < kUnpacked; ++i) sums[i] = load_i32(a.start + c + i * kLanes, kLanes);
-            for (int64_t tap = 0; tap < a.taps; tap += 4) {
-                Bytes taps[4];
-                for (int t = 0; t < 4; ++t) {
-                    taps[t] = tap + t < a.taps ? load_bytes(pixel + a.tap_offsets[tap + t], valid) : zero_bytes();
-                }
-                Bytes groups[kUnpacked];
-                interleave(taps, groups);
-                for (int i = 0; i < kUnpacked; ++i, weights += kByteLanes) {
-                    sums[i] = DotU8S8::dot(sums[i], DotU8S8::open(groups[i]), DotU8S8::load_weight(weights));
-                }
+// Calls each(x, sums) for every pixel of a block of channels.
+template <class Each>
+inline void depthwise_taps(const DepthwiseArgs& a, const uint8_t* input, const uint8_t* block, const int32_t* start,
+                           int64_t valid, Each each) {
+    for (int64_t x = 0; x < a.pixels; ++x, input += a.pixel_stride) {
+        const uint8_t* weights = block;
+        Ints sums[kUnpacked];
+        for (int i = 0; i < kUnpacked; ++i) sums[i] = load_i32(start + i * kLanes, kLanes);
+        for (int64_t tap = 0; tap < a.taps; tap += 4) {
+            Bytes taps[4];
+            for (int t = 0; t < 4; ++t) {
+                taps[t] = tap + t < a.taps ? load_bytes(input + a.tap_offsets[tap + t], valid) : zero_bytes();
             }
-            depthwise_finish_u8(sums, a, a.epilogue.scale + c, a.epilogue.bias + c,
-                                a.output + x * a.output_stride + c * size,
-                                a.residual + x * a.residual_stride + c * residual_size, valid);
+            Bytes groups[kUnpacked];
+            interleave(taps, groups);
+            for (int i = 0; i < kUnpacked; ++i, weights += kByteLanes) {
+                sums[i] = DotU8S8::dot(sums[i], DotU8S8::open(groups[i]), DotU8S8::load_weight(weights));
+            }
         }
+        each(x, sums);
     }
 }
 
-inline void depthwise_f32(const DepthwiseArgs& a) {
-    constexpr int kTogether = 4;  // independent sums hide the latency of the multiply-add
-    const float* weights = reinterpret_cast<const float*>(a.weights);
+// The same for a 3 × 3 window, a tap group being a column of it. kStep: columns from one pixel to the next. Where that is
+// less than three they share columns, so each is loaded and interleaved once and goes into the sums of all its pixels.
+template <int kStep, class Each>
+inline void depthwise_columns(const DepthwiseArgs& a, const uint8_t* input, const uint8_t* weights, const int32_t* start,
+                              int64_t valid, Each each) {
+    using Opened = decltype(DotU8S8::open(zero_bytes()));
+    typename DotU8S8::Weight w[3][kUnpacked];
+    Ints first[kUnpacked];
+    for (int i = 0; i < kUnpacked; ++i) {
+        first[i] = load_i32(start + i * kLanes, kLanes);
+        for (int column = 0; column < 3; ++column) {
+            w[column][i] = DotU8S8::load_weight(weights + (column * kUnpacked + i) * kByteLanes);
+        }
+    }
+    const int64_t rows[3] = {a.tap_offsets[0], a.tap_offsets[3], a.tap_offsets[6]}, stride = a.column_stride;
+    const auto load = [&](int64_t column, Opened (&groups)[kUnpacked]) {
+        const uint8_t* p = input + column * stride;
+        const Bytes taps[4] = {load_bytes(p + rows[0], valid), load_bytes(p + rows[1], valid),
+                               load_bytes(p + rows[2], valid), zero_bytes()};
+        Bytes bytes[kUnpacked];
+        interleave(taps, bytes);
+        for (int i = 0; i < kUnpacked; ++i) groups[i] = DotU8S8::open(bytes[i]);
+    };
+    const auto add = [](const Ints (&from)[kUnpacked], const Opened (&groups)[kUnpacked],
+                        const typename DotU8S8::Weight (&weight)[kUnpacked], Ints (&to)[kUnpacked]) {
+        for (int i = 0; i < kUnpacked; ++i) to[i] = DotU8S8::dot(from[i], groups[i], weight[i]);
+    };
+    Opened groups[kUnpacked];
+    Ints sums[kUnpacked], next[kUnpacked], after[kUnpacked];
+    if constexpr (kStep < 3) {
+        load(0, groups);
+        add(first, groups, w[0], sums);
+    }
+    if constexpr (kStep == 1) {
+        load(1, groups);
+        add(sums, groups, w[1], sums);
+        add(first, groups, w[0], next);
+    }
+    for (int64_t x = 0; x < a.pixels; ++x, input += a.pixel_stride) {
+        if constexpr (kStep == 3) {
+            load(0, groups);
+            add(first, groups, w[0], sums);
+        }
+        if constexpr (kStep > 1) {
+            load(1, groups);
+            add(sums, groups, w[1], sums);
+        }
+        load(2, groups);
+        add(sums, groups, w[2], sums);
+        if constexpr (kStep == 1) {
+            add(next, groups, w[1], after);
+            add(first, groups, w[0], next);
+        } else if constexpr (kStep == 2) {
+            add(first, groups, w[0], after);
+        }
+        each(x, sums);
+        if constexpr (kStep < 3) std::copy_n(after, kUnpacked, sums);
+    }
+}
+
+template <class Each>
+inline void depthwise_window(const DepthwiseArgs& a, const uint8_t* input, const uint8_t* weights, const int32_t* start,
+                             int64_t valid, Each each) {
+    if (a.column_stride == 0) depthwise_taps(a, input, weights, start, valid, each);
+    else if (a.pixel_stride == a.column_stride) depthwise_columns<1>(a, input, weights, start, valid, each);
+    else if (a.pixel_stride == 2 * a.column_stride) depthwise_columns<2>(a, input, weights, start, valid, each);
+    else depthwise_columns<3>(a, input, weights, start, valid, each);
+}
+
+inline void depthwise_u8s8(const DepthwiseArgs& a) {
     const Epilogue& e = a.epilogue;
+    const int64_t tap_groups = a.column_stride ? 3 : (a.taps + 3) / 4;
     const int64_t size = bytes_of(e.output_type), residual_size = bytes_of(e.residual_type);
-    for (int64_t c = 0; c < a.channels; c += kLanes, weights += a.taps * kLanes) {
+    const bool clamped =
+        e.output_type == Dtype::u8 && e.act == Act::clamp && e.residual_type == Dtype::none && e.within_int32;
+    for (int64_t c = 0; c < a.channels; c += kByteLanes) {
         const int64_t valid = a.channels - c;
-        for (int64_t x = 0; x < a.pixels; x += kTogether) {
-            const int64_t together = a.pixels - x < kTogether ? a.pixels - x : kTogether;
-            Floats sums[kTogether] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
-            for (int64_t tap = 0; tap < a.taps; ++tap) {
-                const Floats w = load_f32(weights + tap * kLanes, kLanes);
-                const uint8_t* p = a.input + x * a.pixel_stride + c * 4 + a.tap_offsets[tap];
-                for (int64_t i = 0; i < together; ++i) {
-                    sums[i] = multiply_add(load_f32(p + i * a.pixel_stride, valid), w, sums[i]);
-                }
-            }
-            for (int64_t i = 0; i < together; ++i) {
-                Floats y = multiply_add(sums[i], load_f32(e.scale + c, kLanes), load_f32(e.bias + c, kLanes));
-                if (e.residual_type != Dtype::none) {
-                    const uint8_t* other = a.residual + (x + i) * a.residual_stride + c * residual_size;
-                    y = multiply_add(load_any(other, e.residual_type, valid), splat(e.residual_scale), y);
-                }
-                finish(y, a.output + (x + i) * a.output_stride + c * size, valid, e);
-            }
+        const uint8_t* weights = a.weights + c * tap_groups * 4;
+        uint8_t* output = a.output + c * size;
+        if (clamped) {
+            const DepthwiseEnd end{e.scale + c, e.bias + c, byte_range(e)};
+            const int64_t stride = a.output_stride;
+            depthwise_window(a, a.input + c, weights, a.start + c, valid, [&](int64_t x, const Ints(&sums)[kUnpacked]) {
+                depthwise_clamped_u8(sums, end, output + x * stride, valid);
+            });
+        } else {
+            depthwise_window(a, a.input + c, weights, a.start + c, valid, [&](int64_t x, const Ints(&sums)[kUnpacked]) {
+                alignas(64) int32_t unpacked[kUnpacked][kLanes];
+                std::memcpy(unpacked, sums, sizeof(unpacked));
+                depthwise_ended(unpacked, a, e.scale + c, e.bias + c, output + x * a.output_stride,
+                                a.residual + x * a.residual_stride + c * residual_size, valid);
+            });
         }
     }
 }

@@ -60,6 +60,7 @@ struct DepthwiseArgs {
     int64_t pixel_stride;
     const int64_t* tap_offsets;
     int64_t taps;
+    int64_t column_stride;  // of a 3 × 3 window whose weights are packed by column; 0: tap after tap
     const uint8_t* weights;
     const int32_t* start;
     uint8_t* output;
@@ -164,6 +165,7 @@ struct KernelTable {
     ConvKernels conv_u8s8, conv_f32, conv_bf16;
     const char* depthwise_u8s8_name;
     const char* depthwise_f32_name;
+    bool depthwise_by_column;  // the u8 kernel takes 3 × 3 windows with their weights packed by column
     int64_t depthwise_u8s8_block;  // channels that one step of the depthwise u8 kernel takes
     int64_t depthwise_f32_block;
     int (*depthwise_position)(int channel);  // where a channel of a block sits in the u8 kernel's arrays

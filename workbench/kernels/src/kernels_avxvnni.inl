@@ -26,7 +26,7 @@ struct VnniProduct {
 using DotU8S8 = ByteDot<VnniProduct>;
 
 #include "conv_tile.inl"
-#include "depthwise.inl"
+#include "depthwise_u8s8.inl"
 
 KernelTable make_table(const char* isa) {
     KernelTable table = kernels_avx2();

@@ -35,25 +35,26 @@ public:
     int64_t tasks(int64_t batch) const override { return batch * output_.height; }
 
     void run(const Frame& frame, int64_t begin, int64_t end) const override {
+        DepthwiseArgs a{};
+        a.tap_offsets = offsets_.data();
+        a.taps = static_cast<int64_t>(offsets_.size());
+        a.column_stride = by_column() ? window_.dilation_x * input_.pixel_pitch : 0;
+        a.weights = weights_.data();
+        a.start = start_.as<int32_t>();
+        a.epilogue = epilogue_;
+        a.epilogue.scale = scale_.as<float>();
+        a.epilogue.bias = bias_.as<float>();
         for (int64_t task = begin; task < end; ++task) {
             const int64_t image = task / output_.height, y = task % output_.height;
-            DepthwiseArgs a{};
             a.input = frame.at(input_, image) + (y * window_.stride_y - window_.pad_y) * input_.row_pitch -
                       window_.pad_x * input_.pixel_pitch;
             a.pixel_stride = window_.stride_x * input_.pixel_pitch;
-            a.tap_offsets = offsets_.data();
-            a.taps = static_cast<int64_t>(offsets_.size());
-            a.weights = weights_.data();
-            a.start = start_.as<int32_t>();
             a.output = frame.at(output_, image) + y * output_.row_pitch;
             a.output_stride = output_.pixel_pitch;
             if (epilogue_.residual_type != Dtype::none) {
                 a.residual = frame.at(residual_, image) + y * residual_.row_pitch;
                 a.residual_stride = residual_.pixel_pitch;
             }
-            a.epilogue = epilogue_;
-            a.epilogue.scale = scale_.as<float>();
-            a.epilogue.bias = bias_.as<float>();
             run_row(a);
         }
     }
@@ -64,6 +65,7 @@ public:
 
 private:
     bool is_u8() const { return input_.dtype == Dtype::u8; }
+    bool by_column() const { return is_u8() && kernels_.depthwise_by_column && window_.height == 3 && window_.width == 3; }
 
     // Narrow images would leave most of a vector empty. With stride 1 and nothing between pixels, neighbours are
     // taken as more channels with the same weights: a 16-channel row in steps of four pixels.
@@ -97,7 +99,7 @@ private:
         const int64_t block = is_u8() ? kernels_.depthwise_u8s8_block : kernels_.depthwise_f32_block;
         const auto taps = static_cast<int64_t>(offsets_.size());
         const int64_t channels = input_.channels * fold_;
-        const int64_t blocks = (channels + block - 1) / block, tap_groups = (taps + 3) / 4;
+        const int64_t blocks = (channels + block - 1) / block, tap_groups = by_column() ? 3 : (taps + 3) / 4;
         weights_ = Buffer(blocks * block * (is_u8() ? tap_groups * 4 : taps * 4));
         start_ = Buffer(blocks * block * 4);
         scale_ = Buffer(blocks * block * 4);
@@ -111,7 +113,8 @@ private:
             for (int64_t tap = 0; tap < taps; ++tap) {
                 const uint8_t* from = weights + (channel * taps + tap) * (is_u8() ? 1 : 4);
                 if (is_u8()) {
-                    weights_.data()[((number * tap_groups + tap / 4) * block + position) * 4 + tap % 4] = *from;
+                    const int64_t group = by_column() ? tap % 3 : tap / 4, within = by_column() ? tap / 3 : tap % 4;
+                    weights_.data()[((number * tap_groups + group) * block + position) * 4 + within] = *from;
                     sum += static_cast<int8_t>(*from);
                 } else {
                     std::memcpy(weights_.data() + ((number * taps + tap) * block + position) * 4, from, 4);
