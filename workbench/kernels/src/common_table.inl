@@ -23,6 +23,7 @@ KernelTable common_table() {
     table.average_pool_u8 = average_pool_u8;
     table.average_pool_f32 = average_pool_f32;
     table.elementwise = elementwise;
+    table.planes_to_bytes = planes_to_bytes;
     table.layer_norm = layer_norm;
     table.softmax = softmax;
     table.group_norm = group_norm;

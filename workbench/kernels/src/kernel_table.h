@@ -99,6 +99,18 @@ struct ElementwiseArgs {
     Epilogue epilogue;
 };
 
+// `pixels` neighbouring pixels of up to four channels, from planes of floats to four bytes each (0 where there is no
+// channel): epilogue(x · scale), a clamp into u8.
+struct PlanesArgs {
+    const uint8_t* input;
+    int64_t plane_stride;
+    uint8_t* output;
+    int64_t channels;
+    int64_t pixels;
+    float scale;
+    Epilogue epilogue;
+};
+
 // `pixels` rows of `channels` floats each. Layer norm: (x − mean) / √(variance + epsilon), then the epilogue's scale
 // and bias by channel and its ending. Softmax: floats, no epilogue.
 struct RowArgs {
@@ -176,6 +188,7 @@ struct KernelTable {
     void (*average_pool_u8)(const PoolArgs&);
     void (*average_pool_f32)(const PoolArgs&);
     void (*elementwise)(const ElementwiseArgs&);
+    void (*planes_to_bytes)(const PlanesArgs&);
     void (*layer_norm)(const RowArgs&);
     void (*softmax)(const RowArgs&);
     void (*group_norm)(const GroupArgs&);

@@ -190,6 +190,16 @@ void elementwise(const ElementwiseArgs& a) {
     }
 }
 
+void planes_to_bytes(const PlanesArgs& a) {
+    for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
+        for (int64_t c = 0; c < 4; ++c) {
+            uint8_t* to = a.output + pixel * 4 + c;
+            if (c < a.channels) write(read<float>(a.input + c * a.plane_stride, pixel) * a.scale, to, a.epilogue);
+            else *to = 0;
+        }
+    }
+}
+
 void layer_norm(const RowArgs& a) {
     for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
         const uint8_t* x = a.input + pixel * a.input_stride;
@@ -300,6 +310,7 @@ const KernelTable& kernels_reference() {
         t.average_pool_u8 = average_pool_u8;
         t.average_pool_f32 = average_pool_f32;
         t.elementwise = elementwise;
+        t.planes_to_bytes = planes_to_bytes;
         t.layer_norm = layer_norm;
         t.softmax = softmax;
         t.group_norm = group_norm;
