@@ -30,8 +30,8 @@ inline void conv_clamped_f32(const ConvArgs& a, typename Dot::Accumulator (&sums
     }
 }
 
-// Four vectors become one of bytes, of one pixel or, where a pixel has fewer, of several. The packs saturate, so where no
-// value leaves int32 the clamp costs an instruction or two for all four.
+// Four vectors become one of bytes, of one pixel or, where a pixel has fewer, of several. The packs saturate, so where
+// no value leaves int32 the clamp costs an instruction or two for all four.
 template <class Dot, int M, int NB, Dtype kResidual, bool kWhole>
 inline void conv_clamped_u8(const ConvArgs& a, typename Dot::Accumulator (&sums)[M][NB], uint8_t* output,
                             const uint8_t* residual) {
@@ -83,8 +83,8 @@ inline void conv_clamped_u8(const ConvArgs& a, typename Dot::Accumulator (&sums)
 
 // Sums [pixels][vectors] in memory, to any type through any activation. Not inlined: every tile would carry a copy.
 template <class Dot>
-[[gnu::noinline]] void conv_ended(const ConvArgs& a, const uint8_t* sums, int64_t pixels, int64_t vectors, uint8_t* output,
-                                  const uint8_t* residual) {
+[[gnu::noinline]] void conv_ended(const ConvArgs& a, const uint8_t* sums, int64_t pixels, int64_t vectors,
+                                  uint8_t* output, const uint8_t* residual) {
     const Epilogue& e = a.epilogue;
     const int64_t size = bytes_of(e.output_type), residual_size = bytes_of(e.residual_type);
     for (int64_t m = 0; m < pixels; ++m) {

@@ -3,12 +3,12 @@
 
 // P pixels at once: each weight is loaded once for all of them, and their sums hide the latency of the multiply-add.
 template <int P, bool kWhole>
-inline void depthwise_pixels_f32(const DepthwiseArgs& a, int64_t x, int64_t c, const float* weights) {
+inline void depthwise_pixels_f32(const DepthwiseArgs& a, int64_t row, int64_t x, int64_t c, const float* weights) {
     const Epilogue& e = a.epilogue;
     const int64_t size = bytes_of(e.output_type), residual_size = bytes_of(e.residual_type);
     const int64_t valid = kWhole ? kLanes : a.channels - c, stride = a.pixel_stride, output_stride = a.output_stride;
-    const uint8_t* input = a.input + x * stride + c * 4;
-    uint8_t* output = a.output + x * output_stride + c * size;
+    const uint8_t* input = a.input + row * a.input_row + x * stride + c * 4;
+    uint8_t* output = a.output + row * a.output_row + x * output_stride + c * size;
     Floats sums[P];
     for (Floats& sum : sums) sum = splat(0.0f);
     for (int64_t tap = 0; tap < a.taps; ++tap) {
@@ -32,7 +32,8 @@ inline void depthwise_pixels_f32(const DepthwiseArgs& a, int64_t x, int64_t c, c
     for (int i = 0; i < P; ++i) {
         Floats y = multiply_add(load_f32(rest[i], kLanes), scale, bias);
         if (e.residual_type != Dtype::none) {
-            const uint8_t* other = a.residual + (x + i) * a.residual_stride + c * residual_size;
+            const int64_t at = row * a.residual_row + (x + i) * a.residual_stride + c * residual_size;
+            const uint8_t* other = a.residual + at;
             y = multiply_add(load_any(other, e.residual_type, valid), splat(e.residual_scale), y);
         }
         finish(y, output + i * output_stride, valid, e);
@@ -40,17 +41,22 @@ inline void depthwise_pixels_f32(const DepthwiseArgs& a, int64_t x, int64_t c, c
 }
 
 template <bool kWhole, int... P>
-inline void depthwise_rest_f32(int64_t rest, const DepthwiseArgs& a, int64_t x, int64_t c, const float* weights,
-                               std::integer_sequence<int, P...>) {
-    ((rest == P + 1 ? depthwise_pixels_f32<P + 1, kWhole>(a, x, c, weights) : void()), ...);
+inline void depthwise_rest_f32(int64_t rest, const DepthwiseArgs& a, int64_t row, int64_t x, int64_t c,
+                               const float* weights, std::integer_sequence<int, P...>) {
+    ((rest == P + 1 ? depthwise_pixels_f32<P + 1, kWhole>(a, row, x, c, weights) : void()), ...);
 }
 
 template <bool kWhole>
 inline void depthwise_block_f32(const DepthwiseArgs& a, int64_t c, const float* weights) {
     constexpr int kTogether = 8;
-    int64_t x = 0;
-    for (; x + kTogether <= a.pixels; x += kTogether) depthwise_pixels_f32<kTogether, kWhole>(a, x, c, weights);
-    depthwise_rest_f32<kWhole>(a.pixels - x, a, x, c, weights, std::make_integer_sequence<int, kTogether - 1>{});
+    for (int64_t row = 0; row < a.rows; ++row) {
+        int64_t x = 0;
+        for (; x + kTogether <= a.pixels; x += kTogether) {
+            depthwise_pixels_f32<kTogether, kWhole>(a, row, x, c, weights);
+        }
+        constexpr std::make_integer_sequence<int, kTogether - 1> fewer{};
+        depthwise_rest_f32<kWhole>(a.pixels - x, a, row, x, c, weights, fewer);
+    }
 }
 
 inline void depthwise_f32(const DepthwiseArgs& a) {

@@ -17,7 +17,8 @@ struct DepthwiseEnd {
     ByteRange range;
 };
 
-inline void depthwise_clamped_u8(const Ints (&sums)[kUnpacked], const DepthwiseEnd& end, uint8_t* output, int64_t valid) {
+inline void depthwise_clamped_u8(const Ints (&sums)[kUnpacked], const DepthwiseEnd& end, uint8_t* output,
+                                 int64_t valid) {
     Ints q[kUnpacked];
     for (int i = 0; i < kUnpacked; ++i) {
         const Floats scale = load_f32(end.scale + i * kLanes, kLanes), bias = load_f32(end.bias + i * kLanes, kLanes);
@@ -55,18 +56,20 @@ inline void depthwise_clamped_u8(const Ints (&sums)[kUnpacked], const DepthwiseE
     }
 }
 
-// Calls each(x, sums) for every pixel of a block of channels.
+// Calls each(row, x, sums) for every pixel of a block of channels.
 template <class Each>
 inline void depthwise_taps(const DepthwiseArgs& a, const uint8_t* input, const uint8_t* block, const int32_t* start,
                            int64_t valid, Each each) {
-    for (int64_t x = 0; x < a.pixels; ++x, input += a.pixel_stride) {
+    for (int64_t pixel = 0; pixel < a.rows * a.pixels; ++pixel) {
+        const int64_t row = pixel / a.pixels, x = pixel % a.pixels;
+        const uint8_t* origin = input + row * a.input_row + x * a.pixel_stride;
         const uint8_t* weights = block;
         Ints sums[kUnpacked];
         for (int i = 0; i < kUnpacked; ++i) sums[i] = load_i32(start + i * kLanes, kLanes);
         for (int64_t tap = 0; tap < a.taps; tap += 4) {
             Bytes taps[4];
             for (int t = 0; t < 4; ++t) {
-                taps[t] = tap + t < a.taps ? load_bytes(input + a.tap_offsets[tap + t], valid) : zero_bytes();
+                taps[t] = tap + t < a.taps ? load_bytes(origin + a.tap_offsets[tap + t], valid) : zero_bytes();
             }
             Bytes groups[kUnpacked];
             interleave(taps, groups);
@@ -74,15 +77,15 @@ inline void depthwise_taps(const DepthwiseArgs& a, const uint8_t* input, const u
                 sums[i] = DotU8S8::dot(sums[i], DotU8S8::open(groups[i]), DotU8S8::load_weight(weights));
             }
         }
-        each(x, sums);
+        each(row, x, sums);
     }
 }
 
-// The same for a 3 × 3 window, a tap group being a column of it. kStep: columns from one pixel to the next. Where that is
-// less than three they share columns, so each is loaded and interleaved once and goes into the sums of all its pixels.
+// The same for a 3 × 3 window, a tap group being a column of it. kStep: columns from one pixel to the next. Where that
+// is less than three they share columns, so each is loaded and interleaved once and goes into the sums of all its pixels.
 template <int kStep, class Each>
-inline void depthwise_columns(const DepthwiseArgs& a, const uint8_t* input, const uint8_t* weights, const int32_t* start,
-                              int64_t valid, Each each) {
+inline void depthwise_columns(const DepthwiseArgs& a, const uint8_t* input, const uint8_t* weights,
+                              const int32_t* start, int64_t valid, Each each) {
     using Opened = decltype(DotU8S8::open(zero_bytes()));
     typename DotU8S8::Weight w[3][kUnpacked];
     Ints first[kUnpacked];
@@ -93,8 +96,8 @@ inline void depthwise_columns(const DepthwiseArgs& a, const uint8_t* input, cons
         }
     }
     const int64_t rows[3] = {a.tap_offsets[0], a.tap_offsets[3], a.tap_offsets[6]}, stride = a.column_stride;
-    const auto load = [&](int64_t column, Opened (&groups)[kUnpacked]) {
-        const uint8_t* p = input + column * stride;
+    const auto load = [&](const uint8_t* pixel, int64_t column, Opened (&groups)[kUnpacked]) {
+        const uint8_t* p = pixel + column * stride;
         const Bytes taps[4] = {load_bytes(p + rows[0], valid), load_bytes(p + rows[1], valid),
                                load_bytes(p + rows[2], valid), zero_bytes()};
         Bytes bytes[kUnpacked];
@@ -105,42 +108,45 @@ inline void depthwise_columns(const DepthwiseArgs& a, const uint8_t* input, cons
                         const typename DotU8S8::Weight (&weight)[kUnpacked], Ints (&to)[kUnpacked]) {
         for (int i = 0; i < kUnpacked; ++i) to[i] = DotU8S8::dot(from[i], groups[i], weight[i]);
     };
-    Opened groups[kUnpacked];
-    Ints sums[kUnpacked], next[kUnpacked], after[kUnpacked];
-    if constexpr (kStep < 3) {
-        load(0, groups);
-        add(first, groups, w[0], sums);
-    }
-    if constexpr (kStep == 1) {
-        load(1, groups);
-        add(sums, groups, w[1], sums);
-        add(first, groups, w[0], next);
-    }
-    for (int64_t x = 0; x < a.pixels; ++x, input += a.pixel_stride) {
-        if constexpr (kStep == 3) {
-            load(0, groups);
+    for (int64_t row = 0; row < a.rows; ++row) {
+        const uint8_t* pixel = input + row * a.input_row;
+        Opened groups[kUnpacked];
+        Ints sums[kUnpacked], next[kUnpacked], after[kUnpacked];
+        if constexpr (kStep < 3) {
+            load(pixel, 0, groups);
             add(first, groups, w[0], sums);
         }
-        if constexpr (kStep > 1) {
-            load(1, groups);
-            add(sums, groups, w[1], sums);
-        }
-        load(2, groups);
-        add(sums, groups, w[2], sums);
         if constexpr (kStep == 1) {
-            add(next, groups, w[1], after);
+            load(pixel, 1, groups);
+            add(sums, groups, w[1], sums);
             add(first, groups, w[0], next);
-        } else if constexpr (kStep == 2) {
-            add(first, groups, w[0], after);
         }
-        each(x, sums);
-        if constexpr (kStep < 3) std::copy_n(after, kUnpacked, sums);
+        for (int64_t x = 0; x < a.pixels; ++x, pixel += kStep < 3 ? kStep * stride : a.pixel_stride) {
+            if constexpr (kStep == 3) {
+                load(pixel, 0, groups);
+                add(first, groups, w[0], sums);
+            }
+            if constexpr (kStep > 1) {
+                load(pixel, 1, groups);
+                add(sums, groups, w[1], sums);
+            }
+            load(pixel, 2, groups);
+            add(sums, groups, w[2], sums);
+            if constexpr (kStep == 1) {
+                add(next, groups, w[1], after);
+                add(first, groups, w[0], next);
+            } else if constexpr (kStep == 2) {
+                add(first, groups, w[0], after);
+            }
+            each(row, x, sums);
+            if constexpr (kStep < 3) std::copy_n(after, kUnpacked, sums);
+        }
     }
 }
 
 template <class Each>
-inline void depthwise_window(const DepthwiseArgs& a, const uint8_t* input, const uint8_t* weights, const int32_t* start,
-                             int64_t valid, Each each) {
+inline void depthwise_window(const DepthwiseArgs& a, const uint8_t* input, const uint8_t* weights,
+                             const int32_t* start, int64_t valid, Each each) {
     if (a.column_stride == 0) depthwise_taps(a, input, weights, start, valid, each);
     else if (a.pixel_stride == a.column_stride) depthwise_columns<1>(a, input, weights, start, valid, each);
     else if (a.pixel_stride == 2 * a.column_stride) depthwise_columns<2>(a, input, weights, start, valid, each);
@@ -159,17 +165,20 @@ inline void depthwise_u8s8(const DepthwiseArgs& a) {
         uint8_t* output = a.output + c * size;
         if (clamped) {
             const DepthwiseEnd end{e.scale + c, e.bias + c, byte_range(e)};
-            const int64_t stride = a.output_stride;
-            depthwise_window(a, a.input + c, weights, a.start + c, valid, [&](int64_t x, const Ints(&sums)[kUnpacked]) {
-                depthwise_clamped_u8(sums, end, output + x * stride, valid);
-            });
+            const int64_t stride = a.output_stride, row_stride = a.output_row;
+            const auto store = [&](int64_t row, int64_t x, const Ints (&sums)[kUnpacked]) {
+                depthwise_clamped_u8(sums, end, output + row * row_stride + x * stride, valid);
+            };
+            depthwise_window(a, a.input + c, weights, a.start + c, valid, store);
         } else {
-            depthwise_window(a, a.input + c, weights, a.start + c, valid, [&](int64_t x, const Ints(&sums)[kUnpacked]) {
+            const auto store = [&](int64_t row, int64_t x, const Ints (&sums)[kUnpacked]) {
                 alignas(64) int32_t unpacked[kUnpacked][kLanes];
                 std::memcpy(unpacked, sums, sizeof(unpacked));
-                depthwise_ended(unpacked, a, e.scale + c, e.bias + c, output + x * a.output_stride,
-                                a.residual + x * a.residual_stride + c * residual_size, valid);
-            });
+                const uint8_t* residual = a.residual + row * a.residual_row + x * a.residual_stride + c * residual_size;
+                depthwise_ended(unpacked, a, e.scale + c, e.bias + c, output + row * a.output_row + x * a.output_stride,
+                                residual, valid);
+            };
+            depthwise_window(a, a.input + c, weights, a.start + c, valid, store);
         }
     }
 }

@@ -18,15 +18,23 @@ struct Quantizer {
 
 void planes_to_bytes(const PlanesArgs& a) {
     const Quantizer quantizer{splat(a.scale), splat(0.0f), splat(a.epilogue.high), byte_range(a.epilogue)};
-    for (int64_t x = 0; x < a.pixels; x += kByteLanes) {
-        const int64_t n = a.pixels - x;
-        Bytes planes[4], pixels[4];
-        for (int64_t c = 0; c < 4; ++c) {
-            planes[c] = c < a.channels ? quantizer(a.input + c * a.plane_stride + x * 4, n) : zero_bytes();
-        }
-        interleave(planes, pixels);
-        for (int i = 0; i < 4 && n > i * kLanes; ++i) {
-            store_bytes(a.output + (x + i * kLanes) * 4, pixels[i], (n - i * kLanes) * 4);
+    for (int64_t row = 0; row < a.rows; ++row) {
+        const uint8_t* input = a.input + row * a.input_row;
+        uint8_t* output = a.output + row * a.output_row;
+        for (int64_t x = 0; x < a.pixels; x += kByteLanes) {
+            const int64_t n = a.pixels - x;
+            if (a.channels == 1) {
+                store_bytes(output + x, in_order(quantizer(input + x * 4, n)), n);
+                continue;
+            }
+            Bytes planes[4], pixels[4];
+            for (int64_t c = 0; c < 4; ++c) {
+                planes[c] = c < a.channels ? quantizer(input + c * a.plane_stride + x * 4, n) : zero_bytes();
+            }
+            interleave(planes, pixels);
+            for (int i = 0; i < 4 && n > i * kLanes; ++i) {
+                store_bytes(output + (x + i * kLanes) * 4, pixels[i], (n - i * kLanes) * 4);
+            }
         }
     }
 }

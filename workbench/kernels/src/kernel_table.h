@@ -53,7 +53,7 @@ struct ConvArgs {
     Epilogue epilogue;
 };
 
-// `pixels` output pixels of one row, all channels from `input` on. Weights and per-channel arrays are
+// `rows` rows of `pixels` output pixels, all channels from `input` on. Weights and per-channel arrays are
 // padded to whole vectors. Taps are byte offsets from a pixel's origin.
 struct DepthwiseArgs {
     const uint8_t* input;
@@ -69,6 +69,8 @@ struct DepthwiseArgs {
     int64_t residual_stride;
     int64_t channels;
     int64_t pixels;
+    int64_t rows;
+    int64_t input_row, output_row, residual_row;  // from one output row to the next
     Epilogue epilogue;
 };
 
@@ -99,14 +101,15 @@ struct ElementwiseArgs {
     Epilogue epilogue;
 };
 
-// `pixels` neighbouring pixels of up to four channels, from planes of floats to four bytes each (0 where there is no
-// channel): epilogue(x · scale), a clamp into u8.
+// `rows` rows of `pixels` pixels, from planes of floats side by side to bytes: epilogue(x · scale), a clamp into u8. One
+// channel becomes a byte a pixel; two to four become four bytes, with 0 where there is no channel.
 struct PlanesArgs {
     const uint8_t* input;
-    int64_t plane_stride;
+    int64_t plane_stride, input_row;
     uint8_t* output;
+    int64_t output_row;
     int64_t channels;
-    int64_t pixels;
+    int64_t rows, pixels;
     float scale;
     Epilogue epilogue;
 };

@@ -116,7 +116,7 @@ void conv_tile(const ConvArgs& a) {
     }
 }
 
-void depthwise_u8s8(const DepthwiseArgs& a) {
+void depthwise_row_u8s8(const DepthwiseArgs& a) {
     const int64_t groups = (a.taps + 3) / 4;
     for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
         for (int64_t c = 0; c < a.channels; ++c) {
@@ -131,7 +131,7 @@ void depthwise_u8s8(const DepthwiseArgs& a) {
     }
 }
 
-void depthwise_f32(const DepthwiseArgs& a) {
+void depthwise_row_f32(const DepthwiseArgs& a) {
     for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
         for (int64_t c = 0; c < a.channels; ++c) {
             float sum = 0;
@@ -141,6 +141,17 @@ void depthwise_f32(const DepthwiseArgs& a) {
             }
             finish(sum, c, c, a.output + pixel * a.output_stride, a.residual + pixel * a.residual_stride, a.epilogue);
         }
+    }
+}
+
+template <void (*kRow)(const DepthwiseArgs&)>
+void depthwise(const DepthwiseArgs& a) {
+    DepthwiseArgs one = a;
+    for (int64_t row = 0; row < a.rows; ++row) {
+        kRow(one);
+        one.input += a.input_row;
+        one.output += a.output_row;
+        one.residual += a.residual_row;
     }
 }
 
@@ -191,11 +202,15 @@ void elementwise(const ElementwiseArgs& a) {
 }
 
 void planes_to_bytes(const PlanesArgs& a) {
-    for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
-        for (int64_t c = 0; c < 4; ++c) {
-            uint8_t* to = a.output + pixel * 4 + c;
-            if (c < a.channels) write(read<float>(a.input + c * a.plane_stride, pixel) * a.scale, to, a.epilogue);
-            else *to = 0;
+    const int64_t size = a.channels == 1 ? 1 : 4;
+    for (int64_t row = 0; row < a.rows; ++row) {
+        for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
+            for (int64_t c = 0; c < size; ++c) {
+                uint8_t* to = a.output + row * a.output_row + pixel * size + c;
+                const uint8_t* plane = a.input + row * a.input_row + c * a.plane_stride;
+                if (c < a.channels) write(read<float>(plane, pixel) * a.scale, to, a.epilogue);
+                else *to = 0;
+            }
         }
     }
 }
@@ -303,8 +318,8 @@ const KernelTable& kernels_reference() {
         t.depthwise_u8s8_block = kDepthwiseBlock;
         t.depthwise_f32_block = kLanes;
         t.depthwise_position = [](int channel) { return channel; };
-        t.depthwise_u8s8 = depthwise_u8s8;
-        t.depthwise_f32 = depthwise_f32;
+        t.depthwise_u8s8 = depthwise<depthwise_row_u8s8>;
+        t.depthwise_f32 = depthwise<depthwise_row_f32>;
         t.max_pool_u8 = max_pool_u8;
         t.max_pool_f32 = max_pool_f32;
         t.average_pool_u8 = average_pool_u8;

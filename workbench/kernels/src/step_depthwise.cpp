@@ -1,4 +1,6 @@
 // Depthwise convolution: every channel by itself.
+#include <algorithm>
+
 #include "steps.h"
 
 namespace wb {
@@ -44,8 +46,12 @@ public:
         a.epilogue = epilogue_;
         a.epilogue.scale = scale_.as<float>();
         a.epilogue.bias = bias_.as<float>();
-        for (int64_t task = begin; task < end; ++task) {
+        a.input_row = window_.stride_y * input_.row_pitch;
+        a.output_row = output_.row_pitch;
+        a.residual_row = residual_.row_pitch;
+        for (int64_t task = begin; task < end; task += a.rows) {
             const int64_t image = task / output_.height, y = task % output_.height;
+            a.rows = std::min({end - task, output_.height - y, kRowsTogether});
             a.input = frame.at(input_, image) + (y * window_.stride_y - window_.pad_y) * input_.row_pitch -
                       window_.pad_x * input_.pixel_pitch;
             a.pixel_stride = window_.stride_x * input_.pixel_pitch;
@@ -55,7 +61,7 @@ public:
                 a.residual = frame.at(residual_, image) + y * residual_.row_pitch;
                 a.residual_stride = residual_.pixel_pitch;
             }
-            run_row(a);
+            run_rows(a);
         }
     }
 
@@ -64,8 +70,13 @@ public:
     }
 
 private:
+    // Enough that a kernel loads a block's weights seldom, few enough that the rows stay in the first cache.
+    static constexpr int64_t kRowsTogether = 8;
+
     bool is_u8() const { return input_.dtype == Dtype::u8; }
-    bool by_column() const { return is_u8() && kernels_.depthwise_by_column && window_.height == 3 && window_.width == 3; }
+    bool by_column() const {
+        return is_u8() && kernels_.depthwise_by_column && window_.height == 3 && window_.width == 3;
+    }
 
     // Narrow images would leave most of a vector empty. With stride 1 and nothing between pixels, neighbours are
     // taken as more channels with the same weights: a 16-channel row in steps of four pixels.
@@ -77,7 +88,7 @@ private:
         fold_ = possible ? block / input_.channels : 1;
     }
 
-    void run_row(DepthwiseArgs& a) const {
+    void run_rows(DepthwiseArgs& a) const {
         const auto kernel = is_u8() ? kernels_.depthwise_u8s8 : kernels_.depthwise_f32;
         a.channels = input_.channels * fold_;
         a.pixels = output_.width / fold_;

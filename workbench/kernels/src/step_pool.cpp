@@ -54,14 +54,14 @@ private:
         a.output_stride = output_.pixel_pitch;
         a.channels = output_.channels;
         a.pixels = pixels;
+        const bool u8 = input_.dtype == Dtype::u8;
+        if (!average_) return (u8 ? kernels_.max_pool_u8 : kernels_.max_pool_f32)(a);
         const auto present = static_cast<float>(a.height * a.width);
         const float divisor = count_padding_ ? static_cast<float>(window_.height * window_.width) : present;
         a.scale = step_ratio_ / divisor;
         a.bias = -static_cast<float>(zero_point_in_) * present * a.scale;
         a.zero_point = zero_point_out_;
-        const bool u8 = input_.dtype == Dtype::u8;
-        if (average_) (u8 ? kernels_.average_pool_u8 : kernels_.average_pool_f32)(a);
-        else (u8 ? kernels_.max_pool_u8 : kernels_.max_pool_f32)(a);
+        (u8 ? kernels_.average_pool_u8 : kernels_.average_pool_f32)(a);
     }
 
     const KernelTable& kernels_;
