@@ -51,8 +51,7 @@ def test_pruned_channels_make_the_model_smaller_and_pruned_weights_are_zeros(pla
 
 
 def test_training_is_live_and_cancel_stops_it(plain, host, picture):
-    the_page.turn(plain, "Distill", True)
-    the_page.phase(plain, "training")
+    the_page.train(plain)
     plain.get_by_text("· loss").wait_for()
     picture(plain, f"{host.name}-training")
     the_page.cancel(plain).click()
@@ -132,6 +131,9 @@ def test_everything_works_by_keyboard_alone(plain):
     the_page.tab_to(plain, toggle)
     plain.keyboard.press("Space")
     assert toggle.get_attribute("aria-checked") == "true"
+    epochs = the_page.card(plain, "Distill").get_by_label("Epochs")
+    the_page.tab_to(plain, epochs)
+    plain.keyboard.press("End")
     the_page.phase(plain, "training")
     the_page.tab_to(plain, the_page.cancel(plain))
     plain.keyboard.press("Enter")
