@@ -102,7 +102,7 @@ def environment(facts: dict[str, Any]) -> str:
 
 def facts(environment: dict[str, Any]) -> list[list[str]]:
     """Name and value of everything the result says of machine and versions."""
-    return [[name.replace("_", " "), _plain(value)] for name, value in environment.items()]
+    return [_fact(name, value) for name, value in environment.items()]
 
 
 def layers(receipt: tuple[LayerReceipt, ...]) -> list[View]:
@@ -244,6 +244,12 @@ def _side(name: str, engine: str, side: LatencyFigures, bins: tuple[tuple[int, i
         "cells": [*(fmt.significant(value) for value in percentiles.values()), f"{side.n:,}"],
         "bins": [number for pair in bins for number in pair],
     }
+
+
+def _fact(name: str, value: Any) -> list[str]:
+    if name.endswith("_bytes"):
+        return [name.removesuffix("_bytes").replace("_", " "), fmt.size(value)]
+    return [name.replace("_", " "), _plain(value)]
 
 
 def _plain(value: Any) -> str:

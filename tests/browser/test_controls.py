@@ -56,6 +56,7 @@ def test_training_is_live_and_cancel_stops_it(plain, host, picture):
     picture(plain, f"{host.name}-training")
     the_page.cancel(plain).click()
     the_page.phase(plain, "cancelled")
+    plain.get_by_text("No calls were timed before the run was cancelled").wait_for()
     picture(plain, f"{host.name}-cancelled")
 
 

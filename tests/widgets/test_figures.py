@@ -126,3 +126,10 @@ def test_without_figures_the_latency_chart_says_how_the_run_ended():
 def test_the_training_chart_knows_the_whole_length_from_its_first_point():
     first = events.Training(run=1, technique="distill", step=5, total_steps=100, epoch=0.1, loss=2.0)
     assert _views.training(reduce(PageState(), first))["epochs"] == 2.0
+
+
+def test_facts_about_the_machine_have_units_that_people_read():
+    assert _views.facts({"memory_bytes": 25_276_502_016, "cpu_quota": None}) == [
+        ["memory", "25 GB"],
+        ["cpu quota", "—"],
+    ]
