@@ -13,7 +13,7 @@ Effect = dict[str, str]
 
 def effects(recipe: dict[str, Any], results: Iterable[Result]) -> dict[str, Effect]:
     """For each step of ``recipe``, by name: ``{"text": "1.9× · −0.02 pt · real", "tone": "better",
-    "against": "against the same without it"}``.
+    "against": "against the same recipe without it"}``.
 
     ``results`` are finished runs of the same workload, newest first. A step has an effect to show
     once both recipes, with it and without it, were measured; speeds are compared through their own
