@@ -13,7 +13,7 @@ function render({ model, el }) {
   const columns = head.map(([title, number]) => h("th", { scope: "col", class: number ? "wb-number" : null }, title));
   const body = h("tbody", {});
   const whole = h("table", { class: "wb-table wb-layers" }, h("caption", { class: "wb-offscreen" }, "What became of each layer"), h("thead", {}, h("tr", {}, columns)), body);
-  const empty = h("p", { class: "wb-empty" }, "Layer by layer: what changed, how long it takes, what it costs in accuracy. It comes with the first run.");
+  const empty = h("p", { class: "wb-empty" }, "Layer by layer: what changed, how long it takes, what it costs in accuracy. It comes with the first figures of a run.");
   const note = h("p", { class: "wb-note" });
   el.append(h("div", { class: "wb-scroll", tabindex: "0", role: "region", "aria-label": "Layers" }, empty, whole, note));
   follow(model, ["rows", "mark"], () => {
