@@ -8,6 +8,7 @@
 #include "rows.inl"
 
 #include "attention.inl"
+#include "read.inl"
 
 KernelTable common_table() {
     KernelTable table{};
@@ -27,5 +28,6 @@ KernelTable common_table() {
     table.softmax = softmax;
     table.group_norm = group_norm;
     table.attention = attention;
+    table.read = read;
     return table;
 }
