@@ -116,6 +116,7 @@ def layers(receipt: tuple[LayerReceipt, ...]) -> list[View]:
             "weights": fmt.size(layer.after.weight_bytes) if layer.after else fmt.ABSENT,
             "time": fmt.significant(1000 * layer.time_ms) if layer.time_ms is not None else fmt.ABSENT,
             "time_reason": layer.time_reason,
+            "ceiling": _ceiling(layer),
             "share": round(layer.time_ms / longest, 3) if layer.time_ms and longest else 0,
             "error": fmt.percent(layer.output_error) if layer.output_error is not None else fmt.ABSENT,
             "kernel": layer.kernel or fmt.ABSENT,
@@ -124,6 +125,14 @@ def layers(receipt: tuple[LayerReceipt, ...]) -> list[View]:
         }
         for layer in receipt
     ]
+
+
+def _ceiling(layer: LayerReceipt) -> str:
+    """What of the machine's measured best a layer reaches ("71 % of memory")."""
+    if layer.ceiling_share is None:
+        return fmt.ABSENT
+    share = fmt.percent(layer.ceiling_share, 0)
+    return f"{share} of memory" if layer.ceiling == "memory" else share
 
 
 def receipt(layers: tuple[LayerReceipt, ...]) -> list[View]:

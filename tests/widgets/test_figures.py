@@ -34,6 +34,14 @@ def test_three_significant_digits_without_an_exponent(value, text):
     assert _format.significant(value) == text
 
 
+@pytest.mark.parametrize(
+    ("share", "ceiling", "text"), [(0.712, "memory", "71 % of memory"), (0.34, "arithmetic", "34 %"), (None, None, "—")]
+)
+def test_a_layer_is_held_against_what_bounds_it(share, ceiling, text):
+    layer = a_result().receipt[0].model_copy(update={"ceiling_share": share, "ceiling": ceiling})
+    assert _views.layers((layer,))[0]["ceiling"] == text
+
+
 @given(st.floats(1e-6, 1e6))
 def test_a_figure_is_shown_within_half_a_percent_of_what_it_is(value):
     shown = float(_format.significant(value).replace(",", ""))

@@ -9,6 +9,7 @@
 #include "rows.inl"
 
 #include "attention.inl"
+#include "read.inl"
 
 KernelTable common_table() {
     KernelTable table{};
@@ -30,5 +31,6 @@ KernelTable common_table() {
     table.softmax = softmax;
     table.group_norm = group_norm;
     table.attention = attention;
+    table.read = read;
     return table;
 }

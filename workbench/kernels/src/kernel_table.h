@@ -198,6 +198,7 @@ struct KernelTable {
     void (*softmax)(const RowArgs&);
     void (*group_norm)(const GroupArgs&);
     void (*attention)(const AttentionArgs&);
+    int32_t (*read)(const uint8_t* memory, int64_t bytes);  // whole vectors from end to end: how fast memory can be
 };
 
 }  // namespace wb

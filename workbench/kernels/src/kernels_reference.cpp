@@ -317,6 +317,12 @@ ConvKernels conv_kernels(const char* name) {
     return kernels;
 }
 
+int32_t read(const uint8_t* memory, int64_t bytes) {
+    int32_t sum = 0;
+    for (int64_t at = 0; at < bytes; ++at) sum += memory[at];
+    return sum;
+}
+
 }  // namespace
 
 const KernelTable& kernels_reference() {
@@ -345,6 +351,7 @@ const KernelTable& kernels_reference() {
         t.softmax = softmax;
         t.group_norm = group_norm;
         t.attention = attention;
+        t.read = read;
         return t;
     }();
     return table;
