@@ -152,7 +152,7 @@ def read_or_refused(document: dict) -> None:
         ({"steps": [{"do": "quantise"}]}, "technique 'quantise' is not known; did you mean quantize?"),
         (
             {"steps": [{"do": "quantize", "scheme": "int7"}]},
-            "scheme 'int7' is not known; one of bf16, int8-dynamic, int8-static",
+            "scheme 'int7' is not known; one of bf16, int4-weights, int8-dynamic, int8-static, int8-weights",
         ),
         (
             {"steps": [{"do": "quantize", "schema": "int8"}]},

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
 from workbench import engines, techniques
+from workbench.variant import Precision
 
 
 class _Frozen(BaseModel):
@@ -103,7 +104,7 @@ def technique_infos() -> tuple[TechniqueInfo, ...]:
 
 def engine_infos(devices: Sequence[str] = ("cpu",)) -> tuple[EngineInfo, ...]:
     """The registered engines and what each refuses on each of ``devices``."""
-    precisions = ("fp32", "bf16", "int8-static", "int8-dynamic")
+    precisions = get_args(Precision)
     return tuple(
         EngineInfo(
             name=name,

@@ -57,6 +57,22 @@ def _culprit(error: Exception) -> str:
     return f"{first} ({Path(own[-1].filename).name}, line {own[-1].lineno}{code})"
 
 
+def dequantize_groups(packed: torch.Tensor, scales: torch.Tensor, group_size: int, inputs: int) -> torch.Tensor:
+    """Weights float32 [outputs, inputs] from four bits each: a function that graphs call.
+
+    ``packed`` is uint8 [outputs, groups, ⌈group size / 2⌉], as :func:`unpacked_groups` reads it; ``scales`` is float32
+    [outputs, groups].
+    """
+    weights = unpacked_groups(packed, group_size).float() * scales.unsqueeze(-1)
+    return weights.flatten(1)[:, :inputs]
+
+
+def unpacked_groups(packed: torch.Tensor, group_size: int) -> torch.Tensor:
+    """Int8 [outputs, groups, group size] from bytes that hold a weight plus 8 in each half, the first in the lower."""
+    halves = torch.stack((packed & 15, packed >> 4), -1).flatten(2)
+    return halves[..., :group_size].to(torch.int8) - 8
+
+
 def layer_of(node: torch.fx.Node) -> str | None:
     """The qualified name of the module whose forward made this node ("features.0"); None outside any."""
     stack = node.meta.get("nn_module_stack")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import torch
 
-Precision = Literal["fp32", "bf16", "int8-static", "int8-dynamic"]
+Precision = Literal["fp32", "bf16", "int8-static", "int8-dynamic", "int8-weights", "int4-weights"]
+WEIGHT_ONLY: tuple[Precision, ...] = ("int8-weights", "int4-weights")
+"""Weights are stored in fewer bits and become floats again where they are multiplied."""
 
 
 @dataclass(frozen=True)
@@ -16,8 +18,8 @@ class Variant:
     """A model on its way from the techniques to an engine.
 
     ``module`` always holds the fp32 weights (pruned, distilled, …). ``graph`` is there once an int8
-    scheme was applied: the exported graph with quantize/dequantize pairs (QDQ), whose first
-    dimension (the batch) is dynamic. ``bf16`` needs no graph: the engine casts.
+    or int4 scheme was applied: the exported graph with quantize/dequantize pairs (QDQ), or with dequantized
+    weights alone, whose first dimension (the batch) is dynamic. ``bf16`` needs no graph: the engine casts.
     ``unchanged`` says for a layer's qualified name why a technique left it alone.
     """
 

@@ -44,7 +44,7 @@ def test_the_way_back_is_among_them():
 def test_under_auto_the_schemes_of_other_engines_are_made_ahead_too():
     quantized = Recipe.parse(steps=[{"do": "quantize"}])
     schemes = {recipe.precision for recipe in neighbours(quantized)}
-    assert schemes == {"fp32", "int8-static", "int8-dynamic", "bf16"}
+    assert schemes == {"fp32", "int8-static", "int8-dynamic", "bf16", "int8-weights", "int4-weights"}
 
 
 HOLD = """

@@ -32,9 +32,9 @@ def test_a_choice_is_greyed_where_no_recipe_with_it_could_do_anything():
     assert "quantize" not in found
 
 
-def test_a_model_without_linear_layers_has_no_dynamic_scheme():
+def test_a_model_without_linear_layers_has_no_scheme_for_these_alone():
     found = of(nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 3, 2), nn.Flatten()), 1, 4, 4)
-    assert found["quantize"].choices["scheme"].keys() == {"int8-dynamic"}
+    assert found["quantize"].choices["scheme"].keys() == {"int8-dynamic", "int8-weights", "int4-weights"}
 
 
 def test_a_toggle_none_of_whose_choices_could_do_anything_is_greyed_as_a_whole():

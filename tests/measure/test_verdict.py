@@ -79,6 +79,12 @@ def test_a_processor_without_bf16_instructions_is_named():
     assert "no bf16 instructions" in told
 
 
+def test_weights_alone_are_said_to_save_reading_only_and_no_processor_is_blamed():
+    told = verdict(recipe("int8-weights"), SLOWER, [row()], baseline_ms=10, instructions=("avx2",))
+    assert "only weights became smaller" in told
+    assert "VNNI" not in told
+
+
 def test_a_processor_whose_instructions_are_unknown_is_not_blamed():
     told = verdict(recipe("int8-static"), SLOWER, [row()], baseline_ms=10, instructions=())
     assert "processor" not in told

@@ -21,7 +21,8 @@ class Kernel:
 
     ``reality`` compares with what the recipe asked for: "real" (this dtype's own kernel ran),
     "simulated" (the arithmetic was imitated in another dtype) or "unchanged" (runs as before).
-    ``dtype`` is what the kernel computes in; ``reason`` is one line wherever it isn't "real".
+    ``dtype`` is what the kernel computes in, or where only weights are quantized, what these are stored
+    in; ``reason`` is one line wherever it isn't "real".
     """
 
     name: str
@@ -41,6 +42,11 @@ class Work:
     multiply_adds: int
     bytes_moved: int
     threads: int
+
+
+def weight_only_refusal(title: str) -> str:
+    """Why an engine refuses schemes that quantize weights alone."""
+    return f"{title} isn't given models whose weights alone are quantized; choose native, or eager, which imitates them"
 
 
 class LayerTimesUnavailable(Exception):

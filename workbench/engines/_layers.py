@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from workbench._lazy import lazy
 from workbench.engines._base import Kernel
 from workbench.graph import layer_of
+from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +22,10 @@ else:
 
 Kind = Literal["convolution", "linear", "other"]
 
-ASKED = {"fp32": "float32", "bf16": "bfloat16", "int8-static": "int8", "int8-dynamic": "int8"}
+ASKED = {
+    "fp32": "float32", "bf16": "bfloat16", "int8-static": "int8", "int8-dynamic": "int8", "int8-weights": "int8",
+    "int4-weights": "int4",
+}  # fmt: skip
 """What a precision asks each layer to compute in."""
 
 
@@ -34,7 +38,7 @@ class Layer:
     operation: str
     """The aten operation ("aten::conv2d")."""
     quantized: bool
-    """Whether a technique put quantize/dequantize pairs around its weight and input."""
+    """Whether a technique put quantize/dequantize pairs around its weight and input, or its weight alone."""
 
 
 def weighted(module: torch.nn.Module) -> dict[str, torch.nn.Module]:
@@ -46,28 +50,35 @@ def weighted(module: torch.nn.Module) -> dict[str, torch.nn.Module]:
     }
 
 
-def in_graph(graph: torch.fx.Graph) -> list[Layer]:
-    """The convolutions and linear layers an exported graph calls, in execution order."""
+def in_graph(graph: torch.fx.Graph, *, weight_only: bool = False) -> list[Layer]:
+    """The convolutions and linear layers an exported graph calls, in execution order.
+
+    ``weight_only``: the graph's scheme quantizes weights and leaves their inputs alone.
+    """
     layers = []
     for node in graph.nodes:
         kind = _kind(node)
         name = layer_of(node) if kind != "other" else None
         if name is None:
             continue
-        quantized = all("dequantize" in _operation(argument) for argument in node.args[:2])
+        operands = node.args[1:2] if weight_only else node.args[:2]
+        quantized = all("dequantize" in _operation(argument) for argument in operands)
         layers.append(Layer(name, kind, f"aten::{_operation(node)}", quantized))
     return layers
 
 
 def quantized_layers(variant: Variant) -> set[str]:
-    """The names of the layers that the variant's graph asks int8 of; empty for other precisions."""
-    return {layer.name for layer in in_graph(variant.graph.graph) if layer.quantized} if variant.graph else set()
+    """The names of the layers that the variant's graph asks int8 or int4 of; empty for other precisions."""
+    if variant.graph is None:
+        return set()
+    layers = in_graph(variant.graph.graph, weight_only=variant.precision in WEIGHT_ONLY)
+    return {layer.name for layer in layers if layer.quantized}
 
 
 def judge(variant: Variant, layer: str, quantized: bool, name: str, dtype: str, why: str) -> Kernel:
     """Compare what ran a layer (``name``, computing in ``dtype``) with what the recipe asked for.
 
-    ``quantized`` says whether the graph asks for int8 in this layer; ``why`` is the engine's reason,
+    ``quantized`` says whether the graph asks for int8 or int4 in this layer; ``why`` is the engine's reason,
     used where the dtype isn't the one asked for.
     """
     if variant.precision == "fp32":

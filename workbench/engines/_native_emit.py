@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from workbench._lazy import lazy
 from workbench.engines._native_epilogue import conv_arrays, epilogue_of
 from workbench.engines._native_ir import Activation, Graph, Op, Value
-from workbench.engines._native_tensors import Tensors, dtype_of
+from workbench.engines._native_rows import RowsInTheirOwnRange
+from workbench.engines._native_tensors import dtype_of
 from workbench.kernels import arena, records
 from workbench.kernels.program import Builder, Program, Tensor
 from workbench.kernels.records import Dtype, Place, Record
@@ -35,7 +36,7 @@ def emit(graph: Graph, isa: str, vectors: dict[Op, int] | int = 2) -> Emitted:
     return _Emitter(graph, vectors).emit(isa)
 
 
-class _Emitter(Tensors):
+class _Emitter(RowsInTheirOwnRange):
     def __init__(self, graph: Graph, vectors: dict[Op, int] | int):
         super().__init__(graph)
         self.vectors = vectors
@@ -95,6 +96,10 @@ class _Emitter(Tensors):
 
     def _conv(self, op: Op) -> None:
         weights, source = op.weights, op.inputs[0]
+        vectors = self.vectors if isinstance(self.vectors, int) else self.vectors.get(op, 2)
+        if weights.own_range:
+            self._linear_in_own_range(op, vectors)
+            return
         input = self.of_value[source]
         residual = None if op.residual is None else self.of_value[op.residual]
         output = self._tensor(op.output)
@@ -106,11 +111,25 @@ class _Emitter(Tensors):
                 input, output, residual, weights.window, zero_point, epilogue, weights.weight, scale, bias
             )
         else:
-            vectors = self.vectors if isinstance(self.vectors, int) else self.vectors.get(op, 2)
             record = records.conv(
                 input, output, residual, weights.window, weights.groups, vectors, zero_point, epilogue, weights.weight,
                 scale, bias,
             )  # fmt: skip
+        self._step(record, op, [input, residual, output])
+
+    def _weight_only(self, op: Op) -> None:
+        weights, source = op.weights, op.inputs[0]
+        input, output = self.of_value[source], self._tensor(op.output)
+        residual = None if op.residual is None else self.of_value[op.residual]
+        order = np.arange(source.image[2])
+        if source.channels_last_of:
+            channels, height, width = source.channels_last_of
+            order = order.reshape(height, width, channels).transpose(2, 0, 1).reshape(-1)
+        epilogue = epilogue_of(op.activation, op.output, op.residual)
+        record = records.weight_only(
+            input, output, residual, weights.bits, weights.group_size, epilogue, weights.weight, weights.steps, order,
+            *conv_arrays(op),
+        )  # fmt: skip
         self._step(record, op, [input, residual, output])
 
     def _pool(self, op: Op) -> None:
@@ -212,9 +231,7 @@ class _Emitter(Tensors):
         ]
         output = self._tensor(op.output)
         floats = records.attention_scratch_floats(attention.key.rows, attention.key.size)
-        scratch = Tensor.of(Place.ARENA, attention.query.heads, 1, floats, Dtype.F32)
-        self.storages.append(arena.Storage(scratch.size_bytes, None, len(self.records), len(self.records)))
-        number = self._add(scratch, len(self.storages) - 1)
+        number = self._scratch(Tensor.of(Place.ARENA, attention.query.heads, 1, floats, Dtype.F32))
         epilogue = epilogue_of(None, op.output)
         if op.output.quant:
             epilogue = replace(epilogue, inverse_step=1 / op.output.quant.step)

@@ -37,11 +37,11 @@ def epilogue_of(activation: Activation | None, output: Value, residual: Value | 
 
 
 def conv_arrays(op: Op) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and bias by output channel for the accumulators of a convolution, float32."""
+    """Scale and bias by output channel for the sums of a convolution or linear layer, float32."""
     weights, quant = op.weights, op.output.quant
     scale = np.ones(len(weights.bias))
-    if weights.steps is not None:
-        scale = weights.steps.astype(np.float64) * op.inputs[0].quant.step
+    if weights.steps is not None and op.kind == "conv":
+        scale = weights.steps.astype(np.float64) * (1.0 if weights.own_range else op.inputs[0].quant.step)
     bias = weights.bias.astype(np.float64)
     if op.residual is not None and op.residual.quant:
         bias = bias - op.residual.quant.zero_point * op.residual.quant.step

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from workbench.engines._native_ir import Graph, Op
 
-_TAKES_ACTIVATION = ("conv", "sum", "multiply", "layer_norm", "group_norm")
+_TAKES_RESIDUAL = ("conv", "weight_only")
+_TAKES_ACTIVATION = ("conv", "weight_only", "sum", "multiply", "layer_norm", "group_norm")
 _TAKES_QUANTIZATION = (
-    "conv", "sum", "multiply", "activate", "pool", "concat", "scale", "layer_norm", "group_norm", "attention",
-    "embedding",
+    "conv", "weight_only", "sum", "multiply", "activate", "pool", "concat", "scale", "layer_norm", "group_norm",
+    "attention", "embedding",
 )  # fmt: skip
 
 
@@ -16,7 +17,7 @@ def fuse(graph: Graph) -> Graph:
     for op in list(graph.ops):
         if op not in graph.ops:
             continue
-        if op.kind == "conv":
+        if op.kind in _TAKES_RESIDUAL:
             _take_activation(graph, op)
             _take_residual(graph, op)
         if op.kind in _TAKES_ACTIVATION:
@@ -42,7 +43,8 @@ def _take_residual(graph: Graph, op: Op) -> None:
     other = next(value for value in after.inputs if value is not op.output)
     maker = next((maker for maker in graph.ops if maker.output is other), None)
     if maker is not None and graph.ops.index(maker) > graph.ops.index(op):
-        if maker.kind == "conv" and maker.activation is None and other.quant is None and graph.only_reader(other):
+        plain = maker.kind in _TAKES_RESIDUAL and maker.activation is None and other.quant is None
+        if plain and graph.only_reader(other):
             return  # its turn comes, and it stays where it is
         graph.ops.remove(op)
         graph.ops.insert(graph.ops.index(after), op)

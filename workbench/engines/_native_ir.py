@@ -58,7 +58,11 @@ class Activation:
 class Weights:
     """A convolution's or linear layer's constants. ``weight`` is [outputs, inputs / groups, height, width].
 
-    With ``steps`` (by output channel), ``weight`` is int8 and means weight · step.
+    With ``steps`` (by output channel), ``weight`` is int8 and means weight · step. ``own_range``: the input comes as
+    floats and is quantized at run time, each row (an image's features, a token's) in its own range.
+
+    Where the operation's kind is "weight_only", the input stays floats; ``weight`` is int8 of ``bits`` bits, and
+    ``steps`` [outputs, groups] has one for each ``group_size`` inputs.
     """
 
     weight: np.ndarray
@@ -66,6 +70,9 @@ class Weights:
     steps: np.ndarray | None
     window: Window
     groups: int
+    own_range: bool = False
+    bits: int = 8
+    group_size: int = 0
 
 
 @dataclass(frozen=True)
@@ -117,8 +124,9 @@ class Attention:
 class Op:
     """One operation. ``layers`` are the modules it came from, the main one first.
 
-    Kinds: conv, pool, sum, multiply, activate, convert (to another storage), flatten, concat, scale (times a number,
-    plus another), slice (a part of a value's memory), layer_norm, group_norm, softmax, attention, embedding.
+    Kinds: conv, weight_only (a linear layer over floats), pool, sum, multiply, activate, convert (to another storage),
+    flatten, concat, scale (times a number, plus another), slice (a part of a value's memory), layer_norm, group_norm,
+    softmax, attention, embedding.
     A sum or product with a ``constant`` [height, width, channels] has one input.
     """
 

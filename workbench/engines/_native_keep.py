@@ -29,9 +29,9 @@ _WHOLE_BUDGET_S = 0.1
 
 
 def int8_layers(graph: Graph) -> list[Op]:
-    """The operations that multiply int8 weights with rounded inputs, in order."""
-    quantized = (op for op in graph.ops if op.weights is not None and op.weights.steps is not None)
-    return [op for op in quantized if op.inputs[0].quant is not None]
+    """The operations that multiply int8 weights with inputs in fixed ranges, in order."""
+    convolutions = [op for op in graph.ops if op.kind == "conv" and op.weights.steps is not None]
+    return [op for op in convolutions if not op.weights.own_range]
 
 
 def in_float32(graph: Graph, chosen: list[Op]) -> tuple[Graph, dict[Op, Op]]:

@@ -90,7 +90,8 @@ def _machine() -> tuple[str, str]:
 
 
 def _facts(op: Op) -> list:
-    weights = op.weights and (op.weights.weight.shape, op.weights.steps is None, op.weights.window, op.weights.groups)
+    w = op.weights
+    weights = w and (w.weight.shape, w.steps is None, w.window, w.groups, w.own_range, w.bits, w.group_size)
     activation = op.activation and op.activation.name
     norm = op.norm and op.norm.groups
     parts = op.attention and (op.attention.query, op.attention.key, op.attention.value, op.attention.causal)

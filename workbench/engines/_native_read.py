@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from workbench._lazy import lazy
-from workbench.engines._native_ir import Activation, Graph, Op, Pooling, Quant, Value, Weights
+from workbench.engines._native_ir import Activation, Graph, Op, Pooling, Value, Weights
 from workbench.engines._native_nodes import (
     attribute,
     by_channel,
@@ -18,10 +18,11 @@ from workbench.engines._native_nodes import (
     traced,
     unknown,
 )
+from workbench.engines._native_ranges import QuantizedWeight
 from workbench.engines._native_sequence import Ids, SequenceOps, live
 from workbench.engines._native_views import BATCH, View, seen, view_of
 from workbench.errors import EngineError
-from workbench.graph import layer_of
+from workbench.graph import layer_of, unpacked_groups
 from workbench.kernels.records import Window
 
 if TYPE_CHECKING:
@@ -50,16 +51,6 @@ _ACTIVATIONS = {
     "sigmoid": Activation("sigmoid"),
     "tanh": Activation("tanh"),
 }
-
-
-class _QuantizedWeight:
-    """An int8 constant and its steps by output channel."""
-
-    def __init__(self, values: torch.Tensor, steps: torch.Tensor):
-        self.values, self.steps = values, steps
-
-    def floats(self) -> torch.Tensor:
-        return self.values.float() * self.steps.float().view(-1, *[1] * (self.values.dim() - 1))
 
 
 def read(module: torch.fx.GraphModule) -> Graph:
@@ -124,7 +115,7 @@ class Reader(SequenceOps):
         if not known and node not in self.free:
             raise unknown(node)
         args, kwargs = self._arguments(node.args), self._arguments(node.kwargs)
-        if not any(live(arg) or isinstance(arg, _QuantizedWeight) for arg in _flat(args)):
+        if not any(live(arg) or isinstance(arg, QuantizedWeight) for arg in _flat(args)):
             return self._fold(node, name, args, kwargs)
         if name in _IDENTITIES:
             return args[0]
@@ -144,7 +135,10 @@ class Reader(SequenceOps):
         if name == "dequantize_per_channel":
             values, steps, zero_points, axis = args[:4]
             if axis == 0 and values.dtype == torch.int8 and not (zero_points is not None and zero_points.any()):
-                return _QuantizedWeight(values, steps)
+                return QuantizedWeight(values, steps)
+        if name == "dequantize_groups":
+            packed, steps, group_size, inputs = args
+            return QuantizedWeight(unpacked_groups(packed, group_size).flatten(1)[:, :inputs], steps, 4, group_size)
         makes_memory = isinstance(node.target, torch._ops.OpOverload) and name != "expand"
         if makes_memory and any(isinstance(arg, int) and arg and arg % BATCH == 0 for arg in _flat(args)):
             raise unknown(node, "of the batch's size")
@@ -154,19 +148,6 @@ class Reader(SequenceOps):
         layer = layer_of(node)
         self.ops.append(Op(kind, inputs, output, [layer] if layer else [], **fields))
         return output
-
-    # Quantization
-
-    def _quantize_per_tensor(self, node, value, step, zero_point, low, high, dtype):
-        if dtype != torch.uint8 or (low, high) != (0, 255):
-            raise unknown(node, f"to {dtype} in {low}…{high}; activations are u8 here")
-        quant = Quant(float(step), int(zero_point))
-        if isinstance(value, Value) and value.quant == quant:
-            return value
-        return self._mapped(node, "convert", value, quant)
-
-    def _dequantize_per_tensor(self, node, value, step, zero_point, low, high, dtype):
-        return value
 
     # Layers with weights
 
@@ -184,18 +165,19 @@ class Reader(SequenceOps):
         return self._weighted(node, x, weight, bias, window, groups, (_shape(weight)[0], height, width))
 
     def _conv1d(self, node, x, weight, bias=None, stride=(1,), padding=(0,), dilation=(1,), groups=1):
-        if isinstance(weight, _QuantizedWeight):
-            weight = _QuantizedWeight(weight.values.unsqueeze(2), weight.steps)
+        if isinstance(weight, QuantizedWeight):
+            weight = QuantizedWeight(weight.values.unsqueeze(2), weight.steps)
         else:
             weight = weight.unsqueeze(2)
         padding = padding if isinstance(padding, str) else (0, padding[0])
         window = ((1, stride[0]), padding, (1, dilation[0]), groups)
         return self._on_line(node, x, lambda image: self._conv2d(node, image, weight, bias, *window))
 
-    def _weighted(self, node, x, weight, bias, window, groups, shape):
-        quantized = isinstance(weight, _QuantizedWeight) and x.quant is not None
+    def _weighted(self, node, x, weight, bias, window, groups, shape, *, own_range=False):
+        own_range = own_range and isinstance(weight, QuantizedWeight)
+        quantized = own_range or (isinstance(weight, QuantizedWeight) and x.quant is not None)
         values = (
-            weight.values if quantized else weight.floats() if isinstance(weight, _QuantizedWeight) else weight.float()
+            weight.values if quantized else weight.floats() if isinstance(weight, QuantizedWeight) else weight.float()
         )
         values = values.reshape(*values.shape, *[1] * (4 - values.dim()))
         if x.channels_last_of and len(x.shape) == 1:
@@ -207,6 +189,7 @@ class Reader(SequenceOps):
             weight.steps.float().numpy() if quantized else None,
             window,
             groups,
+            own_range,
         )
         return self._add_op(node, "conv", [x], Value(tuple(shape)), weights=weights)
 
@@ -331,7 +314,7 @@ def _flat(arguments: Any) -> list:
 
 
 def _shape(weight: Any) -> tuple[int, ...]:
-    return tuple((weight.values if isinstance(weight, _QuantizedWeight) else weight).shape)
+    return tuple((weight.values if isinstance(weight, QuantizedWeight) else weight).shape)
 
 
 def _pair(size: Any) -> tuple[int, int]:

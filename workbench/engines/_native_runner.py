@@ -19,14 +19,19 @@ from workbench.engines._native_pick import Plan, build, choose_plan
 from workbench.engines._native_work import work_of
 from workbench.engines._program import save_program
 from workbench.errors import EngineError
+from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.kernels.program import Program
-    from workbench.variant import Variant
+    from workbench.variant import Precision, Variant
 else:
     torch = lazy("torch")
+
+
+_AROUND_A_LAYER = ("quantize_rows", "rescale_rows")
+"""Kernels that a layer needs beside the one that multiplies, which is the one to name."""
 
 
 class NativeRunner(Runner):
@@ -134,9 +139,9 @@ class NativeRunner(Runner):
         quantized = quantized_layers(self._variant)
         ran: dict[str, Kernel] = {}
         for op, name in zip(emitted.ops, emitted.program.kernels, strict=True):
-            if op is None or (op.weights is None and op.kind != "embedding"):
+            if op is None or (op.weights is None and op.kind != "embedding") or name.startswith(_AROUND_A_LAYER):
                 continue
-            dtype, why = _computed_in(op)
+            dtype, why = _computed_in(op, self._variant.precision)
             if op.reason:
                 ran |= {layer: Kernel(name, dtype, "unchanged", op.reason) for layer in op.layers}
                 continue
@@ -144,17 +149,19 @@ class NativeRunner(Runner):
         return ran
 
 
-def _computed_in(op: Op) -> tuple[str, str]:
+def _computed_in(op: Op, precision: Precision) -> tuple[str, str]:
     """The dtype of an operation with weights, and why it isn't another."""
     if op.weights is None:
         return "float32", "an embedding only looks its rows up, in float32"
-    if op.weights.steps is not None:
+    if op.kind == "weight_only" and precision in WEIGHT_ONLY:
+        return f"int{op.weights.bits}", ""
+    if op.kind == "conv" and op.weights.steps is not None:
         return "int8", ""
     if op.inputs[0].half:
         return "bfloat16", ""
     if op.is_depthwise:
         return "float32", "a depthwise convolution has no bf16 kernel here and is computed in float32"
-    return "float32", "its input isn't quantized, so it is computed in float32"
+    return "float32", "its input isn't quantized here, so it is computed in float32"
 
 
 def _closed() -> EngineError:

@@ -11,6 +11,7 @@ from workbench.engines._native_attention import AttentionOps, Scores
 from workbench.engines._native_ir import Norm, Pooling, Value
 from workbench.engines._native_lines import LineOps
 from workbench.engines._native_nodes import by_channel, unknown
+from workbench.engines._native_ranges import OwnRange, QuantizedWeight, RangeOps, Rounded
 from workbench.engines._native_views import BATCH, Part, View, filled, pixels, rows_of, seen, simple, view_of
 from workbench.kernels.records import Window
 
@@ -31,18 +32,18 @@ class Ids:
 
 def live(argument: Any) -> bool:
     """Whether it depends on the model's input."""
-    return isinstance(argument, (Value, View, Ids, Scores))
+    return isinstance(argument, (Value, View, Ids, Scores, OwnRange, Rounded))
 
 
-class SequenceOps(LineOps, AttentionOps):
+class SequenceOps(LineOps, AttentionOps, RangeOps):
     """The part of the reader that knows views. A value is its own plain view."""
 
     TAKES_VIEWS: ClassVar[set[str]] = {
-        "quantize_per_tensor", "dequantize_per_tensor", "to", "embedding", "linear", "layer_norm", "group_norm",
-        "instance_norm", "batch_norm", "conv1d", "max_pool1d", "avg_pool1d", "adaptive_avg_pool1d", "mean", "softmax",
-        "matmul", "scaled_dot_product_attention", "add", "add_", "sub", "mul", "mul_", "div", "rsub", "gelu",
-        "hardtanh", "clamp", "transpose", "permute", "unflatten", "unsqueeze", "squeeze", "select", "slice", "view",
-        "reshape", "flatten", "unbind", "chunk", "split", "split_with_sizes", "getitem", "expand",
+        "choose_qparams", "quantize_per_tensor", "dequantize_per_tensor", "to", "embedding", "linear", "layer_norm",
+        "group_norm", "instance_norm", "batch_norm", "conv1d", "max_pool1d", "avg_pool1d", "adaptive_avg_pool1d",
+        "mean", "softmax", "matmul", "scaled_dot_product_attention", "add", "add_", "sub", "mul", "mul_", "div", "rsub",
+        "gelu", "hardtanh", "clamp", "transpose", "permute", "unflatten", "unsqueeze", "squeeze", "select", "slice",
+        "view", "reshape", "flatten", "unbind", "chunk", "split", "split_with_sizes", "getitem", "expand",
     }  # fmt: skip
     """Operations whose handlers, here and in the parts above, take views; any other gets values, or is refused."""
 
@@ -50,6 +51,8 @@ class SequenceOps(LineOps, AttentionOps):
 
     def _as_value(self, node, x) -> Value:
         """A value with the elements of ``x`` in its order, without a copy; refused where that can't be."""
+        if isinstance(x, Rounded):
+            x = x.source
         if isinstance(x, Value):
             return x
         if isinstance(x, View):
@@ -99,16 +102,23 @@ class SequenceOps(LineOps, AttentionOps):
     # Layers
 
     def _linear(self, node, x, weight, bias=None):
+        own_range = isinstance(x, Rounded)
+        x = x.source if own_range else x
         if isinstance(x, Value) and len(x.shape) == 1:
-            return self._weighted(node, x, weight, bias, Window((1, 1)), 1, (_outputs(weight),))
+            return self._linear_of(node, x, weight, bias, (_outputs(weight),), own_range=own_range)
 
         def apply(value):
             shape = (
                 (_outputs(weight), *value.shape[1:]) if len(value.shape) == 3 else (*value.shape[:-1], _outputs(weight))
             )
-            return self._weighted(node, value, weight, bias, Window((1, 1)), 1, shape)
+            return self._linear_of(node, value, weight, bias, shape, own_range=own_range)
 
         return self._over_rows(node, x, apply)
+
+    def _linear_of(self, node, x, weight, bias, shape, *, own_range):
+        if isinstance(weight, QuantizedWeight) and x.quant is None and not own_range:
+            return self._weight_only(node, x, weight, bias, shape)
+        return self._weighted(node, x, weight, bias, Window((1, 1)), 1, shape, own_range=own_range)
 
     def _layer_norm(self, node, x, shape, weight=None, bias=None, eps=1e-5, cudnn=False):
         if len(shape) != 1:

@@ -11,7 +11,7 @@ from workbench.engines._native_ir import Graph, Op, Value
 if TYPE_CHECKING:
     from workbench.variant import Precision
 
-_TAKES_FLOATS = ("layer_norm", "group_norm", "softmax", "attention")
+_TAKES_FLOATS = ("weight_only", "layer_norm", "group_norm", "softmax", "attention")
 
 
 def lowered(graph: Graph, precision: Precision) -> Graph:
@@ -39,7 +39,7 @@ def give_every_kernel_its_storage(graph: Graph) -> Graph:
         return floats[value]
 
     for op in graph.ops:
-        float_conv = op.kind == "conv" and op.weights.steps is None
+        float_conv = op.kind == "conv" and (op.weights.steps is None or op.weights.own_range)
         float_pool = op.kind == "pool" and op.output.quant is None
         if float_conv or float_pool or op.kind in _TAKES_FLOATS:
             op.inputs = [as_floats(value) for value in op.inputs]

@@ -19,6 +19,7 @@ class Tensors:
         self.storages: list[arena.Storage] = []
         self.storage_of: list[int | None] = []  # by tensor; None outside the arena
         self.of_value: dict[Value, int] = {}
+        self.rows_of: dict[Value, tuple[int, int]] = {}  # bytes and ranges of what was quantized at run time
         self.records: list[Record] = []
         self.ops: list[Op | None] = []
 
@@ -45,6 +46,11 @@ class Tensors:
         self.tensors.append(tensor)
         self.storage_of.append(storage)
         return len(self.tensors) - 1
+
+    def _scratch(self, tensor: Tensor) -> int:
+        """Memory for what belongs to no value; in use from the next step on."""
+        self.storages.append(arena.Storage(tensor.size_bytes, None, len(self.records), len(self.records)))
+        return self._add(tensor, len(self.storages) - 1)
 
     def _goes_out_as_it_is(self, value: Value) -> bool:
         in_order = len(value.shape) < 3 and value.channels_last_of is None

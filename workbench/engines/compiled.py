@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from workbench._lazy import lazy
 from workbench.engines._aoti import Build, cached_package, compiler, load, package_target, program_of, start_build
 from workbench.engines._aoti_code import kernels
-from workbench.engines._base import Engine, LayerTimesUnavailable, Runner
+from workbench.engines._base import Engine, LayerTimesUnavailable, Runner, weight_only_refusal
 from workbench.engines._inputs import as_batch, use_threads
 from workbench.engines._program import save_program
 from workbench.errors import EngineError
+from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +41,8 @@ class Compiled(Engine):
         return None
 
     def refuses(self, precision: Precision, device: str) -> str | None:
+        if precision in WEIGHT_ONLY:
+            return weight_only_refusal(self.title)
         return None if device == "cpu" else "the compiled engine builds for the CPU here; choose device cpu"
 
     def prepare(

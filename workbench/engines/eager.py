@@ -14,6 +14,7 @@ from workbench.engines._base import Engine, Kernel, Runner
 from workbench.engines._inputs import as_batch, use_threads
 from workbench.engines._layers import in_graph, judge, median_times_ms, node_times_ms, owners, weighted
 from workbench.engines._program import in_bfloat16, save_program
+from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 else:
     torch = lazy("torch")
 
-SIMULATED = "eager PyTorch imitates int8: it rounds to 8 bits, then computes in float32"
+SIMULATED = "eager PyTorch imitates integers: it rounds to fewer bits, then computes in float32"
 
 
 class Eager(Engine):
@@ -80,7 +81,7 @@ class EagerRunner(Runner):
         if self._variant.graph is not None:
             return {
                 layer.name: judge(self._variant, layer.name, layer.quantized, layer.operation, "float32", SIMULATED)
-                for layer in in_graph(self._variant.graph.graph)
+                for layer in in_graph(self._variant.graph.graph, weight_only=self._variant.precision in WEIGHT_ONLY)
             }
         dtype = "bfloat16" if self._variant.precision == "bf16" else "float32"
         example = as_batch(self._example, self._features, self._device)

@@ -41,8 +41,6 @@ class Native(Engine):
             return "the native engine runs on the CPU; choose device cpu"
         if precision == "bf16" and not self.unavailable() and not kernels.multiplies_bf16(kernels.chosen_isa()):
             return f"{kernels.chosen_isa()} has no bf16 kernels; choose int8-static, or openvino or compiled for bf16"
-        if precision == "int8-dynamic":
-            return "the native engine takes int8 with fixed ranges; choose int8-static, or onnxruntime for int8-dynamic"
         return None
 
     def prepare(

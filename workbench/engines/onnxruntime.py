@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench._lazy import lazy
-from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner
+from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner, weight_only_refusal
 from workbench.engines._cpu import cpu_flags
 from workbench.engines._inputs import as_batch
 from workbench.engines._layers import judge, quantized_layers, weighted
@@ -21,6 +21,7 @@ from workbench.engines._onnx import OnnxModel, exported
 from workbench.engines._onnx_integer import with_integer_operations
 from workbench.engines._program import remembered, save_program
 from workbench.errors import EngineError
+from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import onnx
@@ -51,6 +52,8 @@ class OnnxRuntime(Engine):
     def refuses(self, precision: Precision, device: str) -> str | None:
         if device != "cpu":
             return "ONNX Runtime runs on the CPU here; choose device cpu"
+        if precision in WEIGHT_ONLY:
+            return weight_only_refusal(self.title)
         if precision == "bf16":
             return "ONNX Runtime has no bfloat16 kernels for the CPU; choose eager, compiled or openvino"
         return None

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench._lazy import lazy
-from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner
+from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner, weight_only_refusal
 from workbench.engines._cpu import cpu_flags
 from workbench.engines._inputs import as_batch
 from workbench.engines._layers import judge, quantized_layers, weighted
 from workbench.engines._onnx import OnnxModel, exported
 from workbench.engines._program import save_program
 from workbench.errors import EngineError
+from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import onnx
@@ -49,6 +50,8 @@ class OpenVino(Engine):
     def refuses(self, precision: Precision, device: str) -> str | None:
         if device != "cpu":
             return "OpenVINO runs on the CPU here; choose device cpu"
+        if precision in WEIGHT_ONLY:
+            return weight_only_refusal(self.title)
         if precision == "int8-dynamic":
             return (
                 "OpenVINO has no convolution that quantizes its input as it runs; "

@@ -217,6 +217,48 @@ def embedding(ids: int, output: int, epilogue: Epilogue, scale: float, table: np
     return _record([9, ids, output, *epilogue.integers], [*epilogue.floats, scale], _f32(table))
 
 
+def quantize_rows(input: int, output: int, ranges: int) -> Record:
+    """Rows of floats to u8, each in its own range; its step and zero point go to ``ranges``, two floats a row."""
+    return _record([11, input, output, ranges], [])
+
+
+def rescale_rows(
+    input: int,
+    ranges: int,
+    output: int,
+    residual: int | None,
+    epilogue: Epilogue,
+    weight_sums: np.ndarray,
+    scale: np.ndarray,
+    bias: np.ndarray,
+) -> Record:
+    """Int32 sums of such rows times weights, whose own sums by channel are ``weight_sums``, to numbers."""
+    head = [12, input, ranges, output, _or_none(residual), *epilogue.integers]
+    return _record(head, epilogue.floats, weight_sums.astype(np.int32), _f32(scale), _f32(bias))
+
+
+def weight_only(
+    input: int,
+    output: int,
+    residual: int | None,
+    bits: int,
+    group_size: int,
+    epilogue: Epilogue,
+    weights: np.ndarray,
+    group_scales: np.ndarray,
+    order: np.ndarray,
+    scale: np.ndarray,
+    bias: np.ndarray,
+) -> Record:
+    """A linear layer over floats: ``weights`` int8 [outputs, inputs] of ``bits`` bits, stored in so many.
+
+    ``group_scales`` [outputs, groups] has one for each ``group_size`` inputs; input i of a row lies ``order[i]`` on.
+    """
+    head = [13, input, output, _or_none(residual), bits, group_size, *epilogue.integers]
+    arrays = weights.astype(np.int8), _f32(group_scales), order.astype(np.int32), _f32(scale), _f32(bias)
+    return _record(head, epilogue.floats, *arrays)
+
+
 def _or_none(tensor: int | None) -> int:
     return -1 if tensor is None else tensor
 

@@ -9,6 +9,7 @@ from workbench.measure.layers import NEW_ZEROS
 from workbench.measure.machine import BF16_INSTRUCTIONS, INT8_INSTRUCTIONS, isa
 from workbench.receipt import Interval, LayerReceipt
 from workbench.recipe import Recipe
+from workbench.variant import WEIGHT_ONLY
 
 _LITTLE_WORK_MS = 0.1
 """A layer with less than this to do spends a share worth naming on being called and converting its inputs."""
@@ -91,7 +92,9 @@ def _arithmetic(rows: list[LayerReceipt], precision: str, engine: str, available
         return
     if left:
         yield f"{_names(left)} stayed in float32{_why(left)}"
-    if short == "int8" and available and not available & INT8_INSTRUCTIONS:
+    if precision in WEIGHT_ONLY:
+        yield "only weights became smaller: that saves reading them, and the arithmetic is float32's"
+    elif short == "int8" and available and not available & INT8_INSTRUCTIONS:
         yield "this processor has no VNNI, AMX or dot-product instructions, so int8 costs about as much as float32"
     if short == "bf16" and available and not available & BF16_INSTRUCTIONS:
         yield "this processor has no bf16 instructions, so every value is widened to float32 and back"

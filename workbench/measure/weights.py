@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench._lazy import lazy
 from workbench.engines import Kernel
-from workbench.graph import layer_of
+from workbench.graph import dequantize_groups, layer_of, unpacked_groups
 from workbench.receipt import LayerState
 from workbench.variant import Variant
 
@@ -83,6 +83,8 @@ def _constant_state(graph: torch.fx.GraphModule, node: torch.fx.Node) -> LayerSt
     """The weight behind a node's input: a constant, or one seen through dequantize and reshaping; else None."""
     parameters: list[torch.Tensor] = []
     zero_point: torch.Tensor | int = 0
+    if node.target is dequantize_groups:
+        return _int4_state(graph, node)
     while node.op == "call_function" and node.all_input_nodes:
         if "dequantize" in str(node.target):
             if any(source.op != "get_attr" for source in node.all_input_nodes[1:]):
@@ -104,6 +106,18 @@ def _constant_state(graph: torch.fx.GraphModule, node: torch.fx.Node) -> LayerSt
         weight_shape=tuple(weight.shape),
         sparsity=share_of_zeros(weight, zero_point),
         weight_bytes=sum(tensor.numel() * tensor.element_size() for tensor in kept),
+    )
+
+
+def _int4_state(graph: torch.fx.GraphModule, node: torch.fx.Node) -> LayerState:
+    packed, scales = (constant(graph, source) for source in node.args[:2])
+    group_size, inputs = node.args[2:]
+    weight = unpacked_groups(packed, group_size).flatten(1)[:, :inputs]
+    return LayerState(
+        dtype="int4",
+        weight_shape=tuple(weight.shape),
+        sparsity=share_of_zeros(weight),
+        weight_bytes=sum(tensor.numel() * tensor.element_size() for tensor in (packed, scales)),
     )
 
 

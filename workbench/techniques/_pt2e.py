@@ -155,12 +155,15 @@ def quantized(
     return graph.requires_grad_(False)
 
 
-def layers_by_dtype(graph: torch.fx.GraphModule) -> tuple[set[str], set[str]]:
-    """The layers whose calls with a weight are all int8, and those where one stayed fp32; "" is outside any layer."""
+def layers_by_dtype(graph: torch.fx.GraphModule, *, weight_only: bool = False) -> tuple[set[str], set[str]]:
+    """The layers whose calls with a weight are all quantized, and those where one stayed fp32; "" is outside any layer.
+
+    ``weight_only``: their inputs needn't be.
+    """
     int8, fp32 = set(), set()
     for node in graph.graph.nodes:
         if "weight" in _argument_names(node):
-            operands = node.args[:2]
+            operands = node.args[1:2] if weight_only else node.args[:2]
             (int8 if all(_dequantizes(operand) for operand in operands) else fp32).add(layer_of(node) or "")
     return int8 - fp32, fp32
 
@@ -171,4 +174,4 @@ def _argument_names(node: torch.fx.Node) -> set[str]:
 
 
 def _dequantizes(node: object) -> bool:
-    return isinstance(node, torch.fx.Node) and "quantized_decomposed.dequantize" in str(node.target)
+    return isinstance(node, torch.fx.Node) and "dequantize" in str(node.target)

@@ -10,6 +10,7 @@ from workbench._lazy import lazy
 from workbench.errors import RecipeError, WorkbenchError, unknown
 from workbench.graph import export
 from workbench.techniques._base import Context, Task, Technique, option
+from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +20,7 @@ else:
     torch = lazy("torch")
 
 _BATCH = 64
-_SHORT = {"int8": "int8-static", "static": "int8-static", "dynamic": "int8-dynamic"}
+_SHORT = {"int8": "int8-static", "static": "int8-static", "dynamic": "int8-dynamic", "int4": "int4-weights"}
 
 
 def _full_name(scheme: object) -> object:
@@ -35,10 +36,22 @@ class Quantize(Technique):
     main_option: ClassVar[str] = "scheme"
 
     do: Literal["quantize"] = "quantize"
-    scheme: Annotated[Literal["int8-static", "int8-dynamic", "bf16"], BeforeValidator(_full_name)] = option(
+    scheme: Annotated[
+        Literal["int8-static", "int8-dynamic", "bf16", "int8-weights", "int4-weights"], BeforeValidator(_full_name)
+    ] = option(
         "int8-static",
-        "int8-static: ranges fixed beforehand; int8-dynamic: linear layers, ranges per batch; bf16: half the bits",
+        "int8-static: ranges fixed beforehand; int8-dynamic: linear layers, ranges of what comes; bf16: half the bits; "
+        "int8-weights, int4-weights: linear layers, weights alone",
         title="Scheme",
+    )
+    group_size: int = option(
+        32,
+        "inputs of a layer that share a scale, at most: fewer are more accurate, more are smaller",
+        unit="inputs",
+        when={"scheme": ["int4-weights"]},
+        title="Group size",
+        ge=8,
+        le=256,
     )
     calibration: Literal["range", "percentile", "mse"] = option(
         "percentile",
@@ -58,7 +71,7 @@ class Quantize(Technique):
     overrides: dict[str, Literal["fp32"]] = option(
         {},
         "layers kept in fp32, by name",
-        when={"scheme": ["int8-static", "int8-dynamic"]},
+        when={"scheme": ["int8-static", "int8-dynamic", "int8-weights", "int4-weights"]},
         title="Layers kept in fp32",
     )
 
@@ -74,7 +87,7 @@ class Quantize(Technique):
         variant
             Its ``module`` stays as it is, in fp32; for the int8 schemes ``graph`` becomes the exported
             graph with quantize/dequantize pairs: weights int8 per output channel and symmetric,
-            activations uint8 per tensor.
+            activations uint8 per tensor. The schemes for weights alone leave activations as they are.
         context
             Calibration takes a seeded sample of ``context.train`` and nothing else.
 
@@ -94,35 +107,43 @@ class Quantize(Technique):
             raise WorkbenchError(reason)
         from workbench.techniques import _pt2e
 
-        static = self.scheme == "int8-static"
         context.progress("exporting the graph", 0, 0)
         exported = export(variant.module, context.train.inputs[:2])
         context.checkpoint()
-        graph = _pt2e.quantized(
+        graph = self._quantized(exported, context)
+        quantized, fp32 = _pt2e.layers_by_dtype(graph, weight_only=self.scheme in WEIGHT_ONLY)
+        if not quantized:
+            raise WorkbenchError(f"no layer of this model became {self.scheme}: {self._nothing()}")
+        reasons = {name: self._reason(layer, name) for name, layer in variant.module.named_modules() if name in fp32}
+        return variant.having(precision=self.scheme, graph=graph, unchanged={**variant.unchanged, **reasons})
+
+    def _quantized(self, exported: torch.export.ExportedProgram, context: Context) -> torch.fx.GraphModule:
+        from workbench.techniques import _pt2e, _weight_only
+
+        if self.scheme in WEIGHT_ONLY:
+            group_size = self.group_size if self.scheme == "int4-weights" else None
+            return _weight_only.weights_quantized(exported, group_size=group_size, keep_fp32=tuple(self.overrides))
+        static = self.scheme == "int8-static"
+        return _pt2e.quantized(
             exported,
             _pt2e.static_config(self.calibration) if static else _pt2e.dynamic_config(),
             convolutions=static,
             keep_fp32=tuple(self.overrides),
             calibrate=lambda observed: self._calibrate(observed, context),
         )
-        int8, fp32 = _pt2e.layers_by_dtype(graph)
-        if not int8:
-            raise WorkbenchError(f"no layer of this model became {self.scheme}: {self._nothing()}")
-        reasons = {name: self._reason(layer, name) for name, layer in variant.module.named_modules() if name in fp32}
-        return variant.having(precision=self.scheme, graph=graph, unchanged={**variant.unchanged, **reasons})
 
     def blocked(self, module: torch.nn.Module, task: Task | None = None) -> str | None:
         if self.scheme == "bf16" or _opaque(module):
             return None
-        if self.scheme == "int8-dynamic" and not _layers(module, convolutions=False):
-            return "int8-dynamic quantizes linear layers only and this model has none; use int8-static"
+        if self.scheme != "int8-static" and not _layers(module, convolutions=False):
+            return f"{self.scheme} quantizes linear layers only and this model has none; use int8-static"
         if not _layers(module):
             return "int8-static needs linear or convolution layers and this model has none"
         return None
 
     def summary(self) -> str:
         kept = f", {len(self.overrides)} fp32" if self.overrides and self.scheme != "bf16" else ""
-        return {"int8-static": "int8", "int8-dynamic": "int8 dynamic"}.get(self.scheme, self.scheme) + kept
+        return self.scheme.removesuffix("-static").replace("-", " ") + kept
 
     def _check_overrides(self, module: torch.nn.Module) -> None:
         layers = _layers(module)
@@ -147,9 +168,9 @@ class Quantize(Technique):
         kind = type(layer).__name__
         if inside(name, self.overrides):
             return "kept in fp32 as the recipe asks"
-        if self.scheme == "int8-dynamic" and "Conv" in kind:
-            return "int8-dynamic quantizes linear layers only; a convolution needs int8-static"
-        return f"{kind} has no int8 form here and is computed in fp32"
+        if self.scheme != "int8-static" and "Conv" in kind:
+            return f"{self.scheme} quantizes linear layers only; a convolution needs int8-static"
+        return f"{kind} has no {self.scheme.partition('-')[0]} form here and is computed in fp32"
 
     def _nothing(self) -> str:
         if self.overrides:

@@ -1,5 +1,5 @@
 // The entries of a table that are the same source for every vector instruction set. Included inside the file of
-// each one that doesn't build on another's table; that file gives kAttentionRows before, tiles and names after.
+// each one that doesn't build on another's table; that file gives kAttentionRows and kWeightVectors before, tiles and names after.
 
 #include "conv_tile.inl"
 #include "depthwise_f32.inl"
@@ -8,6 +8,8 @@
 #include "pooling.inl"
 #include "rows.inl"
 
+#include "dynamic.inl"
+#include "weight_only.inl"
 #include "attention.inl"
 #include "read.inl"
 
@@ -29,6 +31,11 @@ KernelTable common_table() {
     table.planes_to_bytes = planes_to_bytes;
     table.layer_norm = layer_norm;
     table.softmax = softmax;
+    table.quantize_rows = quantize_rows;
+    table.rescale_rows = rescale_rows;
+    table.weight_only_block = kWeightVectors * kLanes;
+    table.weight_only_s8 = weight_only<false>;
+    table.weight_only_s4 = weight_only<true>;
     table.group_norm = group_norm;
     table.attention = attention;
     table.read = read;

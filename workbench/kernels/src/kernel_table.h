@@ -3,6 +3,8 @@
 #pragma once
 #include <cstdint>
 
+#include "row_range.h"
+
 namespace wb {
 
 enum class Dtype : int64_t { u8 = 0, f32 = 1, bf16 = 2, i32 = 3, none = 4 };
@@ -127,6 +129,51 @@ struct RowArgs {
     Epilogue epilogue;
 };
 
+// `pixels` rows of floats to bytes, each in its own range, which is written down beside it.
+struct QuantizeRowsArgs {
+    const uint8_t* input;
+    int64_t input_stride;
+    uint8_t* output;
+    int64_t output_stride;
+    RowRange* ranges;
+    int64_t channels;
+    int64_t pixels;
+};
+
+// `pixels` rows of int32 sums of such bytes times weights: (sum − zero point · Σ weights) · step, then the epilogue.
+struct RescaleRowsArgs {
+    const uint8_t* input;
+    int64_t input_stride;
+    const RowRange* ranges;
+    const int32_t* weight_sums;
+    uint8_t* output;
+    int64_t output_stride;
+    const uint8_t* residual;
+    int64_t residual_stride;
+    int64_t channels;
+    int64_t pixels;
+    Epilogue epilogue;
+};
+
+// `rows` rows of floats times weights of one block of channels; input i of a row lies order[i] floats on. Each `group`
+// of inputs has its own scale for each channel: Σ over groups of scale · Σ input · weight, then the epilogue.
+struct WeightOnlyArgs {
+    const uint8_t* input;
+    int64_t input_stride;
+    const int32_t* order;
+    const uint8_t* weights;
+    const float* group_scales;  // [group][channels of a block]
+    int64_t inputs;
+    int64_t group;
+    uint8_t* output;
+    int64_t output_stride;
+    const uint8_t* residual;
+    int64_t residual_stride;
+    int64_t channels;  // valid ones of the block
+    int64_t rows;
+    Epilogue epilogue;
+};
+
 // One group of channels over a whole image: (x − mean) / √(variance + epsilon), then as for layer norm. The epilogue's
 // arrays begin at the group's first channel.
 struct GroupArgs {
@@ -196,6 +243,11 @@ struct KernelTable {
     void (*planes_to_bytes)(const PlanesArgs&);
     void (*layer_norm)(const RowArgs&);
     void (*softmax)(const RowArgs&);
+    void (*quantize_rows)(const QuantizeRowsArgs&);
+    void (*rescale_rows)(const RescaleRowsArgs&);
+    int64_t weight_only_block;  // channels whose weights lie side by side
+    void (*weight_only_s8)(const WeightOnlyArgs&);
+    void (*weight_only_s4)(const WeightOnlyArgs&);
     void (*group_norm)(const GroupArgs&);
     void (*attention)(const AttentionArgs&);
     int32_t (*read)(const uint8_t* memory, int64_t bytes);  // whole vectors from end to end: how fast memory can be

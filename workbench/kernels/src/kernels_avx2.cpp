@@ -37,6 +37,9 @@ using DotU8S8 = ByteDot<WordProduct>;
 // M · 2 sums of an attention tile, two columns and a broadcast within 16 registers.
 constexpr int kAttentionRows = 4;
 
+// Four rows of sums, the weights, and a broadcast within 16 registers.
+constexpr int kWeightVectors = 2;
+
 #include "common_table.inl"
 
 KernelTable make_table() {

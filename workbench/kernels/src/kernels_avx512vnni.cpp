@@ -44,6 +44,9 @@ struct WidenedBF16 {
 // M · 2 sums of an attention tile, two columns and a broadcast within 32 registers.
 constexpr int kAttentionRows = 12;
 
+// Four rows of sums, the weights, and a broadcast within 32 registers.
+constexpr int kWeightVectors = 4;
+
 #include "common_table.inl"
 
 KernelTable make_table() {

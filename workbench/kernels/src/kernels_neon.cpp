@@ -30,6 +30,9 @@ using DotU8S8 = ByteDot<WordProduct>;
 // M · 2 sums of an attention tile, two columns and a broadcast within 32 registers.
 constexpr int kAttentionRows = 12;
 
+// Four rows of sums, the weights, and a broadcast within 32 registers.
+constexpr int kWeightVectors = 4;
+
 #include "common_table.inl"
 
 KernelTable make_table() {

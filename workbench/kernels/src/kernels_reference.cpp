@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kLanes = 4;
 constexpr int64_t kDepthwiseBlock = 16;
+constexpr int64_t kWeightOnlyBlock = 4;
 
 template <class T>
 T read(const uint8_t* p, int64_t index = 0) {
@@ -284,6 +285,60 @@ void softmax(const RowArgs& a) {
     }
 }
 
+void quantize_rows(const QuantizeRowsArgs& a) {
+    for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
+        const uint8_t* x = a.input + pixel * a.input_stride;
+        float lowest = 0, highest = 0;
+        for (int64_t c = 0; c < a.channels; ++c) {
+            lowest = std::min(lowest, read<float>(x, c));
+            highest = std::max(highest, read<float>(x, c));
+        }
+        const RowRange range = a.ranges[pixel] = range_of(lowest, highest);
+        for (int64_t c = 0; c < a.channels; ++c) {
+            const float steps = read<float>(x, c) * (1 / range.step), zero_point = range.zero_point;
+            const uint8_t q = quantized(steps, -zero_point, 255 - zero_point, static_cast<int32_t>(zero_point));
+            a.output[pixel * a.output_stride + c] = q;
+        }
+    }
+}
+
+void rescale_rows(const RescaleRowsArgs& a) {
+    for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
+        const RowRange& range = a.ranges[pixel];
+        const auto zero_point = static_cast<int32_t>(range.zero_point);
+        Epilogue e = a.epilogue;
+        for (int64_t c = 0; c < a.channels; ++c) {
+            const int32_t sum = read<int32_t>(a.input + pixel * a.input_stride, c) - zero_point * a.weight_sums[c];
+            const float scale = range.step * a.epilogue.scale[c];
+            e.scale = &scale;
+            e.bias = a.epilogue.bias + c;
+            finish(sum, 0, c, a.output + pixel * a.output_stride, a.residual + pixel * a.residual_stride, e);
+        }
+    }
+}
+
+template <bool kHalfBytes>
+void weight_only(const WeightOnlyArgs& a) {
+    constexpr int64_t kHalves = kHalfBytes ? 2 : 1;
+    const int64_t group_lines = (a.group + kHalves - 1) / kHalves;
+    for (int64_t row = 0; row < a.rows; ++row) {
+        for (int64_t c = 0; c < a.channels; ++c) {
+            float total = 0;
+            for (int64_t group = 0; group * a.group < a.inputs; ++group) {
+                float sum = 0;
+                for (int64_t i = 0; i < a.group && group * a.group + i < a.inputs; ++i) {
+                    const uint8_t byte = a.weights[(group * group_lines + i / kHalves) * kWeightOnlyBlock + c];
+                    const int32_t weight = kHalfBytes ? (byte >> i % 2 * 4 & 15) - 8 : static_cast<int8_t>(byte);
+                    const int64_t place = a.order[group * a.group + i];
+                    sum += read<float>(a.input + row * a.input_stride, place) * static_cast<float>(weight);
+                }
+                total += sum * a.group_scales[group * kWeightOnlyBlock + c];
+            }
+            finish(total, c, c, a.output + row * a.output_stride, a.residual + row * a.residual_stride, a.epilogue);
+        }
+    }
+}
+
 void attention(const AttentionArgs& a) {
     for (int64_t row = 0; row < a.queries; ++row) {
         const int64_t seen = a.causal ? std::min(row + 1, a.keys) : a.keys;
@@ -349,6 +404,11 @@ const KernelTable& kernels_reference() {
         t.planes_to_bytes = planes_to_bytes;
         t.layer_norm = layer_norm;
         t.softmax = softmax;
+        t.quantize_rows = quantize_rows;
+        t.rescale_rows = rescale_rows;
+        t.weight_only_block = kWeightOnlyBlock;
+        t.weight_only_s8 = weight_only<false>;
+        t.weight_only_s4 = weight_only<true>;
         t.group_norm = group_norm;
         t.attention = attention;
         t.read = read;

@@ -64,6 +64,9 @@ std::unique_ptr<Step> make_step(const KernelTable& kernels, const Tensors& tenso
         case Kind::group_norm: return make_group_norm(kernels, tensors, record);
         case Kind::softmax: return make_softmax(kernels, tensors, record);
         case Kind::attention: return make_attention(kernels, tensors, record);
+        case Kind::quantize_rows: return make_quantize_rows(kernels, tensors, record);
+        case Kind::rescale_rows: return make_rescale_rows(kernels, tensors, record);
+        case Kind::weight_only: return make_weight_only(kernels, tensors, record);
         case Kind::embedding: return make_embedding(kernels, tensors, record);
     }
     throw BuildError("a step of an unknown kind");

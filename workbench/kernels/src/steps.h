@@ -19,6 +19,9 @@ enum class Kind : int64_t {
     attention = 8,
     embedding = 9,
     group_norm = 10,
+    quantize_rows = 11,
+    rescale_rows = 12,
+    weight_only = 13,
 };
 
 using Tensors = std::vector<Tensor>;
@@ -33,6 +36,9 @@ std::unique_ptr<Step> make_layer_norm(const KernelTable&, const Tensors&, Record
 std::unique_ptr<Step> make_group_norm(const KernelTable&, const Tensors&, Record&);
 std::unique_ptr<Step> make_softmax(const KernelTable&, const Tensors&, Record&);
 std::unique_ptr<Step> make_attention(const KernelTable&, const Tensors&, Record&);
+std::unique_ptr<Step> make_quantize_rows(const KernelTable&, const Tensors&, Record&);
+std::unique_ptr<Step> make_rescale_rows(const KernelTable&, const Tensors&, Record&);
+std::unique_ptr<Step> make_weight_only(const KernelTable&, const Tensors&, Record&);
 std::unique_ptr<Step> make_embedding(const KernelTable&, const Tensors&, Record&);
 
 // The tensor a record names next; -1 (an absent one) only where `optional`.

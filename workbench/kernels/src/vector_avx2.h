@@ -23,9 +23,16 @@ inline Floats maximum(Floats a, Floats b) { return _mm256_max_ps(a, b); }
 inline Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
 inline Ints round_to_ints(Floats v) { return _mm256_cvtps_epi32(v); }
 inline Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+inline Ints multiply(Ints a, Ints b) { return _mm256_mullo_epi32(a, b); }
 inline Ints shift_left_23(Ints v) { return _mm256_slli_epi32(v, 23); }
 inline Floats as_floats(Ints v) { return _mm256_castsi256_ps(v); }
 inline Ints as_ints(Floats v) { return _mm256_castps_si256(v); }
+inline Floats load_s8(const void* p) {
+    return to_floats(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
+}
+// The lower or upper four bits of bytes, less 8.
+inline Floats lower_nibbles(Ints v) { return to_floats(add(_mm256_and_si256(v, splat_int(15)), splat_int(-8))); }
+inline Floats upper_nibbles(Ints v) { return to_floats(add(_mm256_srli_epi32(v, 4), splat_int(-8))); }
 // below where v < limit, else above.
 inline Floats select_below(Floats v, float limit, Floats below, Floats above) {
     return _mm256_blendv_ps(above, below, _mm256_cmp_ps(v, splat(limit), _CMP_LT_OQ));

@@ -25,9 +25,19 @@ inline Floats maximum(Floats a, Floats b) { return _mm512_max_ps(a, b); }
 inline Floats to_floats(Ints v) { return _mm512_cvtepi32_ps(v); }
 inline Ints round_to_ints(Floats v) { return _mm512_cvtps_epi32(v); }
 inline Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+inline Ints multiply(Ints a, Ints b) { return _mm512_mullo_epi32(a, b); }
 inline Ints shift_left_23(Ints v) { return _mm512_slli_epi32(v, 23); }
 inline Floats as_floats(Ints v) { return _mm512_castsi512_ps(v); }
 inline Ints as_ints(Floats v) { return _mm512_castps_si512(v); }
+inline Floats load_s8(const void* p) {
+    return to_floats(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
+}
+// The lower or upper four bits of bytes, less 8: the permutation looks at no others.
+inline Floats four_bits(Ints v) {
+    return _mm512_permutexvar_ps(v, _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7));
+}
+inline Floats lower_nibbles(Ints v) { return four_bits(v); }
+inline Floats upper_nibbles(Ints v) { return four_bits(_mm512_srli_epi32(v, 4)); }
 // The lower or upper bf16 of each pair, as floats.
 inline Floats lower_halves(Ints v) { return _mm512_castsi512_ps(_mm512_slli_epi32(v, 16)); }
 inline Floats upper_halves(Ints v) { return _mm512_castsi512_ps(_mm512_and_si512(v, splat_int(~0xffff))); }

@@ -24,6 +24,15 @@ inline Floats maximum(Floats a, Floats b) { return vmaxnmq_f32(a, b); }
 inline Floats to_floats(Ints v) { return vcvtq_f32_s32(v); }
 inline Ints round_to_ints(Floats v) { return vcvtnq_s32_f32(v); }
 inline Ints add(Ints a, Ints b) { return vaddq_s32(a, b); }
+inline Ints multiply(Ints a, Ints b) { return vmulq_s32(a, b); }
+inline Floats load_s8(const void* p) {
+    int32_t four;
+    std::memcpy(&four, p, 4);
+    return to_floats(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four))))));
+}
+// The lower or upper four bits of bytes, less 8.
+inline Floats lower_nibbles(Ints v) { return to_floats(add(vandq_s32(v, splat_int(15)), splat_int(-8))); }
+inline Floats upper_nibbles(Ints v) { return to_floats(add(vshrq_n_s32(v, 4), splat_int(-8))); }
 inline Ints shift_left_23(Ints v) { return vshlq_n_s32(v, 23); }
 inline Floats as_floats(Ints v) { return vreinterpretq_f32_s32(v); }
 inline Ints as_ints(Floats v) { return vreinterpretq_s32_f32(v); }

@@ -1,0 +1,143 @@
+"""Weights of linear layers in eight or four bits: what they lose, what they weigh, and what is left alone."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from tests.techniques import parts
+from workbench.errors import RecipeError, WorkbenchError
+from workbench.graph import dequantize_groups, export
+from workbench.measure.memory import stored_bytes
+from workbench.measure.weights import layer_states
+from workbench.recipe import Recipe
+from workbench.techniques import Context
+from workbench.techniques.quantize import Quantize
+from workbench.variant import Variant
+from workbench.workload import Data
+
+SCHEMES = ("int8-weights", "int4-weights")
+
+
+def quantized(module, few, **options) -> Variant:
+    return Quantize(**options).apply(Variant(module), few)
+
+
+def context_of(inputs: torch.Tensor) -> Context:
+    return Context(train=Data(inputs, torch.zeros(len(inputs), dtype=torch.long)))
+
+
+def weights_of(variant: Variant) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Each linear layer's weight as the graph has it, and its scales."""
+    found = []
+    for node in variant.graph.graph.nodes:
+        if "dequantize" in str(node.target):
+            constants = torch.fx.node.map_arg(node.args, lambda arg: getattr(variant.graph, arg.target))
+            found.append((node.target(*constants), constants[1]))
+    return found
+
+
+@pytest.mark.parametrize(("scheme", "most"), [("int8-weights", 127), ("int4-weights", 7)])
+def test_every_weight_is_within_half_a_step_of_what_it_was(few, scheme, most):
+    module = nn.Sequential(nn.Flatten(), nn.Linear(784, 33), nn.ReLU(), nn.Linear(33, 10)).eval()
+    variant = quantized(module, few, scheme=scheme)
+    linear = [layer.weight for layer in module.modules() if isinstance(layer, nn.Linear)]
+    assert len(weights_of(variant)) == len(linear)
+    for (weight, scales), wanted in zip(weights_of(variant), linear, strict=True):
+        scales = scales.view(len(scales), -1)
+        group = -(-wanted.shape[1] // scales.shape[1])
+        steps = scales.repeat_interleave(group, 1)[:, : wanted.shape[1]]
+        # Half a step, and ε of the largest magnitude for the division and product on the way.
+        assert ((weight - wanted).abs() <= (0.5 + most * torch.finfo(torch.float32).eps) * steps).all()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_it_predicts_as_fp32_does_on_97_of_100_real_images(workload, few, scheme):
+    variant = quantized(workload.module, few, scheme=scheme)
+    images = workload.test.inputs[:2000]
+    agree = parts.logits(variant.graph, images).argmax(1) == parts.logits(workload.module, images).argmax(1)
+    assert agree.float().mean() >= 0.97
+
+
+def test_larger_groups_weigh_less_and_lose_more(workload, few):
+    images = workload.test.inputs[:200]
+    exact, errors, sizes = parts.logits(workload.module, images), [], []
+    for group_size in (16, 64, 256):
+        variant = quantized(workload.module, few, scheme="int4-weights", group_size=group_size)
+        errors.append(float((parts.logits(variant.graph, images) - exact).norm()))
+        sizes.append(stored_bytes(variant))
+    assert errors == sorted(errors)
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_receipt_counts_what_is_really_stored(few):
+    module = nn.Sequential(nn.Flatten(), nn.Linear(784, 33)).eval()
+    four, eight = (layer_states(quantized(module, few, scheme=scheme))["1"] for scheme in ("int4-weights", SCHEMES[0]))
+    groups = -(-784 // 32)
+    assert (four.dtype, four.weight_shape, four.weight_bytes) == ("int4", (33, 784), 33 * groups * (16 + 4))
+    assert (eight.dtype, eight.weight_shape) == ("int8", (33, 784))
+    assert eight.weight_bytes < stored_bytes(Variant(module)) / 3
+
+
+def test_any_group_size_packs_and_unpacks_and_rows_of_zeros_stay_zero():
+    for group_size in (9, 32):
+        values = torch.randint(-7, 8, (3, 2, group_size), dtype=torch.int8)
+        halves = nn.functional.pad((values + 8).to(torch.uint8), (0, group_size % 2))
+        packed = halves[..., 0::2] | halves[..., 1::2] << 4
+        inputs = 2 * group_size - 3
+        got = dequantize_groups(packed, torch.ones(3, 2), group_size, inputs)
+        assert torch.equal(got, values.flatten(1)[:, :inputs].float())
+    zero = nn.Sequential(nn.Linear(40, 3)).eval()
+    nn.init.zeros_(zero[0].weight)
+    for scheme in SCHEMES:
+        variant = Quantize(scheme=scheme).apply(Variant(zero), context_of(torch.rand(4, 40)))
+        assert all(not weight.any() for weight, _ in weights_of(variant))
+
+
+def test_a_weight_used_twice_is_stored_once():
+    model = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16)).eval()
+    model[2] = model[0]
+    inputs = torch.rand(4, 16)
+    variant = Quantize(scheme="int4-weights").apply(Variant(model), context_of(inputs))
+    assert sum("packed" in name for name in variant.graph.state_dict()) == 1
+    assert variant.graph(inputs).isfinite().all()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_convolutions_and_overridden_layers_are_left_alone_with_the_reason(workload, few, scheme):
+    last = [name for name, layer in workload.module.named_modules() if isinstance(layer, nn.Linear)][-1]
+    before = copy.deepcopy(workload.module.state_dict())
+    variant = quantized(workload.module, few, scheme=scheme, overrides={last: "fp32"})
+    assert variant.precision == scheme
+    assert "as the recipe asks" in variant.unchanged[last]
+    assert any("a convolution needs int8-static" in reason for reason in variant.unchanged.values())
+    assert all(torch.equal(before[name], tensor) for name, tensor in workload.module.state_dict().items())
+    linear = [name for name, layer in workload.module.named_modules() if isinstance(layer, nn.Linear)]
+    with pytest.raises(WorkbenchError, match="no layer of this model became"):
+        quantized(workload.module, few, scheme=scheme, overrides=dict.fromkeys(linear, "fp32"))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_model_without_linear_layers_is_blocked_by_name(scheme):
+    reason = Quantize(scheme=scheme).blocked(nn.Sequential(nn.Conv2d(1, 2, 3)))
+    assert reason == f"{scheme} quantizes linear layers only and this model has none; use int8-static"
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_what_is_saved_needs_nothing_of_ours_and_keeps_its_bits(few, scheme, tmp_path):
+    variant = quantized(nn.Sequential(nn.Flatten(), nn.Linear(784, 12)).eval(), few, scheme=scheme)
+    inputs = few.train.inputs[:3]
+    torch.export.save(export(variant.graph, inputs), tmp_path / "model.pt2")
+    loaded = torch.export.load(tmp_path / "model.pt2")
+    assert torch.equal(loaded.module()(inputs), variant.graph(inputs))
+    assert not any("workbench" in str(node.target) for node in loaded.graph.nodes)
+    assert {tensor.dtype for tensor in loaded.state_dict.values()} & {torch.int8, torch.uint8}
+
+
+def test_int4_is_short_for_int4_weights_and_group_sizes_have_limits():
+    assert Recipe.parse(steps=[{"do": "quantize", "scheme": "int4"}]).precision == "int4-weights"
+    with pytest.raises(RecipeError, match="group_size is between 8 and 256, not 4"):
+        Recipe.parse(steps=[{"do": "quantize", "scheme": "int4", "group_size": 4}])
