@@ -12,7 +12,8 @@ Effect = dict[str, str]
 
 
 def effects(recipe: dict[str, Any], results: Iterable[Result]) -> dict[str, Effect]:
-    """For each step of ``recipe``, by name: ``{"text": "1.9× · −0.02 pt · real", "tone": "better"}``.
+    """For each step of ``recipe``, by name: ``{"text": "1.9× · −0.02 pt · real", "tone": "better",
+    "against": "against the same recipe without it"}``.
 
     ``results`` are finished runs of the same workload, newest first. A step has an effect to show
     once both recipes, with it and without it, were measured; speeds are compared through their own
@@ -46,7 +47,9 @@ def _difference(whole: Result, without: Result | None) -> Effect:
     parts = [f"{size} size" if same_speed else fmt.ratio(speed), fmt.points(-lost, 1)]
     realities = {layer.reality for layer in whole.receipt}
     parts.append("simulated" if "simulated" in realities else "real" if "real" in realities else "unchanged")
-    return {"text": " · ".join(parts), "tone": "better" if speed > 1.02 else "worse" if speed < 0.98 else ""}
+    tone = "better" if speed > 1.02 else "worse" if speed < 0.98 else ""
+    against = "against the same recipe without it" if without else f"against the baseline, {whole.baseline.engine} fp32"
+    return {"text": " · ".join(parts), "tone": tone, "against": against}
 
 
 def _identity(recipe: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 function initializeRows({ model }) {
   model.on("msg:custom", (message) => {
-    if (message.append) model.set("rows", [...model.get("rows"), message.append]);
+    if (message.append) model.set("rows", [...model.get("rows").filter((row) => row.id !== message.instead_of), message.append]);
   });
 }
 

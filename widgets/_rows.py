@@ -26,14 +26,17 @@ class RowsWidget(Widget):
         super().__init__(**traits)
         self.on_msg(self._on_message)
 
-    def append(self, row: dict[str, Any]) -> None:
-        """Add ``row`` at the end; a page opened later gets it with all the others."""
+    def append(self, row: dict[str, Any], *, instead_of: int = 0) -> None:
+        """Add ``row`` at the end, and take away the one with the id ``instead_of``.
+
+        A page opened later gets it with all the others.
+        """
         self._appending = True
         try:
-            self.rows = [*self.rows, row]
+            self.rows = [*(other for other in self.rows if other["id"] != instead_of), row]
         finally:
             self._appending = False
-        self.send({"append": row})
+        self.send({"append": row, "instead_of": instead_of})
 
     def _on_message(self, _widget: RowsWidget, content: dict[str, Any], _buffers: list[Any]) -> None:
         if "choose" in content:

@@ -21,12 +21,13 @@ class Entry(Protocol):
 
 @dataclass(frozen=True)
 class Row:
-    """A finished run with a number of its own on this page."""
+    """A finished run with a number of its own on this page. ``earlier`` is that of the last run of the same recipe."""
 
     id: int
     result: Result
     finished_at: str
     label: str
+    earlier: int
 
     def history(self) -> dict[str, Any]:
         """As the history shows it."""
@@ -90,10 +91,12 @@ class Runs:
         return [row.history() for row in self.rows]
 
     def points(self) -> list[dict[str, Any]]:
-        """For the plot, oldest first."""
-        return [row.point() for row in self.rows]
+        """For the plot, oldest first: the newest run of each recipe."""
+        outdated = {row.earlier for row in self.rows}
+        return [row.point() for row in self.rows if row.id not in outdated]
 
     def _append(self, result: Result, finished_at: str) -> Row:
-        row = Row(len(self.rows) + 1, result, finished_at, summary_of(result.recipe))
+        number, earlier = len(self.rows) + 1, self.shown(result.recipe)
+        row = Row(number, result, finished_at, summary_of(result.recipe), earlier)
         self.rows.append(row)
         return row

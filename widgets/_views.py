@@ -11,6 +11,11 @@ from workbench.widgets._state import PageState, Part
 
 View = dict[str, Any]
 
+_NO_CALLS = {
+    "working": "The first calls are timed as soon as the variant is prepared.",
+    "cancelled": "No calls were timed before the run was cancelled.",
+    "failed": "No calls were timed: the run failed.",
+}
 _ZEROS_OF_ROUNDING = {"int4": 0.4}
 _ZEROS_WORTH_SAYING = 0.1
 """Rounding to int8 alone makes a few per cent of small weights zero, to int4 a quarter; that is no pruning."""
@@ -25,7 +30,7 @@ def figures(state: PageState) -> View:
 def latency(state: PageState) -> View:
     """Both distributions, as sparse logarithmic bins, and their percentiles."""
     if state.latency is None:
-        return {"sides": [], "mark": _mark(state, "latency")}
+        return {"sides": [], "mark": "", "empty": _NO_CALLS.get(state.phase, _NO_CALLS["working"])}
     event = state.latency
     sides = [
         _side("baseline", event.baseline_engine, event.baseline, state.baseline_bins),
@@ -42,6 +47,7 @@ def training(state: PageState) -> View:
     return {
         "technique": event.technique,
         "points": [list(point) for point in state.curve],
+        "epochs": round(event.epoch * event.total_steps / event.step, 2) if event.step else 0,
         "progress": f"step {event.step:,} of {event.total_steps:,} · loss {fmt.significant(event.loss)}",
         "live": state.phase == "training",
     }
@@ -60,7 +66,7 @@ def baseline_point(state: PageState) -> View:
     if not (state.latency and state.accuracy):
         return {}
     ms, accuracy = state.latency.baseline.p50, state.accuracy.baseline.value
-    label = f"fp32 · {state.latency.baseline_engine}"
+    label = f"baseline: fp32 · {state.latency.baseline_engine}"
     return {"ms": float(f"{ms:.3g}"), "accuracy": round(100 * accuracy, 2), "label": label}
 
 
@@ -97,7 +103,7 @@ def environment(facts: dict[str, Any]) -> str:
 
 def facts(environment: dict[str, Any]) -> list[list[str]]:
     """Name and value of everything the result says of machine and versions."""
-    return [[name.replace("_", " "), _plain(value)] for name, value in environment.items()]
+    return [_fact(name, value) for name, value in environment.items()]
 
 
 def layers(receipt: tuple[LayerReceipt, ...]) -> list[View]:
@@ -111,6 +117,7 @@ def layers(receipt: tuple[LayerReceipt, ...]) -> list[View]:
             "weights": fmt.size(layer.after.weight_bytes) if layer.after else fmt.ABSENT,
             "time": fmt.significant(1000 * layer.time_ms) if layer.time_ms is not None else fmt.ABSENT,
             "time_reason": layer.time_reason,
+            "ceiling": _ceiling(layer),
             "share": round(layer.time_ms / longest, 3) if layer.time_ms and longest else 0,
             "error": fmt.percent(layer.output_error) if layer.output_error is not None else fmt.ABSENT,
             "kernel": layer.kernel or fmt.ABSENT,
@@ -119,6 +126,14 @@ def layers(receipt: tuple[LayerReceipt, ...]) -> list[View]:
         }
         for layer in receipt
     ]
+
+
+def _ceiling(layer: LayerReceipt) -> str:
+    """What of the machine's measured best a layer reaches ("71 % of memory")."""
+    if layer.ceiling_share is None:
+        return fmt.ABSENT
+    share = fmt.percent(layer.ceiling_share, 0)
+    return f"{share} of memory" if layer.ceiling == "memory" else share
 
 
 def receipt(layers: tuple[LayerReceipt, ...]) -> list[View]:
@@ -239,6 +254,12 @@ def _side(name: str, engine: str, side: LatencyFigures, bins: tuple[tuple[int, i
         "cells": [*(fmt.significant(value) for value in percentiles.values()), f"{side.n:,}"],
         "bins": [number for pair in bins for number in pair],
     }
+
+
+def _fact(name: str, value: Any) -> list[str]:
+    if name.endswith("_bytes"):
+        return [name.removesuffix("_bytes").replace("_", " "), fmt.size(value)]
+    return [name.replace("_", " "), _plain(value)]
 
 
 def _plain(value: Any) -> str:

@@ -1,4 +1,8 @@
 const BINS_PER_DECADE = 256;
+const MARGIN = { l: 14, r: 14, t: 6, b: 40 };
+const TOP = 1.32; // of the axis; the highest peak is at 1
+// pixels: a label's distance from its peak, its height with some space, the width of one of its characters
+const [ABOVE, LINE, CHARACTER] = [14, 18, 7];
 
 /** Pairs of (bin, count) from the flat list. */
 function pairs(bins) {
@@ -40,7 +44,7 @@ function range(sides) {
   return [low - margin, high + margin];
 }
 
-function figure(view, card) {
+function figure(view, card, size) {
   const [low, high] = range(view.sides);
   const grid = Array.from({ length: 361 }, (_, i) => (low + ((high - low) * i) / 360) * BINS_PER_DECADE);
   const bandwidth = Math.max(1.2, ((high - low) * BINS_PER_DECADE) / 90);
@@ -59,15 +63,15 @@ function figure(view, card) {
     return [{ x, y, mode: "lines", line, fill: "tozeroy", fillcolor: looks[i].fill, hovertemplate: hover }];
   });
   const peaks = view.sides.map((side, i) => (curves[i] ? Math.max(...curves[i]) / top : 0.55));
-  const apart = Math.abs(Math.log10(view.sides[0].p50 / view.sides[1].p50)) / (high - low);
-  const close = apart < 0.4 && Math.abs(peaks[0] - peaks[1]) < 0.2;
+  const places = view.sides.map((side) => (Math.log10(side.p50) - low) / (high - low));
+  const shifts = apart(view.sides, places, peaks, size);
   const annotations = view.sides.map((side, i) => ({
     x: Math.log10(side.p50),
     y: peaks[i],
     text: `${side.name} <b>${side.label}</b>`,
     showarrow: false,
-    yshift: close && i === 0 ? 30 : 14,
-    xanchor: anchor((Math.log10(side.p50) - low) / (high - low)),
+    yshift: shifts[i],
+    xanchor: anchor(places[i]),
     font: { size: 12, color: looks[i].ink },
     bgcolor: colour(card, "--wb-bg", 0.75),
   }));
@@ -75,7 +79,26 @@ function figure(view, card) {
     type: "line", x0: side.p50, x1: side.p50, y0: 0, y1: peaks[i], line: { color: looks[i].ink, width: 1, dash: "dot" },
   }));
   const xaxis = axis(card, "milliseconds per call, logarithmic", { type: "log", range: [low, high], ...logTicks(low, high) });
-  return { data, layout: { xaxis, yaxis: { visible: false, range: [0, 1.32], fixedrange: true }, annotations, shapes, margin: { l: 14, r: 14, t: 6, b: 40 } } };
+  return { data, layout: { xaxis, yaxis: { visible: false, range: [0, TOP], fixedrange: true }, annotations, shapes, margin: MARGIN } };
+}
+
+/** How far above its peak each label stands, in pixels: two that are beside each other get a line of their own each. */
+function apart(sides, places, peaks, size) {
+  const [width, height] = [size.width - MARGIN.l - MARGIN.r, size.height - MARGIN.t - MARGIN.b];
+  const boxes = sides.map((side, i) => {
+    const length = CHARACTER * `${side.name} ${side.label}`.length;
+    const left = width * places[i] - { left: 0, center: length / 2, right: length }[anchor(places[i])];
+    return { left, right: left + length, y: (height * peaks[i]) / TOP };
+  });
+  const [upper, lower] = boxes[0].y >= boxes[1].y ? [0, 1] : [1, 0];
+  const missing = LINE - (boxes[upper].y - boxes[lower].y);
+  const shifts = [ABOVE, ABOVE];
+  if (missing > 0 && boxes[0].left < boxes[1].right && boxes[1].left < boxes[0].right) {
+    const room = Math.max(0, height - boxes[upper].y - ABOVE - LINE / 2);
+    shifts[upper] += Math.min(missing, room);
+    shifts[lower] -= Math.max(0, missing - room);
+  }
+  return shifts;
 }
 
 function anchor(place) {
@@ -85,12 +108,12 @@ function anchor(place) {
 function render({ model, el }) {
   root(el, "latency-plot");
   const parts = chartCard(el, "Latency, live");
-  const chart = drawing(model, parts, () => (model.get("view").sides?.length ? figure(model.get("view"), parts.card) : null));
+  const chart = drawing(model, parts, () => (model.get("view").sides?.length ? figure(model.get("view"), parts.card, parts.drawing.getBoundingClientRect()) : null));
   let drawn = "";
   follow(model, ["view"], () => {
-    const { sides = [], mark = "", steady = true } = model.get("view");
+    const { sides = [], mark = "", steady = true, empty = "" } = model.get("view");
     parts.card.dataset.mark = mark;
-    write(parts.empty, sides.length ? "" : "The first calls are timed as soon as the variant is prepared.");
+    write(parts.empty, empty);
     parts.drawing.setAttribute("aria-label", ["Latency", ...sides.map((side) => `${side.name} on ${side.engine}: median ${side.label}`)].join("; "));
     write(parts.note, mark === "recalled" ? "earlier figures" : steady ? "" : "not steady yet");
     const cells = sides.map((side) => [`${side.name} (${side.engine})`, ...side.cells]);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traitlets as t
 
+from workbench.widgets import _state, _views
 from workbench.widgets._chart import Chart
 
 
@@ -11,3 +12,7 @@ class LatencyPlot(Chart):
     """How the time of one call is distributed, baseline and variant."""
 
     view = t.Dict().tag(sync=True)
+
+    @t.default("view")
+    def _default_view(self) -> dict:
+        return _views.latency(_state.PageState())

@@ -1,19 +1,21 @@
+const CEILING = "of the fastest this machine was measured to multiply, or to read memory where that is what takes longest";
+
 function rowOf(layer) {
   const bar = h("span", { class: "wb-bar", "aria-hidden": "true" }, h("i", { style: `width: ${Math.round(100 * layer.share)}%` }));
   const time = h("td", { class: "wb-time", title: layer.time_reason || null }, h("span", { class: "wb-number" }, layer.time), bar);
   const kernel = h("td", { class: "wb-kernel" }, h("code", { title: layer.kernel }, layer.kernel));
   const reality = h("td", {}, realityTag(layer.reality), layer.reason ? h("span", { class: "wb-because", title: layer.reason }, layer.reason) : null);
-  const cells = [h("td", {}, layer.change), h("td", { class: "wb-number" }, layer.weights), time, h("td", { class: "wb-number" }, layer.error), kernel, reality];
+  const cells = [h("td", {}, layer.change), h("td", { class: "wb-number" }, layer.weights), time, h("td", { class: "wb-number", title: layer.ceiling === "—" ? null : CEILING }, layer.ceiling), h("td", { class: "wb-number" }, layer.error), kernel, reality];
   return h("tr", {}, h("th", { scope: "row" }, layer.layer, h("span", { class: "wb-op" }, layer.op)), cells);
 }
 
 function render({ model, el }) {
   root(el, "layer-table");
-  const head = [["layer"], ["before → after"], ["weights", 1], ["time, µs"], ["output error", 1], ["kernel"], ["real or not, and why"]];
+  const head = [["layer"], ["before → after"], ["weights", 1], ["time, µs"], ["share of ceiling", 1], ["output error", 1], ["kernel"], ["real or not, and why"]];
   const columns = head.map(([title, number]) => h("th", { scope: "col", class: number ? "wb-number" : null }, title));
   const body = h("tbody", {});
   const whole = h("table", { class: "wb-table wb-layers" }, h("caption", { class: "wb-offscreen" }, "What became of each layer"), h("thead", {}, h("tr", {}, columns)), body);
-  const empty = h("p", { class: "wb-empty" }, "Layer by layer: what changed, how long it takes, what it costs in accuracy. It comes with the first run.");
+  const empty = h("p", { class: "wb-empty" }, "Layer by layer: what changed, how long it takes, what it costs in accuracy. It comes with the first figures of a run.");
   const note = h("p", { class: "wb-note" });
   el.append(h("div", { class: "wb-scroll", tabindex: "0", role: "region", "aria-label": "Layers" }, empty, whole, note));
   follow(model, ["rows", "mark"], () => {

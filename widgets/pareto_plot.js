@@ -61,7 +61,7 @@ function twin(model, parts) {
     row.ms.toPrecision(3), row.accuracy.toFixed(2), front.has(row.id) ? "yes" : "no",
   ]);
   const focused = parts.twin.contains(document.activeElement) ? document.activeElement.dataset.row : null;
-  parts.twin.replaceChildren(table("Every run: choose one to bring its recipe back", ["recipe", "ms", "accuracy, %", "on the front"], rows));
+  parts.twin.replaceChildren(table("The latest run of each recipe: choose one to bring it back", ["recipe", "ms", "accuracy, %", "on the front"], rows));
   if (focused) parts.twin.querySelector(`[data-row="${focused}"]`)?.focus();
 }
 
@@ -81,9 +81,9 @@ function render({ model, el }) {
   parts.details.addEventListener("toggle", () => twin(model, parts));
   follow(model, ["rows", "front", "selected", "current", "baseline"], () => {
     const count = model.get("rows").length;
-    parts.drawing.setAttribute("aria-label", `Accuracy against latency: ${count} runs, ${model.get("front").length} on the Pareto front`);
-    write(parts.note, count ? "● front · □ beaten · ◆ baseline" : "");
-    write(parts.empty, count || model.get("baseline").ms || model.get("current").ms ? "" : "Every finished run becomes a point here.");
+    parts.drawing.setAttribute("aria-label", `Accuracy against latency: ${count} recipes, ${model.get("front").length} on the Pareto front`);
+    write(parts.note, count ? "● on the front · □ beaten" : "");
+    write(parts.empty, count || model.get("baseline").ms || model.get("current").ms ? "" : "Every recipe that was measured becomes a point here.");
     if (parts.details.open) twin(model, parts);
     chart.redraw();
   });

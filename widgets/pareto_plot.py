@@ -1,4 +1,4 @@
-"""Accuracy against latency: every run so far, and which of them nothing beats."""
+"""Accuracy against latency: every recipe measured so far, and which of them nothing beats."""
 
 from __future__ import annotations
 

@@ -186,7 +186,8 @@ function techniqueCard(technique, panel) {
   for (const { el, option } of options) el.title = option.help;
   const body = h("div", { class: "wb-options" }, options.map((each) => each.el));
   const why = h("p", { class: "wb-why", id: unique("why"), hidden: true });
-  const card = h("section", { class: "wb-card wb-technique", "aria-label": technique.title }, h("div", { class: "wb-toggle" }, toggle, effect), why, body);
+  const against = h("p", { class: "wb-against", hidden: true });
+  const card = h("section", { class: "wb-card wb-technique", "aria-label": technique.title }, h("div", { class: "wb-toggle" }, toggle, effect), against, why, body);
   const update = () => {
     const step = stepOf(panel.recipe, technique.name);
     const refusal = step ? "" : panel.refusal(technique);
@@ -201,6 +202,8 @@ function techniqueCard(technique, panel) {
       if (each.option.type === "choice") each.refuse(panel.refusedChoices(technique, each.option));
     }
     panel.describe(effect, technique.name, Boolean(step));
+    write(against, panel.against(technique.name, Boolean(step)));
+    against.hidden = !against.textContent;
   };
   return { card, update };
 }
@@ -283,9 +286,13 @@ function makePanel(model) {
       const refused = panel.refusedChoices(technique, option);
       return refused[option.default] ? option.choices.find((value) => !refused[value]) : option.default;
     },
+    /** Whether figures are on their way that aren't known yet. */
+    waits: (name) => panel.asking === name || (model.get("busy") && !model.get("effects")[name] && name !== "place"),
+    /** What the effect shown is compared with. */
+    against: (name, on) => (on && !panel.waits(name) && model.get("effects")[name]?.against) || "",
     describe(element, name, on, otherwise = "on") {
       const effect = on ? model.get("effects")[name] : null;
-      const waiting = on && (panel.asking === name || (model.get("busy") && !effect && name !== "place"));
+      const waiting = on && panel.waits(name);
       write(element, !on ? "off" : waiting ? "measuring …" : (effect?.text ?? otherwise));
       element.dataset.tone = on && !waiting ? (effect?.tone ?? "") : "";
     },

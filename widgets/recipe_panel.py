@@ -32,7 +32,7 @@ class RecipePanel(Widget):
     """
 
     recipe = t.Dict(help="the recipe shown, complete and valid")
-    effects = t.Dict(help='by technique: {"text": "1.9× · −0.2 pt · real", "tone": "better"}').tag(sync=True)
+    effects = t.Dict(help='by technique: {"text": "1.9× · real", "tone": "better", "against": "…"}').tag(sync=True)
     blocked = t.Dict(help='what could do nothing to this model: {"prune": {"reason": "…", "choices": {}}}')
     error = t.Unicode(help="why the last change was refused").tag(sync=True)
     busy = t.Bool(help="whether the recipe shown is being measured").tag(sync=True)

@@ -23,9 +23,7 @@ function render({ model, el }) {
     cancel.hidden = !view.busy;
     again.hidden = !view.again;
     write(notices, view.notices.length ? `Note: ${view.notices.join("; ")}` : "");
-    notices.title = notices.textContent;
     write(alert, view.error);
-    alert.title = view.error;
     write(environment, view.environment);
     write(spoken, view.error ? "" : view.spoken);
   });

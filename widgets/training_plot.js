@@ -4,8 +4,10 @@ function figure(view, card) {
   const y = view.points.map((point) => point[1]);
   const last = { x: x.slice(-1), y: y.slice(-1), mode: "markers", marker: { color: blue, size: 8 }, hoverinfo: "skip" };
   const line = { x, y, mode: "lines", line: { color: blue, width: 2 }, hovertemplate: "epoch %{x:.2f}<br>loss %{y:.4f}<extra></extra>" };
-  const yaxis = axis(card, "training loss", { rangemode: "tozero" });
-  return { data: [line, last], layout: { xaxis: axis(card, "epoch", { rangemode: "tozero" }), yaxis, margin: { l: 52, r: 14, t: 12, b: 40 } } };
+  // both axes hold from the first point on: the whole training, and a loss that seldom rises above its first values
+  const xaxis = axis(card, "epoch", { range: [0, Math.max(view.epochs, ...x)] });
+  const yaxis = axis(card, "training loss", { range: [0, 1.15 * Math.max(...y)] });
+  return { data: [line, last], layout: { xaxis, yaxis, margin: { l: 52, r: 14, t: 12, b: 40 } } };
 }
 
 function render({ model, el }) {

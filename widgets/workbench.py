@@ -266,7 +266,7 @@ class Workbench(VBox):
         with self._writing():
             for row in new:
                 self.history.append(row.history())
-                self.pareto_plot.append(row.point())
+                self.pareto_plot.append(row.point(), instead_of=row.earlier)
             self._render_all(state, runs)
 
     def _render_all(self, state: _state.PageState, runs: Runs) -> None:

@@ -83,6 +83,12 @@ class LayerReceipt(_Frozen):
     time_ms: float | None = None
     time_reason: str = ""
     """Why there is no time, where there is none."""
+    bytes_moved: int | None = None
+    """Of its inputs, weights and outputs in one call, each once; None where the engine doesn't say."""
+    ceiling_share: float | None = None
+    """Of its time, what it takes at the highest rates measured on this machine; None where that isn't known."""
+    ceiling: Literal["memory", "arithmetic"] | None = None
+    """Which of the two bounds it."""
     output_error: float | None = None
     """‖variant − baseline‖₂ / ‖baseline‖₂ of the layer's output on the same inputs; None where shapes differ."""
 

@@ -292,7 +292,8 @@ class Session:
     def _on_exit(self, worker: WorkerProcess, description: str) -> None:
         with self._lock:
             lost = list(self._runs.values())
-            waiting = [run for run in lost if not run.begun and not run.cancelled]
+            # killed from here for a run that was cancelled, it may have gone on to the next one already
+            waiting = [run for run in lost if not run.cancelled and (worker.was_killed or not run.begun)]
             self._count_death(worker, description)
             answers, self._answers = list(self._answers.values()), {}
             restart = not self._closed and not self._given_up
@@ -321,6 +322,7 @@ class Session:
             self._given_up = f"the worker can't be restarted: {error}; then start a new session or kernel"
             return
         for run in waiting:
+            run.begun = False
             self._send(run)
 
     def _count_death(self, worker: WorkerProcess, description: str) -> None:

@@ -46,7 +46,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session", params=["voila", "lab"])
 def host(request, tmp_path_factory) -> Iterator[hosts.Host]:
-    """Voila; a test that asks for it gets JupyterLab."""
+    """Voila, then JupyterLab."""
     with getattr(hosts, request.param)(tmp_path_factory.mktemp(request.param)) as host:
         yield host
 
@@ -64,7 +64,8 @@ def page(host, open_page, picture) -> Iterator[Page]:
 
 @pytest.fixture
 def plain(page) -> Page:
-    """The shared page at the plain model with its figures measured, whatever the test before left behind."""
+    """The shared page as it opens, the plain model measured, whatever the test before left behind."""
+    the_page.tab(page, "Layers")
     reset = page.get_by_role("button", name="Start over")
     if reset.is_enabled():
         reset.click()

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
 from tests.browser import the_page
 
+CLICK = """(name) => {
+    const buttons = [...document.querySelectorAll(".wb-page button:not([hidden], :disabled)")];
+    buttons.find((button) => button.textContent === name)?.click();
+}"""
+AT_REST_ON_ITS_TOGGLES = """() => {
+    const { steps } = JSON.parse(document.querySelectorAll(".wb-code-view code")[1].textContent);
+    const on = [...document.querySelectorAll('.wb-recipe-panel [role="switch"][aria-checked="true"]')];
+    const { phase } = document.querySelector("[data-phase]").dataset;
+    const [run, shown] = [steps.map((step) => step.do), on.map((toggle) => toggle.textContent.toLowerCase())];
+    return ["finished", "cancelled"].includes(phase) && run.sort().join() === shown.sort().join();
+}"""
 LIVE_UPDATE_BYTES = 20_000
 ONE_HOST = pytest.mark.parametrize("host", ["voila"], indirect=True, scope="session")  # each control is tried in both
 FLUSH_SECONDS = 0.09  # the pump writes at most ten times a second: what comes within this is one update
@@ -51,12 +63,12 @@ def test_pruned_channels_make_the_model_smaller_and_pruned_weights_are_zeros(pla
 
 
 def test_training_is_live_and_cancel_stops_it(plain, host, picture):
-    the_page.turn(plain, "Distill", True)
-    the_page.phase(plain, "training")
+    the_page.train(plain)
     plain.get_by_text("· loss").wait_for()
     picture(plain, f"{host.name}-training")
     the_page.cancel(plain).click()
     the_page.phase(plain, "cancelled")
+    plain.get_by_text("No calls were timed before the run was cancelled").wait_for()
     picture(plain, f"{host.name}-cancelled")
 
 
@@ -126,12 +138,24 @@ def test_every_toggle_and_every_choice_reaches_the_recipe(plain):
         the_page.wait_for_recipe(plain, f"Object.values(r.place).includes({value})")
 
 
+def test_however_quickly_one_clicks_the_page_comes_to_rest_on_what_its_toggles_say(plain):
+    chance = random.Random(0)
+    for _ in range(40):
+        plain.evaluate(CLICK, chance.choice(("Quantize", "Prune", "Start over", "Measure again", "Cancel")))
+        plain.wait_for_timeout(chance.choice((0, 0, 30, 300)))
+    plain.evaluate(CLICK, "Cancel")
+    plain.wait_for_function(AT_REST_ON_ITS_TOGGLES)
+
+
 def test_everything_works_by_keyboard_alone(plain):
     plain.get_by_label("Workload", exact=True).focus()
     toggle = the_page.switch(plain, "Distill")
     the_page.tab_to(plain, toggle)
     plain.keyboard.press("Space")
     assert toggle.get_attribute("aria-checked") == "true"
+    epochs = the_page.card(plain, "Distill").get_by_label("Epochs")
+    the_page.tab_to(plain, epochs)
+    plain.keyboard.press("End")
     the_page.phase(plain, "training")
     the_page.tab_to(plain, the_page.cancel(plain))
     plain.keyboard.press("Enter")

@@ -6,8 +6,7 @@ from tests.browser import the_page
 
 
 def test_a_killed_worker_is_said_in_words_and_the_next_toggle_works(plain, host, picture):
-    the_page.turn(plain, "Distill", True)
-    the_page.phase(plain, "training")
+    the_page.train(plain)
     for worker in host.server.workers():
         worker.kill()
     the_page.phase(plain, "failed")

@@ -104,6 +104,13 @@ def test_axe_finds_nothing_serious(page, host, tab, picture):
     assert the_page.serious_findings(page) == []
 
 
+@pytest.mark.parametrize("tab", ["Layers", "Receipt", "History"])
+def test_no_table_hides_columns_at_the_right(page, tab):
+    the_page.tab(page, tab)
+    region = page.get_by_role("tabpanel", name=tab).get_by_role("region")
+    assert region.evaluate("(region) => region.scrollWidth <= region.clientWidth")
+
+
 def test_the_copied_code_repeats_the_run_in_a_fresh_process(plain, tmp_path):
     the_page.turn(plain, "Quantize", True)
     the_page.tab(plain, "Code")

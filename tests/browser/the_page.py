@@ -79,6 +79,13 @@ def choose(page: Page, title: str, option: str, choice: str) -> None:
     wait_for_recipe(page, f"[r.place, ...r.steps].some((part) => Object.values(part).includes({value}))")
 
 
+def train(page: Page) -> None:
+    """Start a distillation so long that no test has ever finished it: one that was would train no more."""
+    turn(page, "Distill", True)
+    card(page, "Distill").get_by_label("Epochs").press("End")
+    phase(page, "training")
+
+
 def tab(page: Page, name: str) -> None:
     """Open one of the tabs below."""
     page.get_by_role("tablist", name="Details").get_by_role("tab", name=name, exact=True).click()

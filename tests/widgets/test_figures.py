@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.results import a_result
+from workbench import events
 from workbench.receipt import Interval
 from workbench.recipe import Recipe
 from workbench.widgets import Figures, _format, _histogram, _views
 from workbench.widgets._effects import effects
 from workbench.widgets._front import pareto_front
+from workbench.widgets._state import PageState, reduce
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,14 @@ from workbench.widgets._front import pareto_front
 )
 def test_three_significant_digits_without_an_exponent(value, text):
     assert _format.significant(value) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "ceiling", "text"), [(0.712, "memory", "71 % of memory"), (0.34, "arithmetic", "34 %"), (None, None, "—")]
+)
+def test_a_layer_is_held_against_what_bounds_it(share, ceiling, text):
+    layer = a_result().receipt[0].model_copy(update={"ceiling_share": share, "ceiling": ceiling})
+    assert _views.layers((layer,))[0]["ceiling"] == text
 
 
 @given(st.floats(1e-6, 1e6))
@@ -96,12 +106,16 @@ def recipe(*steps: dict) -> dict:
 def test_a_toggle_s_effect_is_its_recipe_against_the_one_without_it():
     quantize = {"do": "quantize"}
     plain, quantized = a_result(recipe=recipe(), speedup=2.0), a_result(recipe=recipe(quantize), speedup=3.0)
-    assert effects(recipe(quantize), [quantized, plain])["quantize"]["text"] == "1.50× · ±0 pt · real"
+    effect = effects(recipe(quantize), [quantized, plain])["quantize"]
+    assert effect["text"] == "1.50× · ±0 pt · real"
+    assert effect["against"] == "against the same recipe without it"
 
 
 def test_a_toggle_alone_is_compared_with_the_baseline_until_its_absence_was_measured():
     quantized = a_result(recipe=recipe({"do": "quantize"}), speedup=3.0)
-    assert effects(recipe({"do": "quantize"}), [quantized])["quantize"]["text"].startswith("3.00×")
+    effect = effects(recipe({"do": "quantize"}), [quantized])["quantize"]
+    assert effect["text"].startswith("3.00×")
+    assert effect["against"] == "against the baseline, eager fp32"
 
 
 def test_an_unmeasured_recipe_has_no_effects():
@@ -110,6 +124,23 @@ def test_an_unmeasured_recipe_has_no_effects():
 
 def test_the_footer_names_the_torch_that_measured():
     assert _views.environment({"threads": 2, "versions": {"torch": "2.13.0+cpu"}}) == "2 threads · torch 2.13.0"
+
+
+def test_without_figures_the_latency_chart_says_how_the_run_ended():
+    words = [_views.latency(PageState(phase=phase))["empty"] for phase in ("working", "cancelled", "failed")]
+    assert ["as soon as" in words[0], "cancelled" in words[1], "failed" in words[2]] == [True] * 3
+
+
+def test_the_training_chart_knows_the_whole_length_from_its_first_point():
+    first = events.Training(run=1, technique="distill", step=5, total_steps=100, epoch=0.1, loss=2.0)
+    assert _views.training(reduce(PageState(), first))["epochs"] == 2.0
+
+
+def test_facts_about_the_machine_have_units_that_people_read():
+    assert _views.facts({"memory_bytes": 25_276_502_016, "cpu_quota": None}) == [
+        ["memory", "25 GB"],
+        ["cpu quota", "—"],
+    ]
 
 
 @pytest.mark.parametrize(("dtype", "sparsity", "told"), [("int8", 0.04, ""), ("int8", 0.5, "50"), ("int4", 0.28, "")])

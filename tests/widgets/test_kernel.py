@@ -36,5 +36,5 @@ def test_a_new_row_is_sent_alone():
     table._send = lambda message, buffers=None: sent.append(message)
     table.comm = type("Comm", (), {"kernel": 1})() if table.comm is None else table.comm
     table.append({"id": 2})
-    assert [message.get("content") for message in sent] == [{"append": {"id": 2}}]
+    assert [message.get("content") for message in sent] == [{"append": {"id": 2}, "instead_of": 0}]
     assert table.get_state("rows")["rows"] == [{"id": 1}, {"id": 2}]

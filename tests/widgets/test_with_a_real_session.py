@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +18,7 @@ from workbench import events
 from workbench.receipt import Result
 from workbench.recipe import Recipe
 from workbench.session import Session
-from workbench.widgets import Workbench, _code
+from workbench.widgets import Workbench, _code, _pump
 
 PLACE = {"engine": "eager", "threads": 1}
 TOGGLES = st.sampled_from(
@@ -94,6 +96,47 @@ def test_any_sequence_of_toggles_and_a_cancel_end_in_the_state_of_the_last_recip
         assert of(page.state.run, endings).kind == "cancelled"
     assert page.panel.recipe == page.state.recipe == complete(toggled[-1])
     assert page.state.phase == "cancelled"
+
+
+CLICKS = st.sampled_from(["toggle", "drag", "start over", "measure again", "cancel"])
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    clicks=st.lists(CLICKS, min_size=1, max_size=6),
+    pauses=st.lists(st.sampled_from([0, 0.02, 0.2]), min_size=6, max_size=6),
+)
+def test_however_quickly_one_clicks_the_page_comes_to_rest_on_the_last_recipe(page, clicks, pauses):
+    page.frame.set_state({"views": page.frame.views + 1})
+    for click, pause in zip(clicks, pauses, strict=False):
+        press(page, click)
+        time.sleep(pause)
+    page.progress.set_state({"cancels": page.progress.cancels + 1})
+    while page.state.busy:
+        time.sleep(0.01)
+    _pump.shared().flush()
+    last = page.panel.recipe
+    assert page.panel._shown["recipe"] == last
+    assert page.bar.changed == (last != Recipe().model_dump(mode="json"))
+    assert json.loads(page.code.recipe)["steps"] == last["steps"]
+    assert not page.panel.busy
+    assert page.progress.view["again"]
+
+
+def press(page: Workbench, click: str) -> None:
+    """What a browser sends for it."""
+    if click == "start over":
+        page.bar.set_state({"resets": page.bar.resets + 1})
+    elif click == "measure again":
+        page.progress.set_state({"repeats": page.progress.repeats + 1})
+    elif click == "cancel":
+        page.progress.set_state({"cancels": page.progress.cancels + 1})
+    else:
+        batches = [2**power for power in range(8)] if click == "drag" else [1]
+        for batch in batches:
+            number = page.panel._wanted.get("number", 0) + 1
+            recipe = {"steps": [{"do": "quantize", "scheme": "bf16"}], "place": {**PLACE, "batch": batch}}
+            page.panel.set_state({"_wanted": {"client": "browser", "number": number, "recipe": recipe}})
 
 
 def test_a_run_that_overtook_others_ends_in_its_own_figures(page, endings):

@@ -55,6 +55,15 @@ def test_a_finished_run_joins_history_and_plot_once(bench, session, settle):
     assert bench.history.selected == bench.pareto_plot.selected == 1
 
 
+def test_a_recipe_measured_again_is_one_point_with_its_newest_figures_and_two_rows_of_history(bench, session, settle):
+    for _ in range(2):
+        finish(session)
+        settle()
+        bench.progress.repeats += 1
+    assert [row["id"] for row in bench.history.rows] == [1, 2]
+    assert [row["id"] for row in bench.pareto_plot.rows] == bench.pareto_plot.front == [2]
+
+
 @pytest.mark.parametrize("part", ["history", "pareto_plot"])
 def test_choosing_an_earlier_run_brings_its_recipe_back(bench, session, settle, part):
     bench.panel.recipe = INT8

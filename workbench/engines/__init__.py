@@ -6,10 +6,10 @@ import importlib
 import pkgutil
 from functools import cache
 
-from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner
+from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner, Work
 from workbench.errors import RecipeError, unknown
 
-__all__ = ["Engine", "Kernel", "LayerTimesUnavailable", "Runner", "find", "preferred", "registered"]
+__all__ = ["Engine", "Kernel", "LayerTimesUnavailable", "Runner", "Work", "find", "preferred", "registered"]
 
 _ORDER = ("eager", "compiled", "native", "onnxruntime", "openvino")
 _PREFERENCE = ("native", "onnxruntime", "openvino", "eager")

@@ -31,6 +31,19 @@ class Kernel:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Work:
+    """What one call does for a layer: multiply-adds in ``dtype`` ("int8", "bfloat16", "float32"), and bytes.
+
+    ``bytes_moved`` are those of its inputs, weights and outputs, each once; ``threads`` share the work.
+    """
+
+    dtype: str
+    multiply_adds: int
+    bytes_moved: int
+    threads: int
+
+
 def weight_only_refusal(title: str) -> str:
     """Why an engine refuses schemes that quantize weights alone."""
     return f"{title} isn't given models whose weights alone are quantized; choose native, or eager, which imitates them"
@@ -53,6 +66,10 @@ class Runner(ABC):
     def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
         """Median milliseconds by layer; :class:`LayerTimesUnavailable` where the engine can't say."""
         raise LayerTimesUnavailable("this engine doesn't time single layers")
+
+    def layer_work(self, inputs: torch.Tensor) -> dict[str, list[Work]]:
+        """What :meth:`layer_times_ms` times, by layer, in parts done one after the other; empty where unknown."""
+        return {}
 
     def save(self, directory) -> list:
         """Write what can be taken away (``model.pt2``, ``model.onnx``, …) and return the paths."""

@@ -7,16 +7,13 @@ that holds something else, is as good as none: everything is measured again.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
-import json
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import kernels
+from workbench import _json_file, kernels
 from workbench._directory import data_directory
 from workbench.engines._native_ir import Graph, Op, Value
 from workbench.measure.machine import fingerprint
@@ -76,26 +73,20 @@ def _file() -> Path:
 
 def _read(path: Path) -> dict[str, Picks]:
     try:
-        entries = json.loads(path.read_text())["picks"]
+        entries = _json_file.read(path)["picks"]
         return {key: Picks(tuple(map(int, widths)), tuple(map(bool, kept))) for key, (widths, kept) in entries.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return {}
 
 
 def _write(path: Path, picks: dict[str, Picks]) -> None:
     newest = dict(list(picks.items())[-MOST:])
-    text = json.dumps({"picks": {key: [each.widths, each.kept] for key, each in newest.items()}})
-    landing = path.with_suffix(f".{os.getpid()}.part")
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        landing.write_text(text)
-        os.replace(landing, path)
+    _json_file.write(path, {"picks": {key: [each.widths, each.kept] for key, each in newest.items()}})
 
 
 @functools.cache
 def _machine() -> tuple[str, str]:
-    compiled = Path(kernels.core().__file__).read_bytes()
-    return fingerprint(), hashlib.sha256(compiled).hexdigest()
+    return fingerprint(), kernels.build_id()
 
 
 def _facts(op: Op) -> list:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench._lazy import lazy
-from workbench.engines._base import Kernel, Runner
+from workbench.engines._base import Kernel, Runner, Work
 from workbench.engines._inputs import as_batch, use_threads
 from workbench.engines._layers import judge, median_times_ms, node_times_ms, owners, quantized_layers, weighted
 from workbench.engines._native_cut import Piece
@@ -73,6 +73,18 @@ class PiecewiseRunner(Runner):
                 spent[layer] += milliseconds
             outputs = piece(outputs)
         return dict(spent)
+
+    def layer_work(self, inputs: torch.Tensor) -> dict[str, list[Work]]:
+        """By layer, for those that no part of is run by PyTorch."""
+        found: dict[str, list[Work]] = defaultdict(list)
+        outputs = as_batch(inputs, self._features)
+        for piece in self._pieces:
+            if isinstance(piece, NativeRunner):
+                for layer, works in piece.layer_work(outputs).items():
+                    found[layer] += works
+            outputs = piece(outputs)
+        torchs = {layer for piece in self._pieces if isinstance(piece, TorchPiece) for layer in piece.ran}
+        return {layer: works for layer, works in found.items() if layer not in torchs}
 
     def save(self, directory: str | Path) -> list[Path]:
         return [save_program(self._variant, self._example, directory)]

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from workbench import kernels
 from workbench._lazy import lazy
-from workbench.engines._base import Kernel, Runner
+from workbench.engines._base import Kernel, Runner, Work
 from workbench.engines._inputs import as_batch
 from workbench.engines._layers import judge, median_times_ms, quantized_layers, weighted
 from workbench.engines._native_emit import Emitted
 from workbench.engines._native_ir import Graph, Op
 from workbench.engines._native_pick import Plan, build, choose_plan
+from workbench.engines._native_work import work_of
 from workbench.engines._program import save_program
 from workbench.errors import EngineError
 from workbench.variant import WEIGHT_ONLY
@@ -80,7 +81,7 @@ class NativeRunner(Runner):
             self._check_ids(inputs)
         outputs = torch.empty((len(inputs), *self._outputs))
         program = self._open_program()
-        threads = self._threads if self._plan(inputs).threads > 1 else 1
+        threads = self._timed_threads(inputs)
         return program.step_times_ns(inputs.data_ptr(), outputs.data_ptr(), len(inputs), threads)
 
     def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
@@ -95,6 +96,14 @@ class NativeRunner(Runner):
 
         return median_times_ms(once, repeats)
 
+    def layer_work(self, inputs: torch.Tensor) -> dict[str, list[Work]]:
+        threads = self._timed_threads(inputs)
+        found: dict[str, list[Work]] = defaultdict(list)
+        for op in dict.fromkeys(self._ops):
+            if op is not None and op.layers:
+                found[op.layers[0]].append(work_of(op, len(inputs), threads))
+        return found
+
     def save(self, directory: str | Path) -> list[Path]:
         return [save_program(self._variant, self._example, directory)]
 
@@ -108,6 +117,9 @@ class NativeRunner(Runner):
         if not (low >= 0 and high < self._table_rows):
             wrong = low if not low >= 0 else high
             raise EngineError(f"token {wrong:g} is outside the embedding's {self._table_rows} rows")
+
+    def _timed_threads(self, inputs: torch.Tensor) -> int:
+        return self._threads if self._plan(inputs).threads > 1 else 1
 
     def _plan(self, inputs: torch.Tensor) -> Plan:
         """The way to run batches of this size, measured at the first of them."""

@@ -5,9 +5,11 @@ Importing this needs neither torch nor the compiled part; :func:`unavailable` sa
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 from workbench.errors import EngineError, unknown
@@ -37,6 +39,12 @@ def core() -> ModuleType:
     if module is None:
         raise EngineError(unavailable() or "")
     return module
+
+
+@cache
+def build_id() -> str:
+    """A sha256 of the compiled module: what was measured with other kernels isn't true of these."""
+    return hashlib.sha256(Path(core().__file__).read_bytes()).hexdigest()
 
 
 def isas() -> list[str]:

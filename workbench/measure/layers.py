@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.engines import Kernel, LayerTimesUnavailable, Runner
+from workbench.engines import Kernel, LayerTimesUnavailable, Runner, Work
+from workbench.measure import ceilings
 from workbench.measure.outputs import output_errors
 from workbench.measure.weights import layer_states, share_of_zeros, weighted_layers
 from workbench.receipt import LayerReceipt, LayerState, Reality
@@ -45,6 +46,7 @@ def receipt(
         times, no_times = runner.layer_times_ms(inputs), ""
     except LayerTimesUnavailable as reason:
         times, no_times = {}, str(reason)
+    work = runner.layer_work(inputs) if times else {}
     rows = []
     for name in dict.fromkeys([*before, *after]):
         same = name in before and name in after and type(layers_before[name]) is type(layers_after[name])
@@ -66,6 +68,7 @@ def receipt(
                 runner.kernels.get(name),
                 _reasons(variant, name, only_zeros=only_zeros),
                 times.get(name),
+                work.get(name, []),
                 no_times or "the engine reports no separate time for this layer",
                 errors.get(name) if same else None,
             )
@@ -81,6 +84,7 @@ def _row(
     kernel: Kernel | None,
     reasons: list[str],
     time_ms: float | None,
+    work: list[Work],
     no_time: str,
     error: float | None,
 ) -> LayerReceipt:
@@ -91,6 +95,7 @@ def _row(
         reasons = [*reasons, "the engine doesn't say which kernel runs this layer"]
     elif kernel.reason:
         reasons = [kernel.reason, *reasons]
+    share, ceiling = ceilings.share(work, time_ms) if work and time_ms else (None, None)
     return LayerReceipt(
         layer=name,
         op=op,
@@ -102,6 +107,9 @@ def _row(
         reason="; ".join(dict.fromkeys(reasons)),
         time_ms=time_ms,
         time_reason="" if time_ms is not None else no_time,
+        bytes_moved=sum(part.bytes_moved for part in work) or None,
+        ceiling_share=share,
+        ceiling=ceiling,
         output_error=error,
     )
 

@@ -46,10 +46,10 @@ inline Floats error_function(Floats x) {
     return select_below(x, 0.0f, subtract(splat(0.0f), positive), positive);
 }
 
-// Not inlined: every tile shape would carry a copy.
-[[gnu::noinline]] Floats activate(Floats x, const Epilogue& e) {
+// All but the clamp. Not inlined: every kernel would carry a copy.
+[[gnu::noinline]] Floats curved(Floats x, const Epilogue& e) {
     switch (e.act) {
-        case Act::clamp: return minimum(maximum(x, splat(e.minimum)), splat(e.maximum));
+        case Act::clamp: break;
         case Act::hardswish:
         case Act::hardsigmoid: {
             Floats gate = minimum(maximum(add(x, splat(3.0f)), splat(0.0f)), splat(6.0f));
@@ -72,6 +72,11 @@ inline Floats error_function(Floats x) {
     return x;
 }
 
+inline Floats activate(Floats x, const Epilogue& e) {
+    if (e.act == Act::clamp) return minimum(maximum(x, splat(e.minimum)), splat(e.maximum));
+    return curved(x, e);
+}
+
 inline Floats load_any(const uint8_t* p, Dtype type, int64_t n) {
     if (type == Dtype::u8) return to_floats(load_u8(p, n));
     if (type == Dtype::bf16) return load_bf16(p, n);
@@ -82,6 +87,14 @@ inline Ints requantized(Floats steps, const Epilogue& e) {
     // Clamped before the conversion: a float beyond int32 would come out as INT_MIN.
     Floats inside = minimum(maximum(steps, splat(e.low)), splat(e.high));
     return add(round_to_ints(inside), splat_int(e.zero_point));
+}
+
+// What a clamp in output steps leaves, in bytes.
+inline ByteRange byte_range(const Epilogue& e) {
+    const auto byte = [&](float steps) {
+        return splat_byte(static_cast<uint8_t>(static_cast<int32_t>(std::nearbyint(steps)) + e.zero_point));
+    };
+    return {splat_word(static_cast<int16_t>(e.zero_point)), byte(std::min(e.low, e.high)), byte(e.high)};
 }
 
 // y, without its activation, to memory.

@@ -6,6 +6,7 @@
 
 #include <new>
 
+#include "ceilings.h"
 #include "isa.h"
 #include "program.h"
 
@@ -171,6 +172,42 @@ PyObject* kernels(PyObject*, PyObject* capsule) {
     return guarded([&] { return name_list(program->kernels()); });
 }
 
+// Runs without Python's lock: several threads may measure at once.
+template <class F>
+PyObject* measured(const char* isa, F figure) {
+    return guarded([&]() -> PyObject* {
+        const wb::KernelTable* kernels = wb::kernels_for(isa);
+        if (!kernels) throw wb::BuildError(std::string("this machine has no ") + isa);
+        PyThreadState* python = PyEval_SaveThread();
+        try {
+            const double value = figure(*kernels);
+            PyEval_RestoreThread(python);
+            return PyFloat_FromDouble(value);
+        } catch (...) {
+            PyEval_RestoreThread(python);
+            throw;
+        }
+    });
+}
+
+// multiply_adds_per_second(isa, dtype)
+PyObject* multiply_adds_per_second(PyObject*, PyObject* args) {
+    const char* isa;
+    long long dtype;
+    if (!PyArg_ParseTuple(args, "sL", &isa, &dtype)) return nullptr;
+    return measured(isa, [=](const wb::KernelTable& kernels) {
+        return wb::multiply_adds_per_second(kernels, static_cast<wb::Dtype>(dtype));
+    });
+}
+
+// bytes_per_second(isa, bytes)
+PyObject* bytes_per_second(PyObject*, PyObject* args) {
+    const char* isa;
+    long long bytes;
+    if (!PyArg_ParseTuple(args, "sL", &isa, &bytes)) return nullptr;
+    return measured(isa, [=](const wb::KernelTable& kernels) { return wb::bytes_per_second(kernels, bytes); });
+}
+
 template <class F>
 PyCFunction as_method(F function) {
     return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
@@ -184,6 +221,8 @@ PyMethodDef methods[] = {
     {"run", as_method(run), METH_FASTCALL, "Run a batch."},
     {"times", as_method(times), METH_FASTCALL, "Run a batch and return the nanoseconds of each step."},
     {"kernels", kernels, METH_O, "The kernel's name for each step."},
+    {"multiply_adds_per_second", multiply_adds_per_second, METH_VARARGS, "The most of a type on this thread, measured."},
+    {"bytes_per_second", bytes_per_second, METH_VARARGS, "The most this thread reads of so much memory, measured."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -2,7 +2,7 @@
 // activation.inl, dot.inl and DotU8S8 in the file of each.
 
 #include "conv_tile.inl"
-#include "depthwise.inl"
+#include "depthwise_u8s8.inl"
 
 KernelTable with_bytes(KernelTable table, const char* conv_name, const char* depthwise_name) {
     table.conv_u8s8 = {};

@@ -2,7 +2,8 @@
 // each one that doesn't build on another's table; that file gives kAttentionRows and kWeightVectors before, tiles and names after.
 
 #include "conv_tile.inl"
-#include "depthwise.inl"
+#include "depthwise_f32.inl"
+#include "depthwise_u8s8.inl"
 #include "elementwise.inl"
 #include "pooling.inl"
 #include "rows.inl"
@@ -10,12 +11,14 @@
 #include "dynamic.inl"
 #include "weight_only.inl"
 #include "attention.inl"
+#include "read.inl"
 
 KernelTable common_table() {
     KernelTable table{};
     table.depthwise_u8s8_block = kByteLanes;
     table.depthwise_f32_block = kLanes;
     table.depthwise_position = depthwise_position;
+    table.depthwise_by_column = true;
     table.depthwise_u8s8 = depthwise_u8s8;
     table.depthwise_f32 = depthwise_f32;
     table.max_pool_u8 = max_pool_u8;
@@ -25,6 +28,7 @@ KernelTable common_table() {
     table.average_pool_f32 = average_pool_floats<Dtype::f32>;
     table.average_pool_bf16 = average_pool_floats<Dtype::bf16>;
     table.elementwise = elementwise;
+    table.planes_to_bytes = planes_to_bytes;
     table.layer_norm = layer_norm;
     table.softmax = softmax;
     table.quantize_rows = quantize_rows;
@@ -34,5 +38,6 @@ KernelTable common_table() {
     table.weight_only_s4 = weight_only<true>;
     table.group_norm = group_norm;
     table.attention = attention;
+    table.read = read;
     return table;
 }

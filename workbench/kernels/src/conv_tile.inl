@@ -7,15 +7,15 @@
 // The taps of a kernel row lie side by side in NHWC (kernel width × channels), so a row is one run and
 // no im2col copy is made; borders are really there in memory.
 
-template <class Dot, int M, int NB, Dtype kOutput, Dtype kResidual>
-inline void conv_clamped(const ConvArgs& a, typename Dot::Accumulator (&sums)[M][NB], uint8_t* output,
-                         const uint8_t* residual) {
-    constexpr bool kBytes = kOutput == Dtype::u8;
-    constexpr int64_t kSize = bytes_of(kOutput), kResidualSize = bytes_of(kResidual);
+template <class Dot>
+constexpr bool kFloatSums = std::is_same_v<typename Dot::Accumulator, Floats>;
+
+// Into f32 or bf16.
+template <class Dot, int M, int NB, Dtype kType, Dtype kResidual>
+inline void conv_clamped_floats(const ConvArgs& a, typename Dot::Accumulator (&sums)[M][NB], uint8_t* output,
+                                const uint8_t* residual) {
     const Epilogue& e = a.epilogue;
-    const Floats low = splat(kBytes ? e.low : e.minimum), high = splat(kBytes ? e.high : e.maximum);
-    const Floats gain = splat(e.residual_scale);
-    const Ints zero_point = splat_int(e.zero_point);
+    const Floats low = splat(e.minimum), high = splat(e.maximum), gain = splat(e.residual_scale);
 #pragma GCC unroll 4
     for (int n = 0; n < NB; ++n) {
         const int64_t c = n * kLanes, valid = a.channels - c;
@@ -25,46 +25,80 @@ inline void conv_clamped(const ConvArgs& a, typename Dot::Accumulator (&sums)[M]
         for (int m = 0; m < M; ++m) {
             Floats y = multiply_add(Dot::floats(sums[m][n]), scale, bias);
             if constexpr (kResidual != Dtype::none) {
-                y = multiply_add(load_any(residual + m * a.residual_stride + c * kResidualSize, kResidual, valid), gain, y);
+                const uint8_t* other = residual + m * a.residual_stride + c * bytes_of(kResidual);
+                y = multiply_add(load_any(other, kResidual, valid), gain, y);
             }
             y = minimum(maximum(y, low), high);
-            uint8_t* to = output + m * a.output_stride + c * kSize;
-            if constexpr (kBytes) store_u8(to, add(round_to_ints(y), zero_point), valid);
-            else if constexpr (kOutput == Dtype::bf16) store_bf16(to, y, valid);
+            uint8_t* to = output + m * a.output_stride + c * bytes_of(kType);
+            if constexpr (kType == Dtype::bf16) store_bf16(to, y, valid);
             else store_f32(to, y, valid);
         }
     }
 }
 
-// Clamps into floats or the Dot's narrow type, the way of nearly every layer, stay in registers; the rest goes through
-// a loop over a copy.
-template <class Dot, int M, int NB>
-inline void conv_epilogue(const ConvArgs& a, typename Dot::Accumulator (&sums)[M][NB], uint8_t* output,
-                          const uint8_t* residual) {
+// Four vectors become one of bytes, of one pixel or, where a pixel has fewer, of several. The packs saturate, so where
+// no value leaves int32 the clamp costs an instruction or two for all four.
+template <class Dot, int M, int NB, Dtype kResidual, bool kWhole>
+inline void conv_clamped_u8(const ConvArgs& a, typename Dot::Accumulator (&sums)[M][NB], uint8_t* output,
+                            const uint8_t* residual) {
+    constexpr int kTogether = NB > 2 ? 1 : 4 / NB;  // pixels
     const Epilogue& e = a.epilogue;
-    constexpr Dtype kNarrow = Dot::kNarrow;
-    const bool plain = e.residual_type == Dtype::none;
-    if (e.act == Act::clamp && e.output_type == kNarrow && plain) {
-        return conv_clamped<Dot, M, NB, kNarrow, Dtype::none>(a, sums, output, residual);
+    const Floats high = splat(e.high), gain = splat(e.residual_scale);
+    const ByteRange range = byte_range(e);
+    // Copies: bytes are stored below, which the compiler must take for a change of anything in memory.
+    const int64_t channels = a.channels, output_stride = a.output_stride, residual_stride = a.residual_stride;
+    Floats scale[NB], bias[NB];
+#pragma GCC unroll 4
+    for (int n = 0; n < NB; ++n) {
+        scale[n] = load_f32(e.scale + n * kLanes, kLanes);
+        bias[n] = load_f32(e.bias + n * kLanes, kLanes);
     }
-    if (e.act == Act::clamp && e.output_type == kNarrow && e.residual_type == kNarrow) {
-        return conv_clamped<Dot, M, NB, kNarrow, kNarrow>(a, sums, output, residual);
+    const auto steps = [&](int m, int n) {
+        Floats y = multiply_add(Dot::floats(sums[m][n]), scale[n], bias[n]);
+        if constexpr (kResidual != Dtype::none) {
+            const int64_t c = n * kLanes, valid = kWhole ? kLanes : std::max<int64_t>(channels - c, 0);
+            y = multiply_add(to_floats(load_u8(residual + m * residual_stride + c, valid)), gain, y);
+        }
+        if constexpr (kFloatSums<Dot>) y = minimum(high, y);
+        return round_to_ints(y);
+    };
+#pragma GCC unroll 16
+    for (int first = 0; first < M; first += kTogether) {
+        Ints q[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < kTogether * NB; ++i) q[i] = steps(std::min(first + i / NB, M - 1), i % NB);
+        if constexpr (NB == 3) q[3] = q[2];
+        const Bytes bytes = in_order(pack_bytes(q, range));
+        if (kWhole && kTogether > 1 && first + kTogether <= M && output_stride == NB * kLanes) {
+            store_bytes(output + first * NB * kLanes, bytes, kByteLanes);
+        } else if constexpr (NB == 3) {
+            uint8_t* to = output + first * output_stride;
+            store_part<2>(0, to, bytes, kWhole ? 3 * kLanes : channels);
+            if (kWhole || channels > 2 * kLanes) {
+                store_part<4>(2, to + 2 * kLanes, bytes, kWhole ? kLanes : channels - 2 * kLanes);
+            }
+        } else {
+#pragma GCC unroll 4
+            for (int i = 0; i < kTogether; ++i) {
+                if (first + i >= M) break;
+                store_part<kTogether>(i, output + (first + i) * output_stride, bytes, kWhole ? NB * kLanes : channels);
+            }
+        }
     }
-    if (e.act == Act::clamp && e.output_type == Dtype::f32 && plain) {
-        return conv_clamped<Dot, M, NB, Dtype::f32, Dtype::none>(a, sums, output, residual);
-    }
-    if (e.act == Act::clamp && e.output_type == Dtype::f32 && e.residual_type == Dtype::f32) {
-        return conv_clamped<Dot, M, NB, Dtype::f32, Dtype::f32>(a, sums, output, residual);
-    }
-    alignas(64) uint8_t copy[M][NB][kLanes * 4];
-    std::memcpy(copy, sums, sizeof(copy));
+}
+
+// Sums [pixels][vectors] in memory, to any type through any activation. Not inlined: every tile would carry a copy.
+template <class Dot>
+[[gnu::noinline]] void conv_ended(const ConvArgs& a, const uint8_t* sums, int64_t pixels, int64_t vectors,
+                                  uint8_t* output, const uint8_t* residual) {
+    const Epilogue& e = a.epilogue;
     const int64_t size = bytes_of(e.output_type), residual_size = bytes_of(e.residual_type);
-    for (int m = 0; m < M; ++m) {
+    for (int64_t m = 0; m < pixels; ++m) {
         for (int64_t n = 0; n * kLanes < a.channels; ++n) {
             const int64_t c = n * kLanes, valid = a.channels - c;
             uint8_t* out = output + m * a.output_stride + c * size;
             typename Dot::Accumulator sum;
-            std::memcpy(&sum, copy[m][n], sizeof(sum));
+            std::memcpy(&sum, sums + (m * vectors + n) * kLanes * 4, sizeof(sum));
             if (e.output_type == Dtype::i32) {
                 store_i32(out, Dot::bits(sum), valid);
                 continue;
@@ -77,6 +111,41 @@ inline void conv_epilogue(const ConvArgs& a, typename Dot::Accumulator (&sums)[M
             finish(y, out, valid, e);
         }
     }
+}
+
+// Clamps into floats or the Dot's narrow type, the way of nearly every layer, stay in registers; the rest goes through
+// a loop over a copy.
+template <class Dot, int M, int NB>
+inline void conv_epilogue(const ConvArgs& a, typename Dot::Accumulator (&sums)[M][NB], uint8_t* output,
+                          const uint8_t* residual) {
+    const Epilogue& e = a.epilogue;
+    const bool clamp = e.act == Act::clamp, plain = e.residual_type == Dtype::none;
+    if constexpr (Dot::kNarrow == Dtype::bf16) {
+        const bool halves = clamp && e.output_type == Dtype::bf16;
+        if (halves && plain) return conv_clamped_floats<Dot, M, NB, Dtype::bf16, Dtype::none>(a, sums, output, residual);
+        if (halves && e.residual_type == Dtype::bf16) {
+            return conv_clamped_floats<Dot, M, NB, Dtype::bf16, Dtype::bf16>(a, sums, output, residual);
+        }
+    } else {
+        const bool bytes = clamp && e.output_type == Dtype::u8 && (kFloatSums<Dot> || e.within_int32);
+        const bool whole = a.channels >= NB * kLanes;
+        if (bytes && plain) {
+            if (whole) return conv_clamped_u8<Dot, M, NB, Dtype::none, true>(a, sums, output, residual);
+            return conv_clamped_u8<Dot, M, NB, Dtype::none, false>(a, sums, output, residual);
+        }
+        if (bytes && e.residual_type == Dtype::u8) {
+            if (whole) return conv_clamped_u8<Dot, M, NB, Dtype::u8, true>(a, sums, output, residual);
+            return conv_clamped_u8<Dot, M, NB, Dtype::u8, false>(a, sums, output, residual);
+        }
+    }
+    const bool floats = clamp && e.output_type == Dtype::f32;
+    if (floats && plain) return conv_clamped_floats<Dot, M, NB, Dtype::f32, Dtype::none>(a, sums, output, residual);
+    if (floats && e.residual_type == Dtype::f32) {
+        return conv_clamped_floats<Dot, M, NB, Dtype::f32, Dtype::f32>(a, sums, output, residual);
+    }
+    alignas(64) uint8_t copy[M][NB][kLanes * 4];
+    std::memcpy(copy, sums, sizeof(copy));
+    conv_ended<Dot>(a, copy[0][0], M, NB, output, residual);
 }
 
 template <class Dot, int M, int NB>

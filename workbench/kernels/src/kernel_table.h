@@ -32,6 +32,7 @@ struct Epilogue {
     float inverse_step;
     int32_t zero_point;
     float low, high;  // in output steps, the zero point not yet added
+    bool within_int32;  // what any sum of bytes comes to in output steps is, even before its clamp
 };
 
 // `tiles` neighbouring tiles of M output pixels × (NB · lanes) output channels in one image row.
@@ -54,13 +55,14 @@ struct ConvArgs {
     Epilogue epilogue;
 };
 
-// `pixels` output pixels of one row, all channels from `input` on. Weights and per-channel arrays are
+// `rows` rows of `pixels` output pixels, all channels from `input` on. Weights and per-channel arrays are
 // padded to whole vectors. Taps are byte offsets from a pixel's origin.
 struct DepthwiseArgs {
     const uint8_t* input;
     int64_t pixel_stride;
     const int64_t* tap_offsets;
     int64_t taps;
+    int64_t column_stride;  // of a 3 × 3 window whose weights are packed by column; 0: tap after tap
     const uint8_t* weights;
     const int32_t* start;
     uint8_t* output;
@@ -69,6 +71,8 @@ struct DepthwiseArgs {
     int64_t residual_stride;
     int64_t channels;
     int64_t pixels;
+    int64_t rows;
+    int64_t input_row, output_row, residual_row;  // from one output row to the next
     Epilogue epilogue;
 };
 
@@ -96,6 +100,19 @@ struct ElementwiseArgs {
     float a_scale, b_scale, bias;
     bool multiply;  // output = epilogue((a · a_scale + bias) · (b · b_scale + b_bias))
     float b_bias;
+    Epilogue epilogue;
+};
+
+// `rows` rows of `pixels` pixels, from planes of floats side by side to bytes: epilogue(x · scale), a clamp into u8. One
+// channel becomes a byte a pixel; two to four become four bytes, with 0 where there is no channel.
+struct PlanesArgs {
+    const uint8_t* input;
+    int64_t plane_stride, input_row;
+    uint8_t* output;
+    int64_t output_row;
+    int64_t channels;
+    int64_t rows, pixels;
+    float scale;
     Epilogue epilogue;
 };
 
@@ -210,6 +227,7 @@ struct KernelTable {
     ConvKernels conv_u8s8, conv_f32, conv_bf16;
     const char* depthwise_u8s8_name;
     const char* depthwise_f32_name;
+    bool depthwise_by_column;  // the u8 kernel takes 3 × 3 windows with their weights packed by column
     int64_t depthwise_u8s8_block;  // channels that one step of the depthwise u8 kernel takes
     int64_t depthwise_f32_block;
     int (*depthwise_position)(int channel);  // where a channel of a block sits in the u8 kernel's arrays
@@ -222,6 +240,7 @@ struct KernelTable {
     void (*average_pool_f32)(const PoolArgs&);
     void (*average_pool_bf16)(const PoolArgs&);
     void (*elementwise)(const ElementwiseArgs&);
+    void (*planes_to_bytes)(const PlanesArgs&);
     void (*layer_norm)(const RowArgs&);
     void (*softmax)(const RowArgs&);
     void (*quantize_rows)(const QuantizeRowsArgs&);
@@ -231,6 +250,7 @@ struct KernelTable {
     void (*weight_only_s4)(const WeightOnlyArgs&);
     void (*group_norm)(const GroupArgs&);
     void (*attention)(const AttentionArgs&);
+    int32_t (*read)(const uint8_t* memory, int64_t bytes);  // whole vectors from end to end: how fast memory can be
 };
 
 }  // namespace wb

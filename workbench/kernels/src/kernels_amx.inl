@@ -8,6 +8,7 @@
 // A product starts every 16 cycles and takes 52, and a load takes 8 (Intel's optimization reference manual, AMX):
 // four sums hide the former, and hold the loads to 2 × 2 tiles: 4 loads per 4 products; 4 × 1: 5.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 

@@ -1,4 +1,6 @@
 // AVX512 with BF16: the VNNI kernels and, beside them, bf16 products of two per lane summed in float.
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 

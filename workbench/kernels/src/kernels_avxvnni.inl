@@ -1,5 +1,7 @@
 // AVX-VNNI: vpdpbusd in 256 bits, for processors that have it without AVX512; the rest is AVX2's. Included by
 // the files that make a table of it: one for the instruction's VEX encoding, one for AVX512's. The flags decide.
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -24,7 +26,7 @@ struct VnniProduct {
 using DotU8S8 = ByteDot<VnniProduct>;
 
 #include "conv_tile.inl"
-#include "depthwise.inl"
+#include "depthwise_u8s8.inl"
 
 KernelTable make_table(const char* isa) {
     KernelTable table = kernels_avx2();

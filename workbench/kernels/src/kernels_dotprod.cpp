@@ -1,5 +1,7 @@
 // ARM's dot products: sdot takes four s8·s8 products per lane; activations are made signed as in kernels_neon.cpp,
 // for one exclusive-or per pixel and group, shared by all channels.
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 

@@ -1,6 +1,8 @@
 // ARM's i8mm: usdot takes four u8·s8 products per lane, as they come. Its matrix form (usmmla) does twice as many
 // per instruction but wants pixels and channels in pairs, another packing; without a processor to measure it on,
 // that is left.
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 

@@ -128,7 +128,7 @@ void conv_tile(const ConvArgs& a) {
     }
 }
 
-void depthwise_u8s8(const DepthwiseArgs& a) {
+void depthwise_row_u8s8(const DepthwiseArgs& a) {
     const int64_t groups = (a.taps + 3) / 4;
     for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
         for (int64_t c = 0; c < a.channels; ++c) {
@@ -143,7 +143,7 @@ void depthwise_u8s8(const DepthwiseArgs& a) {
     }
 }
 
-void depthwise_f32(const DepthwiseArgs& a) {
+void depthwise_row_f32(const DepthwiseArgs& a) {
     for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
         for (int64_t c = 0; c < a.channels; ++c) {
             float sum = 0;
@@ -153,6 +153,17 @@ void depthwise_f32(const DepthwiseArgs& a) {
             }
             finish(sum, c, c, a.output + pixel * a.output_stride, a.residual + pixel * a.residual_stride, a.epilogue);
         }
+    }
+}
+
+template <void (*kRow)(const DepthwiseArgs&)>
+void depthwise(const DepthwiseArgs& a) {
+    DepthwiseArgs one = a;
+    for (int64_t row = 0; row < a.rows; ++row) {
+        kRow(one);
+        one.input += a.input_row;
+        one.output += a.output_row;
+        one.residual += a.residual_row;
     }
 }
 
@@ -201,6 +212,20 @@ void elementwise(const ElementwiseArgs& a) {
             y = a.multiply ? y * (other + a.b_bias) : y + other;
         }
         write(y, a.output + i * bytes_of(a.epilogue.output_type), a.epilogue);
+    }
+}
+
+void planes_to_bytes(const PlanesArgs& a) {
+    const int64_t size = a.channels == 1 ? 1 : 4;
+    for (int64_t row = 0; row < a.rows; ++row) {
+        for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
+            for (int64_t c = 0; c < size; ++c) {
+                uint8_t* to = a.output + row * a.output_row + pixel * size + c;
+                const uint8_t* plane = a.input + row * a.input_row + c * a.plane_stride;
+                if (c < a.channels) write(read<float>(plane, pixel) * a.scale, to, a.epilogue);
+                else *to = 0;
+            }
+        }
     }
 }
 
@@ -347,6 +372,12 @@ ConvKernels conv_kernels(const char* name) {
     return kernels;
 }
 
+int32_t read(const uint8_t* memory, int64_t bytes) {
+    int32_t sum = 0;
+    for (int64_t at = 0; at < bytes; ++at) sum += memory[at];
+    return sum;
+}
+
 }  // namespace
 
 const KernelTable& kernels_reference() {
@@ -361,8 +392,8 @@ const KernelTable& kernels_reference() {
         t.depthwise_u8s8_block = kDepthwiseBlock;
         t.depthwise_f32_block = kLanes;
         t.depthwise_position = [](int channel) { return channel; };
-        t.depthwise_u8s8 = depthwise_u8s8;
-        t.depthwise_f32 = depthwise_f32;
+        t.depthwise_u8s8 = depthwise<depthwise_row_u8s8>;
+        t.depthwise_f32 = depthwise<depthwise_row_f32>;
         t.max_pool_u8 = max_pool_u8;
         t.max_pool_f32 = max_pool_floats<float>;
         t.max_pool_bf16 = max_pool_floats<BF16>;
@@ -370,6 +401,7 @@ const KernelTable& kernels_reference() {
         t.average_pool_f32 = average_pool_floats<float>;
         t.average_pool_bf16 = average_pool_floats<BF16>;
         t.elementwise = elementwise;
+        t.planes_to_bytes = planes_to_bytes;
         t.layer_norm = layer_norm;
         t.softmax = softmax;
         t.quantize_rows = quantize_rows;
@@ -379,6 +411,7 @@ const KernelTable& kernels_reference() {
         t.weight_only_s4 = weight_only<true>;
         t.group_norm = group_norm;
         t.attention = attention;
+        t.read = read;
         return t;
     }();
     return table;

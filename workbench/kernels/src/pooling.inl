@@ -1,13 +1,18 @@
 // Pooling over NHWC: channels are the vector, the window is the loop. Included inside each instruction set's file.
 
 // Sixteen channels of a small image fill the smallest vector exactly; more use whole vectors with a masked end.
+// kSide: that of a square window whose loops are unrolled; 0: as many pixels as the arguments say.
 using Sixteen [[gnu::vector_size(16)]] = uint8_t;
+template <int kSide>
 inline void max_pool_sixteen(const PoolArgs& a, const uint8_t* input, uint8_t* output) {
-    for (int64_t i = 0; i < a.pixels; ++i, input += a.window_stride, output += a.output_stride) {
+    const int64_t height = kSide ? kSide : a.height, width = kSide ? kSide : a.width;
+    const int64_t pixels = a.pixels, row_stride = a.row_stride, pixel_stride = a.pixel_stride;
+    const int64_t window_stride = a.window_stride, output_stride = a.output_stride;
+    for (int64_t i = 0; i < pixels; ++i, input += window_stride, output += output_stride) {
         Sixteen most = {}, next;
-        for (int64_t y = 0; y < a.height; ++y) {
-            const uint8_t* p = input + y * a.row_stride;
-            for (int64_t x = 0; x < a.width; ++x, p += a.pixel_stride) {
+        for (int64_t y = 0; y < height; ++y) {
+            const uint8_t* p = input + y * row_stride;
+            for (int64_t x = 0; x < width; ++x, p += pixel_stride) {
                 std::memcpy(&next, p, 16);
                 most = next > most ? next : most;
             }
@@ -16,25 +21,36 @@ inline void max_pool_sixteen(const PoolArgs& a, const uint8_t* input, uint8_t* o
     }
 }
 
+template <int kSide>
 inline void max_pool_bytes(const PoolArgs& a, const uint8_t* input, uint8_t* output, int64_t valid) {
-    for (int64_t i = 0; i < a.pixels; ++i, input += a.window_stride, output += a.output_stride) {
+    const int64_t height = kSide ? kSide : a.height, width = kSide ? kSide : a.width;
+    const int64_t pixels = a.pixels, row_stride = a.row_stride, pixel_stride = a.pixel_stride;
+    const int64_t window_stride = a.window_stride, output_stride = a.output_stride;
+    for (int64_t i = 0; i < pixels; ++i, input += window_stride, output += output_stride) {
         Bytes most = zero_bytes();
-        for (int64_t y = 0; y < a.height; ++y) {
-            const uint8_t* p = input + y * a.row_stride;
-            for (int64_t x = 0; x < a.width; ++x, p += a.pixel_stride) most = max_bytes(most, load_bytes(p, valid));
+        for (int64_t y = 0; y < height; ++y) {
+            const uint8_t* p = input + y * row_stride;
+            for (int64_t x = 0; x < width; ++x, p += pixel_stride) most = max_bytes(most, load_bytes(p, valid));
         }
         store_bytes(output, most, valid);
     }
 }
 
-void max_pool_u8(const PoolArgs& a) {
+template <int kSide>
+inline void max_pool_square(const PoolArgs& a) {
     for (int64_t c = 0; c < a.channels;) {
         const int64_t valid = a.channels - c;
         const bool sixteens = valid == 16 || (valid < kByteLanes && valid % 16 == 0);
-        if (sixteens) max_pool_sixteen(a, a.input + c, a.output + c);
-        else max_pool_bytes(a, a.input + c, a.output + c, valid);
+        if (sixteens) max_pool_sixteen<kSide>(a, a.input + c, a.output + c);
+        else max_pool_bytes<kSide>(a, a.input + c, a.output + c, valid);
         c += sixteens ? 16 : kByteLanes;
     }
+}
+
+void max_pool_u8(const PoolArgs& a) {
+    if (a.height == 2 && a.width == 2) max_pool_square<2>(a);
+    else if (a.height == 3 && a.width == 3) max_pool_square<3>(a);
+    else max_pool_square<0>(a);
 }
 
 template <Dtype kType>

@@ -43,8 +43,11 @@ public:
             bias.size() != outputs * 4) {
             throw BuildError("a convolution's arrays don't have the size its shape says");
         }
-        packed_ = pack_conv(shape, runs_, vectors, kernels_, zero_point - kernels.activation_offset, weights.data(),
-                            reinterpret_cast<const float*>(scale.data()), reinterpret_cast<const float*>(bias.data()));
+        const auto* scales = reinterpret_cast<const float*>(scale.data());
+        const auto* biases = reinterpret_cast<const float*>(bias.data());
+        packed_ = pack_conv(shape, runs_, vectors, kernels_, zero_point - kernels.activation_offset, weights.data(), scales,
+                            biases);
+        epilogue_.within_int32 = within_int32(epilogue_, static_cast<int64_t>(taps), scales, biases, shape.outputs);
         plan_lines();
     }
 
@@ -55,21 +58,21 @@ public:
 
     // Tasks go through the pixels of a block of channels first: its weights stay in the cache.
     void run(const Frame& frame, int64_t begin, int64_t end) const override {
-        const int64_t segment_count = segments(frame.batch), blocks = packed_.blocks_per_group;
-        const int64_t line_pixels = across_images_ ? frame.batch : line_pixels_;
+        ConvArgs common{};
+        common.pixel_stride = across_images_ ? frame.stride(input_) : shape_.window.stride_x * input_.pixel_pitch;
+        common.run_offsets = runs_.offsets.data();
+        common.runs = static_cast<int64_t>(runs_.offsets.size());
+        common.groups = packed_.groups_per_run;
+        common.output_stride = across_images_ ? frame.stride(output_) : output_.pixel_pitch;
+        if (has_residual()) common.residual_stride = across_images_ ? frame.stride(residual_) : residual_.pixel_pitch;
+        common.epilogue = epilogue_;
+        const int64_t segment_count = segments(frame.batch), line_pixels = across_images_ ? frame.batch : line_pixels_;
         int64_t configured = 0;
-        for (int64_t task = begin; task < end; ++task) {
-            int64_t rest = task;
-            const int64_t segment = rest % segment_count;
-            rest /= segment_count;
-            const int64_t line = rest % lines_;
-            rest /= lines_;
-            const int64_t block = rest % blocks;
-            rest /= blocks;
-            const int64_t group = rest % shape_.groups, image = rest / shape_.groups;
-            const int64_t first = segment * segment_pixels_;
-            run_segment(frame, image, group, block, line, first, std::min(segment_pixels_, line_pixels - first),
-                        configured);
+        Position at = position_of(begin, segment_count);
+        for (int64_t task = begin; task < end; ++task, advance(at, segment_count)) {
+            const int64_t first = at.segment * segment_pixels_;
+            aim(common, frame, at, first);
+            run_tiles(common, std::min(segment_pixels_, line_pixels - first), configured);
         }
         if (configured > 0) kernels_.release();
     }
@@ -99,37 +102,53 @@ private:
     }
     bool has_residual() const { return epilogue_.residual_type != Dtype::none; }
 
-    void run_segment(const Frame& frame, int64_t image, int64_t group, int64_t block, int64_t line, int64_t first,
-                     int64_t pixels, int64_t& configured) const {
+    // Which piece of the work a task is; the last number runs fastest.
+    struct Position {
+        int64_t image, group, block, line, segment;
+    };
+    Position position_of(int64_t task, int64_t segment_count) const {
+        Position at{};
+        at.segment = task % segment_count;
+        at.line = task / segment_count % lines_;
+        const int64_t blocks = task / segment_count / lines_;
+        at.block = blocks % packed_.blocks_per_group;
+        at.group = blocks / packed_.blocks_per_group % shape_.groups;
+        at.image = blocks / packed_.blocks_per_group / shape_.groups;
+        return at;
+    }
+    // Counts on: four divisions for every task would cost as much as a small tile.
+    void advance(Position& at, int64_t segment_count) const {
+        if (++at.segment < segment_count) return;
+        at.segment = 0;
+        if (++at.line < lines_) return;
+        at.line = 0;
+        if (++at.block < packed_.blocks_per_group) return;
+        at.block = 0;
+        if (++at.group < shape_.groups) return;
+        at.group = 0;
+        ++at.image;
+    }
+
+    void aim(ConvArgs& a, const Frame& frame, const Position& at, int64_t first) const {
         const Window& w = shape_.window;
-        const int64_t group_outputs = shape_.outputs / shape_.groups, channel = block * packed_.block_channels;
-        const int64_t output_channel = group * group_outputs + channel;
-        const int64_t at = (group * packed_.blocks_per_group + block) * packed_.block_channels;
-        const int64_t first_image = across_images_ ? first : image, x = across_images_ ? 0 : first;
-        ConvArgs a{};
-        a.pixel_stride = across_images_ ? frame.stride(input_) : w.stride_x * input_.pixel_pitch;
-        a.input = frame.at(input_, first_image) + (line * w.stride_y - w.pad_y) * input_.row_pitch +
+        const int64_t group_outputs = shape_.outputs / shape_.groups, channel = at.block * packed_.block_channels;
+        const int64_t output_channel = at.group * group_outputs + channel;
+        const int64_t block = at.group * packed_.blocks_per_group + at.block, lane = block * packed_.block_channels;
+        const int64_t image = across_images_ ? first : at.image, x = across_images_ ? 0 : first;
+        a.input = frame.at(input_, image) + (at.line * w.stride_y - w.pad_y) * input_.row_pitch +
                   (x * w.stride_x - w.pad_x) * input_.pixel_pitch +
-                  group * (shape_.inputs / shape_.groups) * bytes_of(shape_.dtype);
-        a.run_offsets = runs_.offsets.data();
-        a.runs = static_cast<int64_t>(runs_.offsets.size());
-        a.groups = packed_.groups_per_run;
-        a.weights = packed_.weights.data() +
-                    (group * packed_.blocks_per_group + block) * packed_.block_bytes;
-        a.start = packed_.start.as<int32_t>() + at;
-        a.output_stride = across_images_ ? frame.stride(output_) : output_.pixel_pitch;
-        a.output = frame.at(output_, first_image) + line * output_.row_pitch + x * output_.pixel_pitch +
+                  at.group * (shape_.inputs / shape_.groups) * bytes_of(shape_.dtype);
+        a.weights = packed_.weights.data() + block * packed_.block_bytes;
+        a.start = packed_.start.as<int32_t>() + lane;
+        a.output = frame.at(output_, image) + at.line * output_.row_pitch + x * output_.pixel_pitch +
                    output_channel * bytes_of(output_.dtype);
         if (has_residual()) {
-            a.residual_stride = across_images_ ? frame.stride(residual_) : residual_.pixel_pitch;
-            a.residual = frame.at(residual_, first_image) + line * residual_.row_pitch + x * residual_.pixel_pitch +
+            a.residual = frame.at(residual_, image) + at.line * residual_.row_pitch + x * residual_.pixel_pitch +
                          output_channel * bytes_of(residual_.dtype);
         }
         a.channels = std::min(packed_.block_channels, group_outputs - channel);
-        a.epilogue = epilogue_;
-        a.epilogue.scale = packed_.scale.as<float>() + at;
-        a.epilogue.bias = packed_.bias.as<float>() + at;
-        run_tiles(a, pixels, configured);
+        a.epilogue.scale = packed_.scale.as<float>() + lane;
+        a.epilogue.bias = packed_.bias.as<float>() + lane;
     }
 
     // Tiles of sizes that differ by at most one, so that none is left with a pixel or two. `configured`: the size

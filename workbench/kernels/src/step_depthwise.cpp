@@ -1,4 +1,6 @@
 // Depthwise convolution: every channel by itself.
+#include <algorithm>
+
 #include "steps.h"
 
 namespace wb {
@@ -25,33 +27,41 @@ public:
             bias.size() != channels * 4) {
             throw BuildError("a depthwise convolution's arrays don't have the size its shape says");
         }
-        pack(weights.data(), reinterpret_cast<const float*>(scale.data()), reinterpret_cast<const float*>(bias.data()),
-             zero_point - kernels.activation_offset);
+        const auto* scales = reinterpret_cast<const float*>(scale.data());
+        const auto* biases = reinterpret_cast<const float*>(bias.data());
+        pack(weights.data(), scales, biases, zero_point - kernels.activation_offset);
+        const auto taps = static_cast<int64_t>(offsets_.size());
+        epilogue_.within_int32 = within_int32(epilogue_, taps, scales, biases, input.channels);
     }
 
     int64_t tasks(int64_t batch) const override { return batch * output_.height; }
 
     void run(const Frame& frame, int64_t begin, int64_t end) const override {
-        for (int64_t task = begin; task < end; ++task) {
+        DepthwiseArgs a{};
+        a.tap_offsets = offsets_.data();
+        a.taps = static_cast<int64_t>(offsets_.size());
+        a.column_stride = by_column() ? window_.dilation_x * input_.pixel_pitch : 0;
+        a.weights = weights_.data();
+        a.start = start_.as<int32_t>();
+        a.epilogue = epilogue_;
+        a.epilogue.scale = scale_.as<float>();
+        a.epilogue.bias = bias_.as<float>();
+        a.input_row = window_.stride_y * input_.row_pitch;
+        a.output_row = output_.row_pitch;
+        a.residual_row = residual_.row_pitch;
+        for (int64_t task = begin; task < end; task += a.rows) {
             const int64_t image = task / output_.height, y = task % output_.height;
-            DepthwiseArgs a{};
+            a.rows = std::min({end - task, output_.height - y, kRowsTogether});
             a.input = frame.at(input_, image) + (y * window_.stride_y - window_.pad_y) * input_.row_pitch -
                       window_.pad_x * input_.pixel_pitch;
             a.pixel_stride = window_.stride_x * input_.pixel_pitch;
-            a.tap_offsets = offsets_.data();
-            a.taps = static_cast<int64_t>(offsets_.size());
-            a.weights = weights_.data();
-            a.start = start_.as<int32_t>();
             a.output = frame.at(output_, image) + y * output_.row_pitch;
             a.output_stride = output_.pixel_pitch;
             if (epilogue_.residual_type != Dtype::none) {
                 a.residual = frame.at(residual_, image) + y * residual_.row_pitch;
                 a.residual_stride = residual_.pixel_pitch;
             }
-            a.epilogue = epilogue_;
-            a.epilogue.scale = scale_.as<float>();
-            a.epilogue.bias = bias_.as<float>();
-            run_row(a);
+            run_rows(a);
         }
     }
 
@@ -60,7 +70,13 @@ public:
     }
 
 private:
+    // Enough that a kernel loads a block's weights seldom, few enough that the rows stay in the first cache.
+    static constexpr int64_t kRowsTogether = 8;
+
     bool is_u8() const { return input_.dtype == Dtype::u8; }
+    bool by_column() const {
+        return is_u8() && kernels_.depthwise_by_column && window_.height == 3 && window_.width == 3;
+    }
 
     // Narrow images would leave most of a vector empty. With stride 1 and nothing between pixels, neighbours are
     // taken as more channels with the same weights: a 16-channel row in steps of four pixels.
@@ -72,7 +88,7 @@ private:
         fold_ = possible ? block / input_.channels : 1;
     }
 
-    void run_row(DepthwiseArgs& a) const {
+    void run_rows(DepthwiseArgs& a) const {
         const auto kernel = is_u8() ? kernels_.depthwise_u8s8 : kernels_.depthwise_f32;
         a.channels = input_.channels * fold_;
         a.pixels = output_.width / fold_;
@@ -94,7 +110,7 @@ private:
         const int64_t block = is_u8() ? kernels_.depthwise_u8s8_block : kernels_.depthwise_f32_block;
         const auto taps = static_cast<int64_t>(offsets_.size());
         const int64_t channels = input_.channels * fold_;
-        const int64_t blocks = (channels + block - 1) / block, tap_groups = (taps + 3) / 4;
+        const int64_t blocks = (channels + block - 1) / block, tap_groups = by_column() ? 3 : (taps + 3) / 4;
         weights_ = Buffer(blocks * block * (is_u8() ? tap_groups * 4 : taps * 4));
         start_ = Buffer(blocks * block * 4);
         scale_ = Buffer(blocks * block * 4);
@@ -108,7 +124,8 @@ private:
             for (int64_t tap = 0; tap < taps; ++tap) {
                 const uint8_t* from = weights + (channel * taps + tap) * (is_u8() ? 1 : 4);
                 if (is_u8()) {
-                    weights_.data()[((number * tap_groups + tap / 4) * block + position) * 4 + tap % 4] = *from;
+                    const int64_t group = by_column() ? tap % 3 : tap / 4, within = by_column() ? tap / 3 : tap % 4;
+                    weights_.data()[((number * tap_groups + group) * block + position) * 4 + within] = *from;
                     sum += static_cast<int8_t>(*from);
                 } else {
                     std::memcpy(weights_.data() + ((number * taps + tap) * block + position) * 4, from, 4);

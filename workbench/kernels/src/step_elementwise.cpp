@@ -51,7 +51,7 @@ private:
     bool b_is_vector_, whole_rows_;
 };
 
-// Planes of floats become pixels: a strip of each plane is converted on the stack, then laid side by side.
+// Planes of floats become pixels: of bytes by one kernel, else a strip of each plane is converted on the stack and spread.
 class ImageInStep final : public Step {
 public:
     ImageInStep(const KernelTable& kernels, const Tensor& output, const ElementwiseArgs& args)
@@ -60,26 +60,19 @@ public:
     int64_t tasks(int64_t batch) const override { return batch * output_.height; }
 
     void run(const Frame& frame, int64_t begin, int64_t end) const override {
-        const int64_t size = bytes_of(output_.dtype), plane = output_.height * output_.width * 4;
-        for (int64_t task = begin; task < end; ++task) {
+        const int64_t size = bytes_of(output_.dtype), row = output_.width * 4, plane = output_.height * row;
+        const bool bytes = size == 1 && output_.pixel_pitch == (output_.channels == 1 ? 1 : 4);
+        int64_t rows = 1;
+        for (int64_t task = begin; task < end; task += rows) {
             const int64_t image = task / output_.height, y = task % output_.height;
-            const uint8_t* from = frame.base[1] + image * frame.image_stride[1] + y * output_.width * 4;
+            const uint8_t* from = frame.base[1] + image * frame.image_stride[1] + y * row;
             uint8_t* to = frame.at(output_, image) + y * output_.row_pitch;
-            ElementwiseArgs args = args_;
-            const bool direct = output_.pixel_pitch == size;
-            for (int64_t x = 0; x < output_.width; x += kStrip) {
-                alignas(64) uint8_t strips[4][kStrip * 4];
-                const int64_t pixels = std::min(kStrip, output_.width - x);
-                const bool words = size == 1 && output_.pixel_pitch == 4;
-                for (int64_t channel = 0; channel < output_.channels; ++channel) {
-                    uint8_t* strip = strips[words ? channel : 0];
-                    args.a = from + channel * plane + x * 4;
-                    args.output = direct ? to + x * size : strip;
-                    args.count = pixels;
-                    kernels_.elementwise(args);
-                    if (!direct && !words) spread(strip, to + x * output_.pixel_pitch + channel * size, pixels, size);
-                }
-                if (words) join(strips, output_.channels, to + x * 4, pixels);
+            if (bytes) {
+                rows = std::min(end - task, output_.height - y);
+                kernels_.planes_to_bytes({from, plane, row, to, output_.row_pitch, output_.channels, rows, output_.width,
+                                          args_.a_scale, args_.epilogue});
+            } else {
+                convert_row(from, to, plane, size);
             }
         }
     }
@@ -89,17 +82,20 @@ public:
 private:
     static constexpr int64_t kStrip = 256;
 
-    // Two to four channels of bytes become one word per pixel, in a loop that the compiler vectorises.
-    static void join(const uint8_t (&strips)[4][kStrip * 4], int64_t channels, uint8_t* to, int64_t pixels) {
-        alignas(64) uint32_t words[kStrip];
-        for (int64_t i = 0; i < pixels; ++i) words[i] = strips[0][i] | static_cast<uint32_t>(strips[1][i]) << 8;
-        if (channels > 2) {
-            for (int64_t i = 0; i < pixels; ++i) words[i] |= static_cast<uint32_t>(strips[2][i]) << 16;
+    void convert_row(const uint8_t* from, uint8_t* to, int64_t plane, int64_t size) const {
+        ElementwiseArgs args = args_;
+        const bool direct = output_.pixel_pitch == size;
+        for (int64_t x = 0; x < output_.width; x += kStrip) {
+            alignas(64) uint8_t strip[kStrip * 4];
+            const int64_t pixels = std::min(kStrip, output_.width - x);
+            for (int64_t channel = 0; channel < output_.channels; ++channel) {
+                args.a = from + channel * plane + x * 4;
+                args.output = direct ? to + x * size : strip;
+                args.count = pixels;
+                kernels_.elementwise(args);
+                if (!direct) spread(strip, to + x * output_.pixel_pitch + channel * size, pixels, size);
+            }
         }
-        if (channels > 3) {
-            for (int64_t i = 0; i < pixels; ++i) words[i] |= static_cast<uint32_t>(strips[3][i]) << 24;
-        }
-        std::memcpy(to, words, static_cast<size_t>(pixels) * 4);
     }
 
     void spread(const uint8_t* strip, uint8_t* to, int64_t pixels, int64_t size) const {

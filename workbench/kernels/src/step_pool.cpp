@@ -66,11 +66,13 @@ private:
         a.output_stride = output_.pixel_pitch;
         a.channels = output_.channels;
         a.pixels = pixels;
-        const auto present = static_cast<float>(a.height * a.width);
-        const float divisor = count_padding_ ? static_cast<float>(window_.height * window_.width) : present;
-        a.scale = step_ratio_ / divisor;
-        a.bias = -static_cast<float>(zero_point_in_) * present * a.scale;
-        a.zero_point = zero_point_out_;
+        if (average_) {
+            const auto present = static_cast<float>(a.height * a.width);
+            const float divisor = count_padding_ ? static_cast<float>(window_.height * window_.width) : present;
+            a.scale = step_ratio_ / divisor;
+            a.bias = -static_cast<float>(zero_point_in_) * present * a.scale;
+            a.zero_point = zero_point_out_;
+        }
         kernel_(a);
     }
 

@@ -1,5 +1,7 @@
 #include "steps.h"
 
+#include <cmath>
+
 namespace wb {
 
 const Tensor* tensor_of(const Tensors& tensors, Record& record, bool optional) {
@@ -22,6 +24,15 @@ Epilogue read_epilogue(Record& record, const Tensor& output, const Tensor* resid
     e.low = record.real();
     e.high = record.real();
     return e;
+}
+
+bool within_int32(const Epilogue& epilogue, int64_t products, const float* scale, const float* bias, int64_t channels) {
+    const float largest_sum = static_cast<float>(products) * 255 * 128, residual = 255 * std::abs(epilogue.residual_scale);
+    for (int64_t c = 0; c < channels; ++c) {
+        const float largest = std::abs(scale[c]) * largest_sum + std::abs(bias[c]) + residual;
+        if (!(largest < 0x1p30f)) return false;
+    }
+    return true;
 }
 
 Window read_window(Record& record) {

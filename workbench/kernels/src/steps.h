@@ -47,6 +47,9 @@ const Tensor* tensor_of(const Tensors& tensors, Record& record, bool optional = 
 // The end of a record that a fused step shares; scale and bias stay to be set.
 Epilogue read_epilogue(Record& record, const Tensor& output, const Tensor* residual);
 
+// Whether no sum of so many u8·s8 products can leave int32 once it is scaled into output steps.
+bool within_int32(const Epilogue& epilogue, int64_t products, const float* scale, const float* bias, int64_t channels);
+
 // Shape of a sliding window, as read from a record.
 struct Window {
     int64_t height, width, stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x;

@@ -130,9 +130,39 @@ inline void interleave(const Bytes (&taps)[4], Bytes (&groups)[4]) {
     groups[2] = _mm256_unpacklo_epi16(high01, high23);
     groups[3] = _mm256_unpackhi_epi16(high01, high23);
 }
-// Back from interleave's order; lanes must already be in 0…255.
-inline Bytes pack_bytes(const Ints (&q)[4]) {
-    return _mm256_packus_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+
+inline Bytes splat_word(int16_t v) { return _mm256_set1_epi16(v); }
+inline Bytes splat_byte(uint8_t v) { return _mm256_set1_epi8(static_cast<char>(v)); }
+struct ByteRange {
+    Bytes zero_point;  // words
+    Bytes least, most;
+};
+// Integers in output steps as bytes, back from interleave's order: the zero point added, then into the range.
+inline Bytes pack_bytes(const Ints (&q)[4], const ByteRange& range) {
+    const Bytes low = _mm256_adds_epi16(_mm256_packs_epi32(q[0], q[1]), range.zero_point);
+    const Bytes high = _mm256_adds_epi16(_mm256_packs_epi32(q[2], q[3]), range.zero_point);
+    return _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(low, high), range.least), range.most);
+}
+// From interleave's order, as pack_bytes leaves it, to that of the four vectors one after the other.
+inline Bytes in_order(Bytes v) {
+    return _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+// The first n bytes of one of kParts equal parts.
+template <int kParts>
+inline void store_part(int part, void* p, Bytes v, int64_t n) {
+    constexpr int64_t kSize = kByteLanes / kParts;
+    alignas(32) uint8_t whole[kByteLanes];
+    if constexpr (kParts == 1) {
+        store_bytes(p, v, n);
+    } else if (n < kSize) {
+        _mm256_store_si256(reinterpret_cast<__m256i*>(whole), v);
+        std::memcpy(p, whole + part * kSize, static_cast<size_t>(n));
+    } else {
+        const __m128i half = part * kSize < 16 ? _mm256_castsi256_si128(v) : _mm256_extracti128_si256(v, 1);
+        if constexpr (kParts == 2) _mm_storeu_si128(static_cast<__m128i*>(p), half);
+        else if (part % 2 == 0) _mm_storel_epi64(static_cast<__m128i*>(p), half);
+        else _mm_storeh_pd(static_cast<double*>(p), _mm_castsi128_pd(half));
+    }
 }
 
 }  // namespace

@@ -113,9 +113,40 @@ inline void interleave(const Bytes (&taps)[4], Bytes (&groups)[4]) {
     groups[2] = _mm512_unpacklo_epi16(high01, high23);
     groups[3] = _mm512_unpackhi_epi16(high01, high23);
 }
-// Back from interleave's order; lanes must already be in 0…255.
-inline Bytes pack_bytes(const Ints (&q)[4]) {
-    return _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+
+inline Bytes splat_word(int16_t v) { return _mm512_set1_epi16(v); }
+inline Bytes splat_byte(uint8_t v) { return _mm512_set1_epi8(static_cast<char>(v)); }
+struct ByteRange {
+    Bytes zero_point;  // words
+    Bytes least, most;
+};
+// Integers in output steps as bytes, back from interleave's order: the zero point added, then into the range.
+inline Bytes pack_bytes(const Ints (&q)[4], const ByteRange& range) {
+    const Bytes low = _mm512_adds_epi16(_mm512_packs_epi32(q[0], q[1]), range.zero_point);
+    const Bytes high = _mm512_adds_epi16(_mm512_packs_epi32(q[2], q[3]), range.zero_point);
+    return _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(low, high), range.least), range.most);
+}
+// From interleave's order, as pack_bytes leaves it, to that of the four vectors one after the other.
+inline Bytes in_order(Bytes v) {
+    return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), v);
+}
+// The first n bytes of one of kParts equal parts.
+template <int kParts>
+inline void store_part(int part, void* p, Bytes v, int64_t n) {
+    if constexpr (kParts == 1) {
+        store_bytes(p, v, n);
+    } else if constexpr (kParts == 2) {
+        const __m256i half = part ? _mm512_extracti64x4_epi64(v, 1) : _mm512_castsi512_si256(v);
+        if (n >= 32) _mm256_storeu_si256(static_cast<__m256i*>(p), half);
+        else _mm256_mask_storeu_epi8(p, (1u << n) - 1, half);
+    } else {
+        const __m128i quarter = part == 0   ? _mm512_castsi512_si128(v)
+                                : part == 1 ? _mm512_extracti32x4_epi32(v, 1)
+                                : part == 2 ? _mm512_extracti32x4_epi32(v, 2)
+                                            : _mm512_extracti32x4_epi32(v, 3);
+        if (n >= 16) _mm_storeu_si128(static_cast<__m128i*>(p), quarter);
+        else _mm_mask_storeu_epi8(p, static_cast<__mmask16>((1u << n) - 1), quarter);
+    }
 }
 
 }  // namespace

@@ -124,11 +124,30 @@ inline void interleave(const Bytes (&taps)[4], Bytes (&groups)[4]) {
         groups[2 * half + 1] = vreinterpretq_s32_u16(both.val[1]);
     }
 }
-// Back from interleave's order; lanes must already be in 0…255.
-inline Bytes pack_bytes(const Ints (&q)[4]) {
-    const int16x8_t low = vcombine_s16(vmovn_s32(q[0]), vmovn_s32(q[1]));
-    const int16x8_t high = vcombine_s16(vmovn_s32(q[2]), vmovn_s32(q[3]));
-    return vreinterpretq_s32_s8(vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+
+inline Bytes splat_word(int16_t v) { return vreinterpretq_s32_s16(vdupq_n_s16(v)); }
+inline Bytes splat_byte(uint8_t v) { return vreinterpretq_s32_u8(vdupq_n_u8(v)); }
+struct ByteRange {
+    Bytes zero_point;  // words
+    Bytes least, most;
+};
+// Integers in output steps as bytes, back from interleave's order: the zero point added, then into the range.
+inline Bytes pack_bytes(const Ints (&q)[4], const ByteRange& range) {
+    const int16x8_t zero_point = vreinterpretq_s16_s32(range.zero_point);
+    const int16x8_t low = vqaddq_s16(vcombine_s16(vqmovn_s32(q[0]), vqmovn_s32(q[1])), zero_point);
+    const int16x8_t high = vqaddq_s16(vcombine_s16(vqmovn_s32(q[2]), vqmovn_s32(q[3])), zero_point);
+    const uint8x16_t bytes = vcombine_u8(vqmovun_s16(low), vqmovun_s16(high));
+    return vreinterpretq_s32_u8(vminq_u8(vmaxq_u8(bytes, u8(range.least)), u8(range.most)));
+}
+// Interleave's order is that of the four vectors here.
+inline Bytes in_order(Bytes v) { return v; }
+// The first n bytes of one of kParts equal parts.
+template <int kParts>
+inline void store_part(int part, void* p, Bytes v, int64_t n) {
+    constexpr int64_t kSize = kByteLanes / kParts;
+    uint8_t whole[kByteLanes];
+    vst1q_u8(whole, u8(v));
+    std::memcpy(p, whole + part * kSize, static_cast<size_t>(n < kSize ? n : kSize));
 }
 
 }  // namespace

@@ -1,0 +1,39 @@
+"""How much an operation of the native graph computes and moves."""
+
+from __future__ import annotations
+
+import math
+
+from workbench.engines._base import Work
+from workbench.engines._native_ir import Op, Value
+
+
+def work_of(op: Op, batch: int, threads: int) -> Work:
+    """The work of one operation on ``batch`` examples that ``threads`` share."""
+    moved = batch * sum(map(_bytes, [*op.reads, op.output]))
+    if op.weights is not None:
+        moved += op.weights.weight.size * _weight_bytes(op)
+    return Work(_dtype(op), batch * _multiply_adds(op), moved, threads)
+
+
+def _multiply_adds(op: Op) -> int:
+    if op.weights is not None:
+        return math.prod(op.output.shape) * math.prod(op.weights.weight.shape[1:])
+    if op.attention is not None:  # scores, then values weighted by them
+        query, key, value = op.attention.query, op.attention.key, op.attention.value
+        return query.heads * query.rows * key.rows * (query.size + value.size)
+    return 0
+
+
+def _dtype(op: Op) -> str:
+    if op.weights is not None and op.weights.steps is not None:
+        return "int8"
+    return "bfloat16" if op.weights is not None and op.inputs[0].half else "float32"
+
+
+def _weight_bytes(op: Op) -> int:
+    return {"int8": 1, "bfloat16": 2, "float32": 4}[_dtype(op)]
+
+
+def _bytes(value: Value) -> int:
+    return math.prod(value.shape) * (1 if value.quant else 2 if value.half else 4)
