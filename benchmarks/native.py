@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=list(MODELS), metavar="model", help=", ".join(MODELS))
     engine_names = list(dict.fromkeys(engine for engine, _ in PEERS))
     parser.add_argument("--peers", nargs="*", default=engine_names, choices=engine_names)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of measuring for each case")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of measuring for each case")
     parser.add_argument("--build-seconds", type=float, default=300.0, help="for Inductor's compilations, all together")
     parser.add_argument("--threads", type=int, default=kernels.usable_cpus())
     parser.add_argument("--out", type=Path, default=OUT, help="where the JSON goes")

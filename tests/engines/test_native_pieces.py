@@ -110,6 +110,13 @@ def test_layer_times_say_what_each_piece_costs():
     assert all(0 < milliseconds < 1e4 for milliseconds in times.values())
 
 
+def test_only_layers_that_are_native_as_a_whole_have_their_work_counted():
+    _, _, inputs = variants()
+    work = runners()[1].layer_work(inputs)
+    assert {"0", "4", "8", "11"} <= set(work)
+    assert not {"3", "6", "6.inner"} & set(work)
+
+
 def test_a_model_of_which_nothing_is_worth_a_program_is_refused_by_the_operation():
     class Odd(nn.Module):
         def forward(self, x):

@@ -10,9 +10,7 @@ from workbench.engines._native_ir import Op, Value
 
 def work_of(op: Op, batch: int, threads: int) -> Work:
     """The work of one operation on ``batch`` examples that ``threads`` share."""
-    moved = batch * sum(map(_bytes, [*op.reads, op.output]))
-    if op.weights is not None:
-        moved += op.weights.weight.size * _weight_bytes(op)
+    moved = batch * sum(map(_bytes, [*op.reads, op.output])) + _weight_bytes(op)
     return Work(_dtype(op), batch * _multiply_adds(op), moved, threads)
 
 
@@ -26,13 +24,17 @@ def _multiply_adds(op: Op) -> int:
 
 
 def _dtype(op: Op) -> str:
-    if op.weights is not None and op.weights.steps is not None:
+    if op.kind == "conv" and op.weights.steps is not None:
         return "int8"
-    return "bfloat16" if op.weights is not None and op.inputs[0].half else "float32"
+    return "bfloat16" if op.kind == "conv" and op.inputs[0].half and not op.is_depthwise else "float32"
 
 
 def _weight_bytes(op: Op) -> int:
-    return {"int8": 1, "bfloat16": 2, "float32": 4}[_dtype(op)]
+    if op.weights is None:
+        return 0
+    if op.weights.steps is not None:
+        return op.weights.weight.size * op.weights.bits // 8
+    return op.weights.weight.size * (2 if _dtype(op) == "bfloat16" else 4)
 
 
 def _bytes(value: Value) -> int:

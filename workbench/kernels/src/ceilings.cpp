@@ -29,11 +29,13 @@ double least_seconds(Call call) {
 
 // Runs so short and so long that both lie in the first cache with their weights: 24 KB for the longer one at NB = 2.
 constexpr int64_t kShort = 64, kLong = 192;
-constexpr int kCalls = 32;
+constexpr int64_t kTiles = 4;  // as many as AMX takes together
+constexpr int kCalls = 8;
 
 double seconds_of_tiles(const ConvKernels& kernels, int vectors, int pixels, int64_t groups) {
     const int64_t channels = vectors * kernels.lanes;
-    const Buffer input(groups * 4), weights(groups * channels * 4), start(channels * 4), output(pixels * channels * 4);
+    const Buffer input(groups * 4), weights(groups * channels * 4), start(channels * 4);
+    const Buffer output(kTiles * pixels * channels * 4);
     const int64_t offset = 0;
     ConvArgs a{};
     a.input = input.data();  // every pixel reads the same: stride 0
@@ -46,7 +48,7 @@ double seconds_of_tiles(const ConvKernels& kernels, int vectors, int pixels, int
     a.output_stride = channels * 4;
     a.residual = a.output;
     a.channels = channels;
-    a.tiles = 1;
+    a.tiles = kTiles;
     a.epilogue.output_type = Dtype::i32;
     a.epilogue.residual_type = Dtype::none;
     const ConvKernel tile = kernels.tile[vectors - 1][pixels - 1];
@@ -73,7 +75,8 @@ double multiply_adds_per_second(const KernelTable& table, Dtype dtype) {
         if (pixels == 0) continue;
         const double seconds = seconds_of_tiles(kernels, vectors, pixels, kLong) -
                                seconds_of_tiles(kernels, vectors, pixels, kShort);
-        const auto products = static_cast<double>((kLong - kShort) * per_group * pixels * vectors * kernels.lanes);
+        const int64_t outputs = kTiles * pixels * vectors * kernels.lanes;
+        const auto products = static_cast<double>((kLong - kShort) * per_group * outputs);
         if (seconds > 0) best = std::max(best, products / seconds);
     }
     return best;
