@@ -134,12 +134,9 @@ inline void conv_epilogue(const ConvArgs& a, typename Dot::Accumulator (&sums)[M
 }
 
 template <class Dot, int M, int NB>
-void conv_tile(const ConvArgs& a) {
+inline void conv_line(const ConvArgs& a, const uint8_t* input, uint8_t* output, const uint8_t* residual) {
     using Accumulator = typename Dot::Accumulator;
     const int64_t stride = a.pixel_stride;
-    const uint8_t* input = a.input;
-    uint8_t* output = a.output;
-    const uint8_t* residual = a.residual;
     for (int64_t tile = 0; tile < a.tiles; ++tile) {
         Accumulator sums[M][NB];
 #pragma GCC unroll 4
@@ -174,6 +171,14 @@ void conv_tile(const ConvArgs& a) {
         input += M * stride;
         output += M * a.output_stride;
         residual += M * a.residual_stride;
+    }
+}
+
+template <class Dot, int M, int NB>
+void conv_tile(const ConvArgs& a) {
+    for (int64_t line = 0; line < a.lines; ++line) {
+        conv_line<Dot, M, NB>(a, a.input + line * a.input_line, a.output + line * a.output_line,
+                              a.residual + line * a.residual_line);
     }
 }
 
