@@ -87,30 +87,38 @@ inline void conv_clamped_u8(const ConvArgs& a, typename Dot::Accumulator (&sums)
     }
 }
 
-// Sums [pixels][vectors] in memory, to any type through any activation. Not inlined: every tile would carry a copy.
+// Sums [pixels][vectors] in memory, to any type through any activation; they are overwritten. Not inlined: every tile
+// would carry a copy.
 template <class Dot>
-[[gnu::noinline]] void conv_ended(const ConvArgs& a, const uint8_t* sums, int64_t pixels, int64_t vectors,
-                                  uint8_t* output, const uint8_t* residual) {
+[[gnu::noinline]] void conv_ended(const ConvArgs& a, uint8_t* sums, int64_t pixels, int64_t vectors, uint8_t* output,
+                                  const uint8_t* residual) {
     const Epilogue& e = a.epilogue;
     const int64_t size = bytes_of(e.output_type), residual_size = bytes_of(e.residual_type);
-    for (int64_t m = 0; m < pixels; ++m) {
-        for (int64_t n = 0; n * kLanes < a.channels; ++n) {
-            const int64_t c = n * kLanes, valid = a.channels - c;
-            uint8_t* out = output + m * a.output_stride + c * size;
-            typename Dot::Accumulator sum;
-            std::memcpy(&sum, sums + (m * vectors + n) * kLanes * 4, sizeof(sum));
-            if (e.output_type == Dtype::i32) {
-                store_i32(out, Dot::bits(sum), valid);
-                continue;
+    const auto each = [&](auto f) {
+        for (int64_t m = 0; m < pixels; ++m) {
+            for (int64_t n = 0; n < vectors && n * kLanes < a.channels; ++n) {
+                const int64_t c = n * kLanes;
+                f(m, c, sums + (m * vectors * kLanes + c) * 4, output + m * a.output_stride + c * size);
             }
-            Floats y = multiply_add(Dot::floats(sum), load_f32(e.scale + c, kLanes), load_f32(e.bias + c, kLanes));
-            if (e.residual_type != Dtype::none) {
-                const uint8_t* other = residual + m * a.residual_stride + c * residual_size;
-                y = multiply_add(load_any(other, e.residual_type, valid), splat(e.residual_scale), y);
-            }
-            finish(y, out, valid, e);
         }
+    };
+    if (e.output_type == Dtype::i32) {
+        return each([&](int64_t, int64_t c, const uint8_t* sum, uint8_t* to) {
+            store_i32(to, load_i32(sum, kLanes), a.channels - c);
+        });
     }
+    each([&](int64_t m, int64_t c, uint8_t* sum, uint8_t*) {
+        typename Dot::Accumulator accumulator;
+        std::memcpy(&accumulator, sum, sizeof(accumulator));
+        Floats y = multiply_add(Dot::floats(accumulator), load_f32(e.scale + c, kLanes), load_f32(e.bias + c, kLanes));
+        if (e.residual_type != Dtype::none) {
+            const uint8_t* other = residual + m * a.residual_stride + c * residual_size;
+            y = multiply_add(load_any(other, e.residual_type, a.channels - c), splat(e.residual_scale), y);
+        }
+        store_f32(sum, y, kLanes);
+    });
+    activate(reinterpret_cast<float*>(sums), pixels * vectors, e);
+    each([&](int64_t, int64_t c, const uint8_t* y, uint8_t* to) { put(load_f32(y, kLanes), to, a.channels - c, e); });
 }
 
 // Clamps into floats or the Dot's narrow type, the way of nearly every layer, stay in registers; the rest goes through
@@ -149,12 +157,9 @@ inline void conv_epilogue(const ConvArgs& a, typename Dot::Accumulator (&sums)[M
 }
 
 template <class Dot, int M, int NB>
-void conv_tile(const ConvArgs& a) {
+inline void conv_line(const ConvArgs& a, const uint8_t* input, uint8_t* output, const uint8_t* residual) {
     using Accumulator = typename Dot::Accumulator;
     const int64_t stride = a.pixel_stride;
-    const uint8_t* input = a.input;
-    uint8_t* output = a.output;
-    const uint8_t* residual = a.residual;
     for (int64_t tile = 0; tile < a.tiles; ++tile) {
         Accumulator sums[M][NB];
 #pragma GCC unroll 4
@@ -189,6 +194,14 @@ void conv_tile(const ConvArgs& a) {
         input += M * stride;
         output += M * a.output_stride;
         residual += M * a.residual_stride;
+    }
+}
+
+template <class Dot, int M, int NB>
+void conv_tile(const ConvArgs& a) {
+    for (int64_t line = 0; line < a.lines; ++line) {
+        conv_line<Dot, M, NB>(a, a.input + line * a.input_line, a.output + line * a.output_line,
+                              a.residual + line * a.residual_line);
     }
 }
 

@@ -48,15 +48,27 @@ void elementwise(const ElementwiseArgs& a) {
         }
         return;
     }
-    const int64_t a_size = bytes_of(a.a_type), b_size = bytes_of(a.b_type), size = bytes_of(a.epilogue.output_type);
+    const int64_t a_size = bytes_of(a.a_type), b_size = bytes_of(a.b_type), size = bytes_of(e.output_type);
     const Floats a_scale = splat(a.a_scale), b_scale = splat(a.b_scale), bias = splat(a.bias), b_bias = splat(a.b_bias);
-    for (int64_t i = 0; i < a.count; i += kLanes) {
+    const auto joined = [&](int64_t i) {
         const int64_t n = a.count - i;
-        Floats y = multiply_add(load_any(a.a + i * a_size, a.a_type, n), a_scale, bias);
-        if (a.b_type != Dtype::none) {
-            Floats other = load_any(a.b + i * b_size, a.b_type, n);
-            y = a.multiply ? multiply(y, multiply_add(other, b_scale, b_bias)) : multiply_add(other, b_scale, y);
+        const Floats y = multiply_add(load_any(a.a + i * a_size, a.a_type, n), a_scale, bias);
+        if (a.b_type == Dtype::none) return y;
+        const Floats other = load_any(a.b + i * b_size, a.b_type, n);
+        return a.multiply ? multiply(y, multiply_add(other, b_scale, b_bias)) : multiply_add(other, b_scale, y);
+    };
+    if (e.act == Act::clamp) {
+        for (int64_t i = 0; i < a.count; i += kLanes) finish(joined(i), a.output + i * size, a.count - i, e);
+        return;
+    }
+    constexpr int64_t kTogether = 16 * kLanes;
+    alignas(64) float values[kTogether];
+    for (int64_t first = 0; first < a.count; first += kTogether) {
+        const int64_t count = std::min(a.count - first, kTogether), vectors = (count + kLanes - 1) / kLanes;
+        for (int64_t i = 0; i < count; i += kLanes) store_f32(values + i, joined(first + i), kLanes);
+        activate(values, vectors, e);
+        for (int64_t i = 0; i < count; i += kLanes) {
+            put(load_f32(values + i, kLanes), a.output + (first + i) * size, count - i, e);
         }
-        finish(y, a.output + i * size, n, a.epilogue);
     }
 }

@@ -35,7 +35,7 @@ struct Epilogue {
     bool within_int32;  // what any sum of bytes comes to in output steps is, even before its clamp
 };
 
-// `tiles` neighbouring tiles of M output pixels × (NB · lanes) output channels in one image row.
+// `tiles` neighbouring tiles of M output pixels × (NB · lanes) output channels in each of `lines` image rows.
 // The taps a pixel reads are `runs` stretches of memory of `groups` 4-byte groups each; stretch r starts
 // run_offsets[r] bytes after the pixel's origin. Weights: [run][group][NB · lanes][4 bytes].
 struct ConvArgs {
@@ -52,6 +52,8 @@ struct ConvArgs {
     int64_t residual_stride;
     int64_t channels;  // valid ones of the NB · lanes
     int64_t tiles;
+    int64_t lines;
+    int64_t input_line, output_line, residual_line;  // from one output row to the next
     Epilogue epilogue;
 };
 

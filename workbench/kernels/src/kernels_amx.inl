@@ -121,7 +121,7 @@ template <class Dot, int P, int NB>
 }
 
 template <class Dot, int M, int NB>
-void conv_tiles(const ConvArgs& a) {
+void conv_line_of_tiles(const ConvArgs& a) {
     constexpr int kTogether = kSums / NB;
     int64_t tile = 0;
     for (; tile + kTogether <= a.tiles; tile += kTogether) tiles_together<Dot, kTogether, NB>(a, M, tile * M);
@@ -129,6 +129,17 @@ void conv_tiles(const ConvArgs& a) {
         for (; tile + 2 <= a.tiles; tile += 2) tiles_together<Dot, 2, NB>(a, M, tile * M);
     }
     for (; tile < a.tiles; ++tile) tiles_together<Dot, 1, NB>(a, M, tile * M);
+}
+
+template <class Dot, int M, int NB>
+void conv_tiles(const ConvArgs& a) {
+    ConvArgs line = a;
+    for (int64_t i = 0; i < a.lines; ++i) {
+        conv_line_of_tiles<Dot, M, NB>(line);
+        line.input += a.input_line;
+        line.output += a.output_line;
+        line.residual += a.residual_line;
+    }
 }
 
 template <class Dot, int NB, int... M>

@@ -110,7 +110,7 @@ auto group_product(const uint8_t* x, const uint8_t* w) {
 }
 
 template <Product kProduct, int M, int NB>
-void conv_tile(const ConvArgs& a) {
+void conv_line(const ConvArgs& a) {
     for (int64_t pixel = 0; pixel < M * a.tiles; ++pixel) {
         for (int64_t channel = 0; channel < a.channels; ++channel) {
             decltype(group_product<kProduct>(nullptr, nullptr)) sum = 0;
@@ -125,6 +125,17 @@ void conv_tile(const ConvArgs& a) {
             finish(sum, channel, channel, a.output + pixel * a.output_stride, a.residual + pixel * a.residual_stride,
                    a.epilogue);
         }
+    }
+}
+
+template <Product kProduct, int M, int NB>
+void conv_tile(const ConvArgs& a) {
+    ConvArgs line = a;
+    for (int64_t i = 0; i < a.lines; ++i) {
+        conv_line<kProduct, M, NB>(line);
+        line.input += a.input_line;
+        line.output += a.output_line;
+        line.residual += a.residual_line;
     }
 }
 

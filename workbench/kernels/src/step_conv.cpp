@@ -65,14 +65,19 @@ public:
         common.groups = packed_.groups_per_run;
         common.output_stride = across_images_ ? frame.stride(output_) : output_.pixel_pitch;
         if (has_residual()) common.residual_stride = across_images_ ? frame.stride(residual_) : residual_.pixel_pitch;
+        common.input_line = shape_.window.stride_y * input_.row_pitch;
+        common.output_line = output_.row_pitch;
+        common.residual_line = residual_.row_pitch;
         common.epilogue = epilogue_;
         const int64_t segment_count = segments(frame.batch), line_pixels = across_images_ ? frame.batch : line_pixels_;
         int64_t configured = 0;
         Position at = position_of(begin, segment_count);
-        for (int64_t task = begin; task < end; ++task, advance(at, segment_count)) {
+        for (int64_t task = begin; task < end; task += common.lines) {
             const int64_t first = at.segment * segment_pixels_;
+            common.lines = segment_count == 1 ? std::min({end - task, lines_ - at.line, lines_together_}) : 1;
             aim(common, frame, at, first);
             run_tiles(common, std::min(segment_pixels_, line_pixels - first), configured);
+            for (int64_t i = 0; i < common.lines; ++i) advance(at, segment_count);
         }
         if (configured > 0) kernels_.release();
     }
@@ -80,6 +85,8 @@ public:
     std::string kernel() const override { return kernels_.name; }
 
 private:
+    static constexpr int64_t kBytesTogether = 1 << 14;
+
     // A line is what tiles run along: an image row; the whole image where a 1 × 1 window makes its rows one;
     // the images of a batch where each is a single pixel.
     void plan_lines() {
@@ -95,6 +102,8 @@ private:
         }
         constexpr int64_t kTilesTogether = 4;  // enough to forget the call, few enough to share among threads
         segment_pixels_ = most_pixels_ * kTilesTogether;
+        // Short lines go several to a call, so long as what they read stays in the first cache.
+        lines_together_ = std::clamp<int64_t>(kBytesTogether / (shape_.window.stride_y * input_.row_pitch), 1, 8);
     }
 
     int64_t segments(int64_t batch) const {
@@ -178,7 +187,7 @@ private:
     PackedConv packed_;
     int64_t most_pixels_;
     bool across_images_;
-    int64_t lines_, line_pixels_, segment_pixels_;
+    int64_t lines_, line_pixels_, segment_pixels_, lines_together_;
 };
 
 }  // namespace

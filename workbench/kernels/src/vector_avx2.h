@@ -160,8 +160,7 @@ inline void store_part(int part, void* p, Bytes v, int64_t n) {
     } else {
         const __m128i half = part * kSize < 16 ? _mm256_castsi256_si128(v) : _mm256_extracti128_si256(v, 1);
         if constexpr (kParts == 2) _mm_storeu_si128(static_cast<__m128i*>(p), half);
-        else if (part % 2 == 0) _mm_storel_epi64(static_cast<__m128i*>(p), half);
-        else _mm_storeh_pd(static_cast<double*>(p), _mm_castsi128_pd(half));
+        else _mm_storel_epi64(static_cast<__m128i*>(p), part % 2 ? _mm_unpackhi_epi64(half, half) : half);
     }
 }
 
