@@ -144,7 +144,7 @@ def receipt(layers: tuple[LayerReceipt, ...]) -> list[View]:
             "op": layer.op,
             "before": _weight(layer.before),
             "after": _weight(layer.after),
-            "compute": layer.compute_dtype or fmt.ABSENT,
+            "compute": _dtype(layer.compute_dtype or fmt.ABSENT),
             "kernel": layer.kernel or fmt.ABSENT,
             "reality": layer.reality,
             "reason": layer.reason,
@@ -213,7 +213,7 @@ def _size_card(state: PageState) -> View:
 
 def _verdict(state: PageState) -> View:
     if state.phase == "failed":
-        return {"tone": "worse", "text": state.error}
+        return {"tone": "failed", "text": state.error}
     if state.busy and state.latency and "latency" in state.stale:
         return {"tone": "waiting", "text": "Working on it; the pale figures are those of the run before"}
     if state.busy and not state.verdict:

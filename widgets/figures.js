@@ -1,4 +1,4 @@
-const SIGNS = { better: "▲", worse: "▼", waiting: "…" };
+const SIGNS = { better: "▲", worse: "▼", waiting: "…", failed: "✕" };
 
 function card() {
   const parts = { label: h("h2", {}), value: h("p", { class: "wb-big" }), lines: [h("p", {}), h("p", {})] };

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.browser import the_page
 
 
+@pytest.mark.parametrize("host", ["voila"], indirect=True, scope="session")  # what happens is the same in the other
 def test_a_killed_worker_is_said_in_words_and_the_next_toggle_works(plain, host, picture):
     the_page.train(plain)
     for worker in host.server.workers():
