@@ -6,7 +6,7 @@ import threading
 import psutil
 import pytest
 
-from workbench.measure.placement import core_of_its_own
+from workbench.measure.placement import core_of_its_own, leave_the_starters_core
 
 if not hasattr(os, "sched_getaffinity"):
     pytest.skip("this system can't place threads", allow_module_level=True)
@@ -36,6 +36,19 @@ def test_the_caller_has_a_core_that_no_other_thread_of_the_process_may_use(other
         own, others = os.sched_getaffinity(0), os.sched_getaffinity(other_thread)
     assert len(own) == 1
     assert not own & others
+
+
+def test_a_thread_started_meanwhile_can_leave_its_starter_s_core():
+    def leave() -> None:
+        leave_the_starters_core()
+        found.append(os.sched_getaffinity(0))
+
+    found, before = [], os.sched_getaffinity(0)
+    with core_of_its_own():
+        thread = threading.Thread(target=leave)
+        thread.start()
+        thread.join()
+    assert found == [before]
 
 
 def test_afterwards_every_thread_may_go_where_it_could_before(other_thread):

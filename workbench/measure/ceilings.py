@@ -22,6 +22,7 @@ from workbench._directory import data_directory
 from workbench.engines import Work
 from workbench.kernels.records import Dtype
 from workbench.measure.machine import fingerprint
+from workbench.measure.placement import leave_the_starters_core
 
 Bound = Literal["memory", "arithmetic"]
 
@@ -103,6 +104,7 @@ def _together(threads: int, figure: Callable[..., float], *arguments: object) ->
     start = threading.Barrier(threads)
 
     def one() -> float:
+        leave_the_starters_core()
         start.wait()
         return figure(*arguments)
 

@@ -37,6 +37,13 @@ def core_of_its_own() -> Iterator[None]:
             _place(thread, allowed)
 
 
+def leave_the_starters_core() -> None:
+    """Let the calling thread use every core of this process: one that was started meanwhile shares its starter's."""
+    cores = set().union(*_affinities().values())
+    if cores:
+        _place(threading.get_native_id(), cores)
+
+
 def _affinities() -> dict[int, set[int]]:
     """The cores that each thread of this process may use, by the system's number of the thread; empty where unknown."""
     found: dict[int, set[int]] = {}

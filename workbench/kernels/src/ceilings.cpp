@@ -49,6 +49,7 @@ double seconds_of_tiles(const ConvKernels& kernels, int vectors, int pixels, int
     a.residual = a.output;
     a.channels = channels;
     a.tiles = kTiles;
+    a.lines = 1;
     a.epilogue.output_type = Dtype::i32;
     a.epilogue.residual_type = Dtype::none;
     const ConvKernel tile = kernels.tile[vectors - 1][pixels - 1];
