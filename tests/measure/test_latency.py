@@ -14,8 +14,8 @@ def counting(times: int):
     """A call whose work is proportional to ``times``, and nothing else."""
 
     def call() -> int:
-        total = 0
-        for i in range(times):
+        total = 1000  # Python keeps small numbers ready, and counting through them costs less
+        for i in range(1000, 1000 + times):
             total += i
         return total
 
