@@ -9,7 +9,6 @@ from workbench.engines import compiled
 from workbench.errors import EngineError
 from workbench.measure import latency, machine
 from workbench.measure.placement import core_of_its_own
-from workbench.measure.warmup import warm_up
 from workbench.recipe import Place, Recipe
 from workbench.shelf import Prepared, Shelf, plain
 from workbench.store import data_directory
@@ -98,11 +97,8 @@ class Baselines:
     ) -> str:
         example = workload.example(place.batch)
         calls = [lambda runner=side.runner: runner(example) for side in (eager, candidate)]
-        with machine.measuring(data_directory(), waiting=context.checkpoint):
-            for call in calls:
-                warm_up(call, budget_s=_CHOICE_SECONDS, checkpoint=context.checkpoint)
-            with core_of_its_own():
-                *_, last = latency.compare(*calls, budget_s=_CHOICE_SECONDS, checkpoint=context.checkpoint)
+        with machine.measuring(data_directory(), waiting=context.checkpoint), core_of_its_own(*calls):
+            *_, last = latency.compare(*calls, budget_s=_CHOICE_SECONDS, checkpoint=context.checkpoint)
         return "compiled" if last.speedup.value > 1 else "eager"
 
 

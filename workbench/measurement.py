@@ -54,9 +54,7 @@ class Measurement:
         crowding = Crowding()
         example = self._workload.example(self._recipe.place.batch)
         calls = [lambda runner=side.runner: runner(example) for side in (self._baseline, self._variant)]
-        for call in calls:  # an engine may start its threads anew, and those must be there before they are placed
-            call()
-        with core_of_its_own():
+        with core_of_its_own(*calls):
             latencies = self._latencies(run, calls, checkpoint)
             accuracies = self._accuracies(run, checkpoint)
             yield next(latencies)

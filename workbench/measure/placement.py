@@ -5,21 +5,24 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 
 
 @contextlib.contextmanager
-def core_of_its_own() -> Iterator[None]:
+def core_of_its_own(*calls: Callable[[], object]) -> Iterator[None]:
     """Keep the calling thread on one core and this process's other threads off it.
 
     Every engine has threads that spin between two pieces of work. Where one of them comes to share the caller's
     core, each waits for the other until the system takes the core away from it, and a call of microseconds takes
     tens of milliseconds, for as long as the system leaves them there. Threads that are started meanwhile share the
-    caller's core, so warm up first. Where the system can't place threads, or with one core, nothing happens.
+    caller's core, so each of ``calls`` is made once before: an engine may start its threads anew. Where the system
+    can't place threads, or with one core, that is all that happens.
     """
+    for call in calls:
+        call()
     before = _affinities()
     caller = threading.get_native_id()
     cores = before.get(caller, set())
