@@ -13,13 +13,25 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import ExitStack
+from enum import IntEnum
 
 import traitlets
 
 FLUSHES_PER_SECOND = 10
-_LIVE_INTERVAL_SECONDS = 0.25
-"""Between flushes of live figures: what the page does with them takes the processor from what is being timed, and
-the rest of the limit is for answers to clicks."""
+
+
+class Urgency(IntEnum):
+    """How soon a write goes out: its value is how many flushes the second before may have seen.
+
+    So first figures leave room for the answer to the next click, and live ones for both.
+    """
+
+    LIVE = 4
+    FIRST_FIGURES = 6
+    ANSWER = FLUSHES_PER_SECOND
+
+
+_LIVE_INTERVAL_SECONDS = 1 / Urgency.LIVE  # spread out: drawing takes the processor from what is being timed
 
 
 class Pump:
@@ -40,23 +52,20 @@ class Pump:
         self._flushed_at: deque[float] = deque(maxlen=FLUSHES_PER_SECOND)
         self._due_at: float | None = None
 
-    def call(self, key: Hashable, task: Callable[[], None], *, urgent: bool = False) -> None:
-        """Run ``task`` at the next flush, unless a newer one with the same ``key`` takes its place.
-
-        ``urgent`` is for the answer to a click and its first figures: it goes out at once where the limit allows it.
-        """
+    def call(self, key: Hashable, task: Callable[[], None], urgency: Urgency = Urgency.LIVE) -> None:
+        """Run ``task`` at the next flush, unless a newer one with the same ``key`` takes its place."""
         with self._lock:
             self._tasks[key] = task
-            due_at = self._earliest(urgent)
+            due_at = self._earliest(urgency)
             if self._due_at is not None and self._due_at <= due_at:
                 return
             self._due_at = due_at
         self._arrange(max(0.0, due_at - time.monotonic()))
 
-    def put(self, widget: traitlets.HasTraits, *, urgent: bool = False, **traits: object) -> None:
+    def put(self, widget: traitlets.HasTraits, urgency: Urgency = Urgency.LIVE, **traits: object) -> None:
         """Set traits at the next flush; of several values for one trait only the last is ever set."""
         for name, value in traits.items():
-            self.call((id(widget), name), lambda name=name, value=value: setattr(widget, name, value), urgent=urgent)
+            self.call((id(widget), name), lambda name=name, value=value: setattr(widget, name, value), urgency)
 
     def flush(self) -> None:
         """Run what waits, now, on this thread."""
@@ -71,12 +80,12 @@ class Pump:
                 for task in reversed(tasks.values()):
                     stack.callback(task)
 
-    def _earliest(self, urgent: bool) -> float:
+    def _earliest(self, urgency: Urgency) -> float:
         """When the next flush may be: never more than the allowed number within any second."""
-        now = time.monotonic()
-        full = len(self._flushed_at) == self._flushed_at.maxlen
-        allowed = self._flushed_at[0] + 1.0 if full else now
-        if not urgent and self._flushed_at:
+        allowed = now = time.monotonic()
+        if len(self._flushed_at) >= urgency:
+            allowed = self._flushed_at[-urgency] + 1.0
+        if urgency is Urgency.LIVE and self._flushed_at:
             allowed = max(allowed, self._flushed_at[-1] + _LIVE_INTERVAL_SECONDS)
         return max(now, allowed)
 
@@ -95,7 +104,7 @@ class Pump:
             self._flush_if_due()
 
     def _flush_if_due(self) -> None:
-        # an urgent call may have moved the flush forward, and then this one comes too late or too early
+        # a more urgent call may have moved the flush forward, and then this one comes too late or too early
         with self._lock:
             due = self._due_at is not None and self._due_at <= time.monotonic() + 0.005
         if due:

@@ -12,6 +12,7 @@ import traitlets as t
 from workbench.errors import WorkbenchError
 from workbench.widgets import _pump
 from workbench.widgets._base import Widget
+from workbench.widgets._pump import Urgency
 
 
 class Downloads(Widget):
@@ -36,7 +37,7 @@ class Downloads(Widget):
     def _start(self, _change: t.Bunch) -> None:
         if self.save is None or self.state != "ready":
             return
-        _pump.shared().put(self, urgent=True, state="working", error="")
+        _pump.shared().put(self, Urgency.ANSWER, state="working", error="")
         threading.Thread(target=self._work, args=[self.save], name="save-model", daemon=True).start()
 
     def _work(self, save: Callable[[Path], list[Path]]) -> None:
@@ -46,9 +47,9 @@ class Downloads(Widget):
                 files = [(path.name, path.read_bytes()) for path in save(Path(directory))]
         except Exception as error:  # whatever it was, the person waits for an answer
             words = str(error) if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
-            pump.put(self, urgent=True, error=f"the model couldn't be saved: {words}", state="ready")
+            pump.put(self, Urgency.ANSWER, error=f"the model couldn't be saved: {words}", state="ready")
             return
-        pump.call((id(self), "files"), lambda: self._hand_over(files), urgent=True)
+        pump.call((id(self), "files"), lambda: self._hand_over(files), Urgency.ANSWER)
 
     def _hand_over(self, files: list[tuple[str, bytes]]) -> None:
         for name, content in files:

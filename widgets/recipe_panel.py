@@ -12,6 +12,7 @@ from workbench.errors import RecipeError
 from workbench.recipe import Recipe
 from workbench.widgets import _pump, _schema
 from workbench.widgets._base import Widget
+from workbench.widgets._pump import Urgency
 
 
 class RecipePanel(Widget):
@@ -63,7 +64,7 @@ class RecipePanel(Widget):
 
     @t.observe("recipe")
     def _show_recipe(self, change: t.Bunch) -> None:
-        _pump.shared().put(self, urgent=True, _shown={"recipe": change["new"], **self._answering}, error="")
+        _pump.shared().put(self, Urgency.ANSWER, _shown={"recipe": change["new"], **self._answering}, error="")
 
     @t.observe("recipe", "blocked")
     def _show_blocked(self, _change: t.Bunch | None = None) -> None:
@@ -72,18 +73,18 @@ class RecipePanel(Widget):
         replaced = min((step.order for step in steps if step.replaces_model()), default=math.inf)
         later = [each["name"] for each in self._schema.get("techniques", []) if each["order"] > replaced]
         known = {name: reasons for name, reasons in self.blocked.items() if name not in later}
-        _pump.shared().put(self, urgent=True, _blocked=known)
+        _pump.shared().put(self, Urgency.ANSWER, _blocked=known)
 
     @t.observe("_wanted")
     def _on_wanted(self, change: t.Bunch) -> None:
         wanted = change["new"]
         self._answering = {"client": wanted["client"], "number": wanted["number"]}
-        _pump.shared().put(self, urgent=True, error="")
+        _pump.shared().put(self, Urgency.ANSWER, error="")
         try:
             self.recipe = wanted["recipe"]
         except RecipeError as error:
-            _pump.shared().put(self, urgent=True, error=str(error))
+            _pump.shared().put(self, Urgency.ANSWER, error=str(error))
         finally:
             # every change is answered, also one that was refused or changed nothing: its browser waits
-            _pump.shared().put(self, urgent=True, _shown={"recipe": self.recipe, **self._answering})
+            _pump.shared().put(self, Urgency.ANSWER, _shown={"recipe": self.recipe, **self._answering})
             self._answering = {}

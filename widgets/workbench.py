@@ -17,6 +17,7 @@ from workbench.errors import WorkbenchError, unknown
 from workbench.recipe import Recipe
 from workbench.session import Session, default_session
 from workbench.widgets import _code, _effects, _pump, _state, _views
+from workbench.widgets._pump import Urgency
 from workbench.widgets._runs import Runs
 from workbench.widgets.code_view import CodeView
 from workbench.widgets.downloads import Downloads
@@ -90,7 +91,7 @@ class Workbench(VBox):
             number = self.session.submit(self._workload, recipe, owner=self)
             self._submitted.add(number)
             name = self._workload.display_name
-            self._dispatch(_state.Submitted(number, name, recipe.model_dump(mode="json")), urgent=True)
+            self._dispatch(_state.Submitted(number, name, recipe.model_dump(mode="json")), Urgency.ANSWER)
         return number
 
     def cancel(self) -> None:
@@ -136,7 +137,7 @@ class Workbench(VBox):
         self.pareto_plot.observe(self._on_selected, "selected")
         self.history.observe(self._on_selected, "selected")
         self._unsubscribe = self.session.subscribe(self._on_event)
-        self.session.on_ready(self._on_ready, lambda reason: self._dispatch(_state.GivenUp(reason), urgent=True))
+        self.session.on_ready(self._on_ready, lambda reason: self._dispatch(_state.GivenUp(reason), Urgency.ANSWER))
 
     # -- what a person does
 
@@ -154,10 +155,10 @@ class Workbench(VBox):
         except WorkbenchError as error:
             self._refuse(error)
         else:
-            self._pump.put(self.panel, urgent=True, error="")
+            self._pump.put(self.panel, Urgency.ANSWER, error="")
 
     def _refuse(self, error: WorkbenchError) -> None:
-        self._pump.put(self.panel, urgent=True, error=str(error))
+        self._pump.put(self.panel, Urgency.ANSWER, error=str(error))
 
     def _apply(self, recipe: dict[str, Any]) -> None:
         self.panel.recipe = recipe
@@ -173,9 +174,9 @@ class Workbench(VBox):
             except WorkbenchError as error:
                 self._workload = before
                 self._refuse(error)
-                self._pump.call((id(self), "state"), self._render, urgent=True)  # the bar shows the former name again
+                self._pump.call((id(self), "state"), self._render, Urgency.ANSWER)  # to show the former name
             else:
-                self._pump.put(self.panel, urgent=True, error="")
+                self._pump.put(self.panel, Urgency.ANSWER, error="")
                 self._load_history()
 
     def _named(self, name: str) -> Workload:
@@ -202,19 +203,19 @@ class Workbench(VBox):
     def _on_ready(self, catalog: Catalog) -> None:
         with self._lock:
             self._catalog = catalog
-        self._pump.call((id(self), "catalog"), lambda: self._offer(catalog), urgent=True)
+        self._pump.call((id(self), "catalog"), lambda: self._offer(catalog), Urgency.ANSWER)
         self._dispatch(_state.Ready())
 
     def _on_event(self, event: events.Event) -> None:
         with self._lock:
             if event.run not in self._submitted:
                 return  # others share the session: scripts, a second page
-            self._dispatch(event, urgent=event.kind in events.ENDINGS)
+            self._dispatch(event, Urgency.ANSWER if event.kind in events.ENDINGS else Urgency.LIVE)
             outdated = isinstance(event, events.Notice) and event.measure_again and event.run == self.state.run
         if outdated and not self.state.busy:
             self._try_to_submit()
 
-    def _dispatch(self, event: events.Event | _state.Own, *, urgent: bool = False) -> None:
+    def _dispatch(self, event: events.Event | _state.Own, urgency: Urgency = Urgency.LIVE) -> None:
         with self._lock:
             before = self.state
             self.state = _state.reduce(before, event)
@@ -222,8 +223,9 @@ class Workbench(VBox):
                 return
             if isinstance(event, events.Finished):
                 self._runs.add(event.result)
-            urgent = urgent or self.state.awaited < before.awaited
-            self._pump.call((id(self), "state"), self._render, urgent=urgent)
+            if self.state.awaited < before.awaited:
+                urgency = max(urgency, Urgency.FIRST_FIGURES)
+            self._pump.call((id(self), "state"), self._render, urgency)
 
     # -- writing, in the pump only
 
@@ -249,7 +251,7 @@ class Workbench(VBox):
     def _load_history(self) -> None:
         with self._lock:
             self._runs = Runs.of(self.session.history(self._workload.display_name))
-        self._pump.call((id(self), "history"), self._write_history, urgent=True)
+        self._pump.call((id(self), "history"), self._write_history, Urgency.ANSWER)
 
     def _write_history(self) -> None:
         with self._lock:

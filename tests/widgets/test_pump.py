@@ -7,7 +7,7 @@ import time
 import pytest
 import traitlets as t
 
-from workbench.widgets._pump import FLUSHES_PER_SECOND, Pump
+from workbench.widgets._pump import FLUSHES_PER_SECOND, Pump, Urgency
 
 
 class Thing(t.HasTraits):
@@ -67,7 +67,7 @@ def test_it_never_writes_more_often_than_it_promises(thing):
     async def flood():
         pump = Pump()
         for number in range(1, 400):
-            pump.put(thing, value=number, urgent=number % 3 == 0)
+            pump.put(thing, (Urgency.LIVE, Urgency.FIRST_FIGURES, Urgency.ANSWER)[number % 3], value=number)
             await asyncio.sleep(0.005)
         await until(lambda: thing.seen[-1] == 399)
 
@@ -84,13 +84,29 @@ def test_the_answer_to_a_click_does_not_wait_for_the_live_figures(thing):
         await until(lambda: thing.seen == [1])
         pump.put(thing, value=2)
         waiting = list(thing.seen)
-        pump.put(thing, value=3, urgent=True)
+        pump.put(thing, Urgency.ANSWER, value=3)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         return waiting
 
     assert asyncio.run(click()) == [1]
     assert thing.seen == [1, 3]
+
+
+def test_first_figures_leave_flushes_for_answers_to_clicks(thing):
+    async def crowd():
+        pump = Pump()
+        for number in range(1, Urgency.FIRST_FIGURES + 2):
+            pump.put(thing, Urgency.FIRST_FIGURES, value=number)
+            await asyncio.sleep(0.01)
+        waiting = list(thing.seen)
+        pump.put(thing, Urgency.ANSWER, value=99)
+        await asyncio.sleep(0.01)
+        return waiting
+
+    waiting = asyncio.run(crowd())
+    assert waiting == list(range(1, Urgency.FIRST_FIGURES + 1))
+    assert thing.seen == [*waiting, 99]
 
 
 def test_it_works_in_a_process_without_a_running_loop(thing):
