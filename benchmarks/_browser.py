@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import subprocess
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 
 import psutil
 from playwright.sync_api import Page, WebSocket, sync_playwright
+
+from workbench.receipt import Interval
 
 CHROMIUM = {
     "executable_path": "/usr/bin/chromium",
@@ -147,3 +150,10 @@ def wait_for_phase(page: Page, *phases: str) -> float:
     if page.evaluate("benchPhase()") == "failed":
         raise RuntimeError(page.locator(".wb-run-progress .wb-alert").inner_text())
     return at
+
+
+def shown_speedup(page: Page) -> Interval:
+    """The speed-up as the page shows it: its interval, and the middle of that, the interval being symmetric in logs."""
+    shown = re.search(r"95 %: ([\d.,]+) – ([\d.,]+)×", page.locator(".wb-figure").nth(1).inner_text())
+    low, high = (float(number.replace(",", "")) for number in shown.groups())
+    return Interval(value=math.sqrt(low * high), low=low, high=high)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import re
 import statistics
 import time
 
 from playwright.sync_api import Page
 
-from benchmarks._browser import Served, Traffic, milliseconds_until, opened, served, wait_for_phase
+from benchmarks._browser import Served, Traffic, milliseconds_until, opened, served, shown_speedup, wait_for_phase
 from benchmarks._report import Row
 
 _CLICKS = 50
@@ -61,12 +59,12 @@ def _estimates(app: Served, page: Page) -> list[Row]:
         else:
             act = page.get_by_role("radio", name=scheme).click
         _estimate(page, act, prepared, finals)
-        widths.append(_half_width(page))
+        widths.append(shown_speedup(page).half_width)
         app.wait_until_idle()
     for _ in range(3):  # another batch size means another baseline, export and engine: nothing is ready for it
         slider = page.get_by_role("slider", name="Batch")
         _estimate(page, lambda slider=slider: slider.press("ArrowRight"), cold, finals)
-        widths.append(_half_width(page))
+        widths.append(shown_speedup(page).half_width)
         app.wait_until_idle()
     rows = []
     for what, times, aim in (("prepared ahead", prepared, 300), ("cold", cold, 3000)):
@@ -90,13 +88,6 @@ def _estimates(app: Served, page: Page) -> list[Row]:
         )
     )
     return rows
-
-
-def _half_width(page: Page) -> float:
-    """Half the width of the speed-up's interval as the page shows it, relative to its middle."""
-    low, high = re.search(r"95 %: ([\d.,]+) – ([\d.,]+)×", page.locator(".wb-figure").nth(1).inner_text()).groups()
-    low, high = float(low.replace(",", "")), float(high.replace(",", ""))
-    return math.sqrt(high / low) - 1
 
 
 def _estimate(page: Page, act, firsts: list[float], finals: list[float]) -> None:
