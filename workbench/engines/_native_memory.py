@@ -51,13 +51,14 @@ def recall(key: str, operations: int) -> Picks | None:
     return picks if picks is not None and len(picks.widths) == len(picks.kept) == operations else None
 
 
-def remember(key: str, picks: Picks) -> None:
-    """Keep ``picks``; on disk too, where that can be written."""
+def remember(key: str, picks: Picks, *, on_disk: bool) -> None:
+    """Keep ``picks`` in this process, and if so told for later ones too, where that can be written."""
     with _lock:
         known = _loaded()
         known.pop(key, None)
         known[key] = picks
-        _write(_file(), _read(_file()) | {key: picks})  # another process may have added to it
+        if on_disk:
+            _write(_file(), _read(_file()) | {key: picks})  # another process may have added to it
 
 
 def _loaded() -> dict[str, Picks]:

@@ -27,6 +27,7 @@ else:
 _WIDTHS = (2, 1, 3, 4)  # channel vectors of a convolution tile; the usual best first
 _TILE_BUDGET_S = 0.3
 _TILE_BATCH = 4
+_UNDISTURBED = 0.9  # of a processor while measuring; with less of one, other programs decided as well
 _PLAN_BUDGET_S = 0.03
 _CHUNKS = (1, 4, 16, 64)
 
@@ -50,8 +51,10 @@ def build(graph: Graph, isa: str, example: torch.Tensor, checkpoint: Callable[[]
     key = key_of(graph, isa, len(inputs))
     picks = recall(key, len(graph.ops))
     if picks is None:
+        began, spent = time.perf_counter(), time.thread_time()
         picks = _measured(graph, isa, inputs, checkpoint)
-        remember(key, picks)
+        share = (time.thread_time() - spent) / (time.perf_counter() - began)
+        remember(key, picks, on_disk=share > _UNDISTURBED)
     checkpoint()
     return _emit_as(picks, graph, isa)
 
