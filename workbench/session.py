@@ -31,6 +31,7 @@ __all__ = ["Run", "RunCancelled", "RunFailed", "Session", "default_session", "hi
 
 _KILL_CANCELLED_AFTER_SECONDS = 1.0
 _KILL_OVERTAKEN_AFTER_SECONDS = 10.0  # nobody waits for it to stop, and a new worker takes seconds to start
+_KILL_UNMOVED_AFTER_SECONDS = 10.0
 _MAXIMUM_IDLE_DEATHS = 3
 _PROVEN_AFTER_SECONDS = 30.0
 
@@ -127,6 +128,7 @@ class Session:
                 self._call_off(earlier, _KILL_OVERTAKEN_AFTER_SECONDS)
             self._runs[run.id] = run
             self._send(run)
+            self._watch_over(run)
         return run
 
     def submit(self, workload: Workload, recipe: Recipe, *, baseline: str = "auto", owner: object | None = None) -> int:
@@ -219,6 +221,17 @@ class Session:
             timer = threading.Timer(grace_seconds, self._kill_if_still_at, [self._worker, numbers])
             timer.daemon = True
             timer.start()
+
+    def _watch_over(self, run: Run) -> None:
+        """See to it that an idle worker, which may be preparing what comes next, leaves that for this run."""
+        if self._ready.is_set() and len(self._runs) == 1 and not self._answers:
+            timer = threading.Timer(_KILL_UNMOVED_AFTER_SECONDS, self._kill_if_unmoved, [self._worker, run])
+            timer.daemon = True
+            timer.start()
+
+    def _kill_if_unmoved(self, worker: WorkerProcess, run: Run) -> None:
+        if worker is self._worker and not run.begun and run.id in self._runs and not self._answers:
+            worker.kill()  # the run is repeated by the next worker
 
     def _kill_if_still_at(self, worker: WorkerProcess, numbers: set[int]) -> None:
         # without the lock: a worker that reads nothing any more may be blocking a sender who holds it

@@ -71,6 +71,27 @@ def test_a_model_that_ends_the_process_is_only_a_failed_run(session, tmp_path, m
     fresh.close()
 
 
+def test_a_run_is_not_held_up_by_what_is_being_prepared_ahead(session, tmp_path):
+    import torch
+
+    exporting = tmp_path / "exporting"
+
+    class EndlessToExport(torch.nn.Linear):
+        def forward(self, inputs):
+            while torch.compiler.is_exporting():
+                exporting.touch()
+                time.sleep(0.1)
+            return super().forward(inputs)
+
+    data = (torch.rand(64, 4), torch.arange(64) % 3)
+    assert session.start(wb.Workload(EndlessToExport(4, 3), data), EAGER).result()
+    while not exporting.exists():  # for one of the variants that may be asked for next
+        time.sleep(0.05)
+    worker = session.worker_pid
+    assert session.start(wb.load("fashion-student"), EAGER).result()
+    assert session.worker_pid != worker
+
+
 def test_the_worker_is_gone_when_its_parent_is_killed():
     code = "from workbench.session import Session; s = Session(); s.catalog(); print(s.worker_pid, flush=True); input()"
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
