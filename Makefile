@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard workbench/kernels/src/*)
 
-.PHONY: app lab test bench bench-native bench-native-isa sanitize clean
+.PHONY: app lab test bench bench-engines bench-native bench-native-isa sanitize clean
 
 app: .venv/app.stamp
 	$(BIN)/workbench app --port $(PORT)
@@ -26,6 +26,10 @@ test: .venv/test.stamp
 bench: .venv/test.stamp
 	sh tools/chromium.sh
 	$(BIN)/python -m benchmarks
+
+bench-engines: .venv/test.stamp
+	sh tools/chromium.sh
+	$(BIN)/python -m benchmarks.page_engines
 
 bench-native: .venv/test.stamp
 	$(BIN)/python -m benchmarks.native

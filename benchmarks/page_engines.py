@@ -1,8 +1,8 @@
-"""Is quantizing to int8 on the page, for every embedded workload, faster than whatever else the page offers?
+"""``make bench-engines``: is int8 on the page, for every embedded workload, faster than whatever else the page offers?
 
 Every engine runs every workload in float32 and in int8, on a real page, and the page's own figures are compared: how
-much faster than the strongest plain model each is, with its 95 % interval. The native engine in int8
-should be faster than that plain model and than each of the others.
+much faster than the strongest plain model each is, with its 95 % interval. The native engine in int8 should be faster
+than that plain model and than each of the others.
 """
 
 from __future__ import annotations
