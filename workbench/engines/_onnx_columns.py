@@ -34,8 +34,9 @@ def fits(graph: OnnxGraph, convolution: onnx.NodeProto) -> bool:
 def as_product(
     graph: OnnxGraph, convolution: onnx.NodeProto, image: onnx.NodeProto, weight: onnx.NodeProto
 ) -> list[onnx.NodeProto]:
-    """The nodes that compute ``convolution``; the one that multiplies is a ``Gemm`` with its name.
+    """The nodes that compute ``convolution``; the last three multiply, shape the product and turn it.
 
+    The one that multiplies is a ``Gemm`` with the convolution's name. What comes before makes its inputs.
     ``image`` and ``weight`` are the DequantizeLinear nodes it reads: uint8 [N, C, H, W] and int8 [O, C, kH, kW], or
     the same with another number of axes.
     """
@@ -48,7 +49,7 @@ def as_product(
     row = graph.constant(f"{out}_row", np.array([-1, weights[0].size]))
     shape = graph.constant(f"{out}_shape", np.array([-1, *graph.shapes[out][2:], outputs]))
     turned = graph.constant(f"{out}_weight", weights.transpose(*axes, 1, 0).reshape(-1, outputs).copy())
-    zeros = graph.constant(f"{out}_weight_zero_point", np.zeros(outputs, np.int8))
+    zeros = graph.constant(f"{out}_weight_zero_point", graph.array(weight.input[2]))
     return [
         *nodes,
         part("Reshape", [nodes[-1].output[0], row], f"{out}_rows", name),

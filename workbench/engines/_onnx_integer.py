@@ -7,7 +7,7 @@ float32, or slowly:
 - activations quantized dynamically: written as ConvInteger and MatMulInteger on DynamicQuantizeLinear;
 - a convolution whose output stays float32 (before a residual addition): written as a product over columns, or, if it
   has groups, with its weights as float32 constants, which its float32 kernels need;
-- a convolution of an image with few channels: padded with empty ones up to four;
+- a convolution of channels that are no multiple of four: filled up with empty ones;
 - a linear layer with a float32 bias: its bias becomes int32 in steps of (input scale × weight scale),
   which moves an output by half such a step at most.
 
@@ -104,8 +104,8 @@ class _Rewrite:
             node.input[1] = self.graph.constant(f"{node.output[0]}_weight", self._float_weights(weight))
             return [node]
         *before, multiply, reshape, transpose = _onnx_columns.as_product(self.graph, node, image, weight)
-        by_name = {part.output[0]: part for part in before}
-        multiply = self._integer_bias(multiply, *(by_name[value] for value in multiply.input[:2]))
+        made = {new.output[0]: new for new in before}
+        multiply = self._integer_bias(multiply, *(made[value] for value in multiply.input[:2]))
         return [*before, *multiply, reshape, transpose]
 
     def _float_weights(self, weight: onnx.NodeProto) -> np.ndarray:
@@ -126,7 +126,11 @@ class _Rewrite:
         return len(users) == 1 and users[0].op_type == "QuantizeLinear"
 
     def _four_channels(self, node: onnx.NodeProto, image: onnx.NodeProto, weight: onnx.NodeProto) -> list:
-        """Fill up the channels to a multiple of four: ONNX Runtime's fastest convolutions read four bytes at a time."""
+        """Fill up the channels to a multiple of four: ONNX Runtime's fastest convolutions read four bytes at a time.
+
+        They also write 16 channels or more, in fours. Measured with AVX-512 VNNI on 1 to 30 channels and kernels of 1
+        to 7: 1.0 to 1.8 times as fast with what filling costs, and no gain where the outputs don't fit.
+        """
         weights = self.graph.array(weight.input[0])
         missing = -weights.shape[1] % 4
         if not missing or len(weights) % 4 or len(weights) < 16 or attributes(node).get("group", 1) > 1:
