@@ -116,7 +116,8 @@ def openvino(case: Case, precision: str) -> Call:
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
     }
     request = core.compile_model(model, "CPU", settings).create_infer_request()
-    return lambda inputs: torch.from_numpy(request.infer([inputs.numpy()], share_inputs=True, share_outputs=True)[0])
+    # An array, not a list of one: for a list OpenVINO looks up the model's inputs at each call.
+    return lambda inputs: torch.from_numpy(request.infer(inputs.numpy(), share_inputs=True, share_outputs=True)[0])
 
 
 PEERS: dict[tuple[str, str], Callable[[Case], Call]] = {

@@ -30,7 +30,7 @@ def as_batch(inputs: torch.Tensor, features: tuple[int, ...], device: str = "cpu
         raise EngineError("the batch is empty; give at least one input")
     if inputs.is_complex():
         raise EngineError(f"inputs are {inputs.dtype}; the engines take real numbers (float32)")
-    if inputs.dtype is not torch.float32 or inputs.device.type != torch.device(device).type:
+    if inputs.dtype is not torch.float32 or inputs.device.type != device.partition(":")[0]:
         inputs = inputs.to(device, torch.float32)
     return inputs.detach().contiguous()
 

@@ -144,7 +144,7 @@ class OnnxRuntimeRunner(Runner):
             if layer is None or node.op_type not in COMPUTE:
                 continue
             dtype = "int8" if node.op_type in INTEGER else "float32"
-            why = f"ONNX Runtime found no int8 kernel here: it dequantizes, then runs {node.op_type} in float32"
+            why = f"ONNX Runtime has no fast int8 kernel here: it runs {node.op_type} in float32 on dequantized values"
             kernels[layer] = judge(self._variant, layer, layer in asked, node.op_type, dtype, why)
         for layer in weighted(self._variant.module).keys() - kernels.keys():
             why = "ONNX Runtime folded this layer into others or doesn't call it"
