@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench._lazy import lazy
+from workbench._quiet import quiet
 from workbench.engines._program import remembered
 from workbench.errors import EngineError
 from workbench.graph import export
@@ -78,7 +77,7 @@ def exported(variant: Variant, example: torch.Tensor) -> OnnxModel:
 
 def _export(variant: Variant, example: torch.Tensor) -> OnnxModel:
     program = export(variant.graph if variant.graph is not None else variant.module, example)
-    with _exporting, _quiet(), _library_parsed_once(), torch.no_grad():
+    with _exporting, quiet("torch.onnx", "onnxscript", "onnx_ir"), _library_parsed_once(), torch.no_grad():
         try:
             proto = torch.onnx.export(
                 program, dynamo=True, verbose=False, custom_translation_table=_dynamic_quantization()
@@ -145,22 +144,6 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter logs and warns about choices nobody can act on."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 @contextmanager

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 
 import torch
 
+from workbench._quiet import quiet
 from workbench.graph import layer_of
 
-
-@contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    """Hold back the warnings of these loggers: torchao names each GPU library it can't load on a CPU build."""
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-with _quiet("torchao", "torch.utils._pytree"):
+with quiet("torchao", "torch.utils._pytree"):  # torchao names each GPU library that it can't load
     from torchao.quantization.pt2e import (
         HistogramObserver,
         MinMaxObserver,
@@ -143,7 +124,7 @@ def quantized(
     ``calibrate`` is called with the observed graph and shows it examples; the ranges of the weights
     are taken then too, so it must run the graph at least once.
     """
-    with _quiet("torchao"), torch.no_grad():
+    with quiet("torchao"), torch.no_grad():
         quantizer = _Quantizer(config, convolutions=convolutions, keep_fp32=keep_fp32)
         observed = prepare_pt2e(exported.module(), quantizer)
         calibrate(observed)
