@@ -1,6 +1,5 @@
 # Each target sets up .venv by itself; nothing else is needed but Python 3.11 or later and a C++ compiler.
 PYTHON ?= python3
-PORT ?= 8866
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard workbench/kernels/src/*)
@@ -8,10 +7,10 @@ SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard workbench/ke
 .PHONY: app lab test bench bench-engines bench-native bench-native-isa sanitize clean
 
 app: .venv/app.stamp
-	$(BIN)/workbench app --port $(PORT)
+	$(BIN)/workbench app $(if $(PORT),--port $(PORT))
 
 lab: .venv/app.stamp
-	$(BIN)/workbench lab
+	$(BIN)/workbench lab $(if $(PORT),--port $(PORT))
 
 # Fast tests first, notebooks and browser last.
 test: .venv/test.stamp

@@ -24,6 +24,7 @@ from workbench.errors import WorkbenchError
 _HOST = "127.0.0.1"
 _READY_TIMEOUT_SECONDS = 120
 _WARM_TIMEOUT_SECONDS = 30
+_CLOSED_SECONDS = 60  # a page that lost its connection has this long to come back
 _QUIET_SECONDS = 0.4
 _QUIET_SHARE = 0.1
 
@@ -61,15 +62,18 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 
 def _app(chosen: argparse.Namespace) -> int:
-    _require_free(chosen.port)
+    _require_free("app", chosen.port)
     token = chosen.token or secrets.token_urlsafe(16)
     scratch = Scratch("app")  # a killed server leaves the folders of its kernels behind
     server = subprocess.Popen(
         [
             sys.executable, "-m", "voila", str(notebooks_directory() / "workbench.ipynb"),
             "--no-browser", f"--port={chosen.port}", f"--Voila.ip={_HOST}", f"--token={token}",
-            f"--theme={chosen.theme}", "--VoilaConfiguration.allow_theme_override=YES", "--Voila.log_level=WARN",
+            f"--theme={chosen.theme}", "--VoilaConfiguration.allow_theme_override=YES", "--Voila.log_level=ERROR",
             "--preheat_kernel=True", "--pool_size=1", "--template=workbench",
+            "--VoilaConfiguration.multi_kernel_manager_class=workbench.widgets._voila.KernelManager",
+            f"--KernelManager.cull_idle_timeout={_CLOSED_SECONDS}",
+            f"--KernelManager.cull_interval={_CLOSED_SECONDS // 4}",
             "--VoilaConfiguration.extension_denylist=jupyterlab-plotly",  # our widgets bring the one copy of Plotly
         ],
         env={
@@ -79,25 +83,32 @@ def _app(chosen: argparse.Namespace) -> int:
         pass_fds=scratch.descriptors,
         start_new_session=True,
     )  # fmt: skip
-    address = f"http://{_HOST}:{chosen.port}/?token={token}"
     with contextlib.closing(scratch), _ended_with_us(server):
         _wait_until_ready(server, f"http://{_HOST}:{chosen.port}/voila/static/voila.js")
         _wait_until_warm(server)
-        print(f"\nThe workbench is ready at {address}\nStop it with Ctrl-C.", flush=True)
+        _announce("The workbench", f"http://{_HOST}:{chosen.port}/?token={token}")
         return server.wait()
 
 
 def _lab(chosen: argparse.Namespace) -> int:
-    _require_free(chosen.port)
+    _require_free("lab", chosen.port)
+    token = secrets.token_urlsafe(16)
     command = [sys.executable, "-m", "jupyterlab", str(notebooks_directory() / "workbench.ipynb")]
     command += [f"--port={chosen.port}", f"--ServerApp.ip={_HOST}", "--ServerApp.port_retries=0"]
+    command += [f"--IdentityProvider.token={token}", "--ServerApp.log_level=ERROR", "--LabApp.log_level=ERROR"]
     if chosen.no_browser or not os.environ.get("DISPLAY"):
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     server = subprocess.Popen(command, start_new_session=True)
     with _ended_with_us(server):
+        _wait_until_ready(server, f"http://{_HOST}:{chosen.port}/api")
+        _announce("JupyterLab", f"http://{_HOST}:{chosen.port}/lab/tree/workbench.ipynb?token={token}")
         return server.wait()
+
+
+def _announce(what: str, address: str) -> None:
+    print(f"\n{what} is ready at {address}\nStop it with Ctrl-C.", flush=True)
 
 
 def _new(chosen: argparse.Namespace) -> int:
@@ -111,15 +122,15 @@ def _new(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _require_free(port: int) -> None:
+def _require_free(command: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((_HOST, port))
         except OSError as error:
             raise WorkbenchError(
-                f"port {port} can't be used ({error.strerror}); choose another: PORT={port + 1} make app, "
-                f"or workbench app --port {port + 1}"
+                f"port {port} can't be used ({error.strerror}); choose another: PORT={port + 1} make {command}, "
+                f"or workbench {command} --port {port + 1}"
             ) from None
 
 
