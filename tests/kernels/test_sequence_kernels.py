@@ -36,7 +36,12 @@ def rows(place: Place, count: int, channels: int, dtype: Dtype = Dtype.F32) -> T
 
 @pytest.mark.parametrize("isa", ISAS)
 @settings(max_examples=30, deadline=None)
-@given(channels=WIDTHS, count=st.integers(1, 3), offset=st.sampled_from([0.0, 100.0]), seed=st.integers(0, 999))
+@given(
+    channels=WIDTHS,
+    count=st.sampled_from([1, 2, 8, 19]),
+    offset=st.sampled_from([0.0, 100.0]),
+    seed=st.integers(0, 999),
+)
 def test_layer_norm_keeps_float32_accuracy(isa, channels, count, offset, seed):
     rng = np.random.default_rng(seed)
     x = (rng.standard_normal((2, count, channels)) + offset).astype(np.float32)
