@@ -1,4 +1,4 @@
-"""Layer norm, softmax, attention and embedding against float64, on every instruction set this machine has."""
+"""Layer norm, softmax, attention, embedding and GELU against float64, on every instruction set this machine has."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -176,6 +177,18 @@ def test_an_embedding_gives_the_rows_of_its_table(isa):
     tensors = [Tensor.of(Place.INPUT, 1, 1, 5, Dtype.F32), rows(Place.OUTPUT, 5, 17)]
     run(isa, ids, tensors, records.embedding(0, 1, Epilogue(), 1.0, table), 64, got)
     np.testing.assert_array_equal(got, table[ids.astype(int)])
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_gelu_keeps_the_stated_error_of_its_error_function(isa):
+    x = np.concatenate([np.linspace(-8, 8, 4001), [-1e4, -100, 100, 1e4]]).astype(np.float32).reshape(1, 1, -1)
+    got = np.empty_like(x)
+    tensors = [rows(place, 1, x.size) for place in (Place.INPUT, Place.OUTPUT)]
+    run(isa, x, tensors, records.elementwise(0, None, 1, Epilogue("gelu")), 64, got)
+    exact = x.astype(np.float64)
+    wanted = exact / 2 * (1 + torch.erf(torch.from_numpy(exact / math.sqrt(2))).numpy())
+    # activation.inl: 3.1e-7 of erf, of which half the value is a multiple; and three roundings.
+    assert (np.abs(got - wanted) <= (3.1e-7 / 2 + 3 * EPSILON / 2) * np.abs(exact)).all()
 
 
 def test_an_attention_step_without_room_for_its_scores_is_refused():
