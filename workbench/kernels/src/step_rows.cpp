@@ -1,4 +1,6 @@
 // Norms and softmax: over the channels of each pixel, or over groups of channels of a whole image.
+#include <algorithm>
+
 #include "steps.h"
 
 namespace wb {
