@@ -19,8 +19,10 @@ from workbench.engines.native import Native
 from workbench.errors import EngineError
 from workbench.graph import export
 from workbench.models import embedded
+from workbench.techniques import Context
+from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant
-from workbench.workload import Workload
+from workbench.workload import Data, Workload
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
 HALF_ISAS = [isa for isa in ISAS if kernels.multiplies_bf16(isa)]
@@ -138,6 +140,35 @@ def test_a_model_without_layers_that_bf16_takes_says_so_layer_by_layer(monkeypat
     model = nn.Sequential(nn.Conv2d(3, 3, 3, groups=3), nn.Flatten()).eval()
     runner = Native().prepare(Variant(model, "bf16"), torch.rand(2, 3, 6, 6), threads=1)
     assert [(kernel.dtype, kernel.reality) for kernel in runner.kernels.values()] == [("float32", "simulated")]
+
+
+def test_attention_is_rounded_where_all_it_reads_comes_from_rounded_layers_and_nowhere_else():
+    plain, int8, inputs = transformers.variants("encoder")
+    first = "encoder.layers.0.self_attn"
+    context = Context(train=Data(inputs, torch.zeros(len(inputs), dtype=torch.long)))
+    mixed = Quantize(overrides={first: "fp32"}).apply(plain, context)
+    weights = Quantize(scheme="int8-weights").apply(plain, context)
+    exported = export(plain.module, inputs[:2]).module()
+
+    def rounded_attention(module: torch.fx.GraphModule, precision: str) -> list[bool]:
+        return [op.attention.halves for op in lowered(read(module), precision).ops if op.attention]
+
+    assert rounded_attention(exported, "fp32") == [False, False]
+    assert rounded_attention(exported, "bf16") == [True, True]
+    assert rounded_attention(int8.graph, int8.precision) == [True, True]
+    assert rounded_attention(mixed.graph, mixed.precision) == [False, True]
+    assert rounded_attention(weights.graph, weights.precision) == [False, False]
+
+
+@pytest.mark.parametrize("isa", HALF_ISAS)
+def test_attention_counts_as_work_in_the_type_it_is_multiplied_in(isa, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_ISA", isa)
+    plain, _, inputs = transformers.variants("encoder")
+    runner = prepare(Variant(plain.module, "bf16"), inputs[:4])
+    scores = 2 * 3 * 13 * 13 * 16  # products and sums of three heads of 13 tokens, for scores and as many for values
+    attention = [w for works in runner.layer_work(inputs[:1]).values() for w in works if w.multiply_adds == scores]
+    in_bf16 = isa in transformers.HAVE_BF16_ATTENTION
+    assert [work.dtype for work in attention] == ["bfloat16" if in_bf16 else "float32"] * 2
 
 
 @pytest.mark.parametrize("name", ["encoder", "sentences", "convnext"])

@@ -1,11 +1,13 @@
-"""Layer norm, softmax, attention and embedding against float64, on every instruction set this machine has."""
+"""Layer norm, softmax, attention, embedding and GELU against float64, on every instruction set this machine has."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,17 +19,20 @@ from workbench.kernels.records import Dtype, Epilogue, Place, Record
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
 ISAS = kernels.isas() if kernels.unavailable() is None else []
+HALF_ISAS = [isa for isa in ISAS if isa in ("amx", "avx512bf16", "reference")]  # those that have bf16 attention
+UNIT_ROUNDOFF = 2**-8  # of bf16
 EPSILON = float(np.finfo(np.float32).eps)
 WIDTHS = st.sampled_from([1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 129])  # around one and four vectors
 EXPONENTIAL = 2 * EPSILON  # activation.inl: below 2⁻²²
 
 
-def run(isa: str, x: np.ndarray, tensors: list[Tensor], record: Record, arena_bytes: int, output: np.ndarray) -> None:
-    """One step over ``x`` [batch, …], which is the first tensor, into ``output`` [batch, …]."""
+def run(isa: str, x: np.ndarray, tensors: list[Tensor], record: Record, arena_bytes: int, output: np.ndarray) -> str:
+    """One step over ``x`` [batch, …], which is the first tensor, into ``output`` [batch, …]; its kernel's name."""
     builder = Builder(tensors, [record])
     x = np.ascontiguousarray(x)
     program = builder.build(isa, x[0].nbytes, output[0].nbytes, arena_bytes)
     program.run(x.ctypes.data, output.ctypes.data, len(x), 0, 2)
+    return program.kernels[0]
 
 
 def rows(place: Place, count: int, channels: int, dtype: Dtype = Dtype.F32) -> Tensor:
@@ -36,7 +41,12 @@ def rows(place: Place, count: int, channels: int, dtype: Dtype = Dtype.F32) -> T
 
 @pytest.mark.parametrize("isa", ISAS)
 @settings(max_examples=30, deadline=None)
-@given(channels=WIDTHS, count=st.integers(1, 3), offset=st.sampled_from([0.0, 100.0]), seed=st.integers(0, 999))
+@given(
+    channels=WIDTHS,
+    count=st.sampled_from([1, 2, 8, 19]),
+    offset=st.sampled_from([0.0, 100.0]),
+    seed=st.integers(0, 999),
+)
 def test_layer_norm_keeps_float32_accuracy(isa, channels, count, offset, seed):
     rng = np.random.default_rng(seed)
     x = (rng.standard_normal((2, count, channels)) + offset).astype(np.float32)
@@ -125,10 +135,34 @@ def attentions(draw) -> dict:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("isa", ISAS)
-@settings(max_examples=40, deadline=None)
-@given(c=attentions())
-def test_attention_keeps_float32_accuracy(isa, c):
+@dataclass(frozen=True)
+class Attended:
+    """What a kernel gave and what is exact, float64: scores [batch, heads, queries, keys], the rest [batch, …]."""
+
+    kernel: str
+    got: np.ndarray
+    query: np.ndarray
+    key: np.ndarray
+    value: np.ndarray
+    shares: np.ndarray
+    scale: float
+
+    @property
+    def off(self) -> np.ndarray:
+        return np.abs(self.got - np.einsum("bhqk,bkhn->bqhn", self.shares, self.value))
+
+    @property
+    def largest_score(self) -> float:
+        """Of Σ|q·k| · scale."""
+        return np.einsum("bqhi,bkhi->bhqk", np.abs(self.query), np.abs(self.key)).max() * self.scale
+
+    @property
+    def size(self) -> np.ndarray:
+        """What a relative error of shares and values multiplies."""
+        return np.einsum("bhqk,bkhn->bqhn", self.shares, np.abs(self.value))
+
+
+def attended(isa: str, c: dict, *, halves: bool) -> Attended:
     rng = np.random.default_rng(c["seed"])
     heads, size, value_size, queries, keys = (c[name] for name in ("heads", "size", "value_size", "queries", "keys"))
     shapes = [(c["batch"], count, heads, n) for count, n in ((queries, size), (keys, size), (keys, value_size))]
@@ -141,26 +175,65 @@ def test_attention_keeps_float32_accuracy(isa, c):
         )
         for (_, count, _, n), start in zip(shapes, starts, strict=False)
     ]
-    scratch = rows(Place.ARENA, heads, records.attention_scratch_floats(keys, size))
+    scratch = rows(Place.ARENA, heads, records.attention_scratch_floats(keys, size, value_size))
     tensors += [rows(Place.OUTPUT, queries, heads * value_size), scratch]
     scale = 1 / math.sqrt(size)
     record = records.attention(
-        (0, 1, 2), 3, 4, (4 * size, 4 * size, 4 * value_size), heads, Epilogue(), scale=scale, causal=c["causal"]
-    )
+        (0, 1, 2), 3, 4, (4 * size, 4 * size, 4 * value_size), heads, Epilogue(), scale=scale, causal=c["causal"],
+        halves=halves,
+    )  # fmt: skip
     got = np.empty((c["batch"], queries, heads, value_size), np.float32)
-    run(isa, image, tensors, record, scratch.size_bytes, got)
+    kernel = run(isa, image, tensors, record, scratch.size_bytes, got)
     query, key, value = (part.astype(np.float64) for part in parts)
     scores = np.einsum("bqhi,bkhi->bhqk", query, key) * scale
     if c["causal"]:
         scores = np.where(np.arange(keys) <= np.arange(queries)[:, None], scores, -np.inf)
     shares = np.exp(scores - scores.max(-1, keepdims=True))
     shares /= shares.sum(-1, keepdims=True)
-    wanted = np.einsum("bhqk,bkhn->bqhn", shares, value)
+    return Attended(kernel, got, query, key, value, shares, scale)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@settings(max_examples=40, deadline=None)
+@given(c=attentions())
+def test_attention_keeps_float32_accuracy(isa, c):
+    a = attended(isa, c, halves=False)
+    assert a.kernel == f"attention_f32_{isa}"
     # A score of n products errs by n · ε · Σ|q·k|; an error of its score moves a share by as much, relatively. Then
     # come the exponential, its sum and the sum of shares times values.
-    score_error = size * EPSILON * np.einsum("bqhi,bkhi->bhqk", np.abs(query), np.abs(key)).max() * scale
-    relative = 2 * score_error + 2 * (keys + 4) * EPSILON + 2 * EXPONENTIAL + 20 * EPSILON
-    assert (np.abs(got - wanted) <= relative * np.einsum("bhqk,bkhn->bqhn", shares, np.abs(value)) + 1e-30).all()
+    score_error = c["size"] * EPSILON * a.largest_score
+    relative = 2 * score_error + 2 * (c["keys"] + 4) * EPSILON + 2 * EXPONENTIAL + 20 * EPSILON
+    assert (a.off <= relative * a.size + 1e-30).all()
+
+
+@pytest.mark.parametrize("isa", HALF_ISAS)
+@settings(max_examples=40, deadline=None)
+@given(c=attentions())
+def test_attention_in_bf16_rounds_what_it_multiplies_and_sums_in_float32(isa, c):
+    a = attended(isa, c, halves=True)
+    assert a.kernel == f"attention_bf16_{isa}"
+    # A product of two rounded numbers is off by twice the unit roundoff, so a score by that of Σ|q·k|, which moves its
+    # exponential and the sum of all of them; rounding the shares and the values costs as much again. The exponential
+    # errs by less than 2⁻¹³, in a share and in the sum; what float32 loses is within a hundredth of that. The bound
+    # is of first order, and half as much again covers the rest: a score is off by a tenth at most.
+    score_error = 2 * UNIT_ROUNDOFF * a.largest_score
+    relative = 2 * score_error + 2 * UNIT_ROUNDOFF + 2 * 2**-13
+    assert (a.off <= 1.5 * relative * a.size + 1e-30).all()
+
+
+@pytest.mark.parametrize("isa", HALF_ISAS)
+def test_attention_in_bf16_is_that_of_its_rounded_inputs(isa):
+    c = {"batch": 1, "queries": 1, "keys": 1, "heads": 1, "size": 5, "value_size": 35, "causal": False, "seed": 0}
+    a = attended(isa, c, halves=True)  # a single key has the whole share, whatever its score
+    np.testing.assert_array_equal(a.got, torch.from_numpy(a.value).bfloat16().float().numpy())
+
+
+@pytest.mark.parametrize("isa", [isa for isa in ISAS if isa not in HALF_ISAS])
+def test_an_instruction_set_that_gains_nothing_by_bf16_attends_in_float32(isa):
+    c = {"batch": 1, "queries": 5, "keys": 7, "heads": 2, "size": 9, "value_size": 3, "causal": True, "seed": 0}
+    plain, permitted = (attended(isa, c, halves=halves) for halves in (False, True))
+    assert permitted.kernel == f"attention_f32_{isa}"
+    np.testing.assert_array_equal(permitted.got, plain.got)
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -171,6 +244,18 @@ def test_an_embedding_gives_the_rows_of_its_table(isa):
     tensors = [Tensor.of(Place.INPUT, 1, 1, 5, Dtype.F32), rows(Place.OUTPUT, 5, 17)]
     run(isa, ids, tensors, records.embedding(0, 1, Epilogue(), 1.0, table), 64, got)
     np.testing.assert_array_equal(got, table[ids.astype(int)])
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_gelu_keeps_the_stated_error_of_its_error_function(isa):
+    x = np.concatenate([np.linspace(-8, 8, 4001), [-1e4, -100, 100, 1e4]]).astype(np.float32).reshape(1, 1, -1)
+    got = np.empty_like(x)
+    tensors = [rows(place, 1, x.size) for place in (Place.INPUT, Place.OUTPUT)]
+    run(isa, x, tensors, records.elementwise(0, None, 1, Epilogue("gelu")), 64, got)
+    exact = x.astype(np.float64)
+    wanted = exact / 2 * (1 + torch.erf(torch.from_numpy(exact / math.sqrt(2))).numpy())
+    # activation.inl: 3.1e-7 of erf, of which half the value is a multiple; and three roundings.
+    assert (np.abs(got - wanted) <= (3.1e-7 / 2 + 3 * EPSILON / 2) * np.abs(exact)).all()
 
 
 def test_an_attention_step_without_room_for_its_scores_is_refused():

@@ -230,14 +230,14 @@ class _Emitter(RowsInTheirOwnRange):
             for value, heads in zip(op.inputs, places, strict=True)
         ]
         output = self._tensor(op.output)
-        floats = records.attention_scratch_floats(attention.key.rows, attention.key.size)
+        floats = records.attention_scratch_floats(attention.key.rows, attention.key.size, attention.value.size)
         number = self._scratch(Tensor.of(Place.ARENA, attention.query.heads, 1, floats, Dtype.F32))
         epilogue = epilogue_of(None, op.output)
         if op.output.quant:
             epilogue = replace(epilogue, inverse_step=1 / op.output.quant.step)
         record = records.attention(
             tuple(parts), output, number, tuple(4 * heads.head_stride for heads in places), attention.query.heads,
-            epilogue, scale=attention.scale, causal=attention.causal,
+            epilogue, scale=attention.scale, causal=attention.causal, halves=attention.halves,
         )  # fmt: skip
         self._step(record, op, [*parts, output, number])
 

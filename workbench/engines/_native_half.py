@@ -1,13 +1,36 @@
-"""Storing in bf16 what convolutions and linear layers read; what no bf16 kernel takes stays float32."""
+"""What is rounded to bf16: what convolutions and linear layers read, where it is stored, and attention's products."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from workbench.engines._native_ir import Graph, Op, Value
+
+if TYPE_CHECKING:
+    from workbench.variant import Precision
 
 _SAME_STORAGE = ("pool", "flatten", "slice")
 """Their output is stored as their input is."""
 _READ_ANY = ("sum", "multiply", "activate", "scale", "concat")
 _WRITE_FLOAT32 = ("softmax",)
+_SAME_ACCURACY = ("scale", "slice")
+"""Their output is rounded where their input was."""
+
+
+def round_attention(graph: Graph, precision: Precision) -> None:
+    """Let attention multiply in bf16 where all that it reads comes from layers in bf16 or int8. Changes ``graph``."""
+    maker = {op.output: op for op in graph.ops}
+
+    def is_rounded(value: Value) -> bool:
+        op = maker.get(value)
+        if op is not None and op.kind in _SAME_ACCURACY:
+            return is_rounded(op.inputs[0])
+        return op is not None and op.kind == "conv" and (precision == "bf16" or op.weights.steps is not None)
+
+    for op in graph.ops:
+        if op.attention is not None and all(map(is_rounded, op.inputs)):
+            op.attention = replace(op.attention, halves=True)
 
 
 def store_halves(graph: Graph) -> Graph:

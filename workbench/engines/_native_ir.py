@@ -111,13 +111,17 @@ class Heads:
 
 @dataclass(frozen=True)
 class Attention:
-    """softmax(query · keyᵀ · scale) · value; causal: a query sees the keys up to its own place."""
+    """softmax(query · keyᵀ · scale) · value; causal: a query sees the keys up to its own place.
+
+    ``halves``: products may be of bf16, where the instruction set has them.
+    """
 
     query: Heads
     key: Heads
     value: Heads
     scale: float
     causal: bool
+    halves: bool = False
 
 
 @dataclass(eq=False)

@@ -95,7 +95,8 @@ def _facts(op: Op) -> list:
     weights = w and (w.weight.shape, w.steps is None, w.window, w.groups, w.own_range, w.bits, w.group_size)
     activation = op.activation and op.activation.name
     norm = op.norm and op.norm.groups
-    parts = op.attention and (op.attention.query, op.attention.key, op.attention.value, op.attention.causal)
+    a = op.attention
+    parts = a and (a.query, a.key, a.value, a.causal, a.halves)
     return [op.kind, weights, activation, op.pooling, norm, parts, op.constant is not None, op.offset, op.pitch]
 
 

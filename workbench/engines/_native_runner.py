@@ -98,10 +98,13 @@ class NativeRunner(Runner):
 
     def layer_work(self, inputs: torch.Tensor) -> dict[str, list[Work]]:
         threads = self._timed_threads(inputs)
-        found: dict[str, list[Work]] = defaultdict(list)
-        for op in dict.fromkeys(self._ops):
+        kernels_of: dict[Op, list[str]] = defaultdict(list)
+        for op, kernel in zip(self._ops, self._open_program().kernels, strict=True):
             if op is not None and op.layers:
-                found[op.layers[0]].append(work_of(op, len(inputs), threads))
+                kernels_of[op].append(kernel)
+        found: dict[str, list[Work]] = defaultdict(list)
+        for op, names in kernels_of.items():
+            found[op.layers[0]].append(work_of(op, names, len(inputs), threads))
         return found
 
     def save(self, directory: str | Path) -> list[Path]:

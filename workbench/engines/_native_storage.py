@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.engines._native_fuse import fuse
-from workbench.engines._native_half import store_halves
+from workbench.engines._native_half import round_attention, store_halves
 from workbench.engines._native_ir import Graph, Op, Value
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def lowered(graph: Graph, precision: Precision) -> Graph:
     Changes ``graph`` and returns it.
     """
     fuse(graph)
+    round_attention(graph, precision)
     if precision == "bf16":
         store_halves(graph)
     return give_every_kernel_its_storage(graph)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from workbench.engines._base import Work
 from workbench.engines._native_ir import Op, Value
 
 
-def work_of(op: Op, batch: int, threads: int) -> Work:
-    """The work of one operation on ``batch`` examples that ``threads`` share."""
+def work_of(op: Op, kernels: Iterable[str], batch: int, threads: int) -> Work:
+    """The work of one operation on ``batch`` examples that ``threads`` share. ``kernels``: those of its steps."""
+    attends_in_bf16 = any(kernel.startswith("attention_bf16") for kernel in kernels)
+    dtype = "bfloat16" if attends_in_bf16 else _dtype(op)
     moved = batch * sum(map(_bytes, [*op.reads, op.output])) + _weight_bytes(op)
-    return Work(_dtype(op), batch * _multiply_adds(op), moved, threads)
+    return Work(dtype, batch * _multiply_adds(op), moved, threads)
 
 
 def _multiply_adds(op: Op) -> int:

@@ -197,19 +197,23 @@ def attention(
     *,
     scale: float,
     causal: bool,
+    halves: bool = False,
 ) -> Record:
     """softmax(query · keyᵀ · scale) · value for each head.
 
     ``parts``: the first head's queries, keys and values, one row of channels for each token; the next head's begin
-    ``head_pitches`` bytes on. ``scratch``: :func:`attention_scratch_floats` for each head.
+    ``head_pitches`` bytes on. ``scratch``: :func:`attention_scratch_floats` for each head. ``halves``: products may be
+    of bf16, where the instruction set multiplies these faster.
     """
-    head = [8, *parts, output, scratch, *head_pitches, heads, int(causal)]
+    head = [8, *parts, output, scratch, *head_pitches, heads, int(causal), int(halves)]
     return _record(head + epilogue.integers, [*epilogue.floats, scale])
 
 
-def attention_scratch_floats(keys: int, size: int) -> int:
+def attention_scratch_floats(keys: int, size: int, value_size: int) -> int:
     """Scratch of one head, as in ``src/kernel_table.h``."""
-    return -(-keys // 32) * 32 * (size + 16)
+    keys, *panels = (-(-n // 32) * 32 for n in (keys, size, value_size))
+    halves = (keys + 16) * panels[0] + keys * panels[1]
+    return max(keys * size, halves // 2) + keys * 16
 
 
 def embedding(ids: int, output: int, epilogue: Epilogue, scale: float, table: np.ndarray) -> Record:

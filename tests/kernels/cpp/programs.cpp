@@ -66,10 +66,18 @@ std::unique_ptr<Program> make(const KernelTable& kernels, const Shape& s, std::m
                                      s.size * s.size * s.inputs * 4, bytes(out), arena);
 }
 
-bool close(const std::vector<float>& a, const std::vector<float>& b, bool u8) {
+struct Tolerance {
+    float absolute, relative;
+};
+constexpr Tolerance kSteps{1, 0};         // u8: a sum of float roundings at the edge between two steps
+constexpr Tolerance kSums{1e-4f, 1e-4f};  // f32: another order of summation
+// bf16: a share at the edge between two of them falls to either side, 2⁻⁸ away, and the norm behind divides by the spread
+// of what softmax gave.
+constexpr Tolerance kHalves{0.05f, 0.05f};
+
+bool close(const std::vector<float>& a, const std::vector<float>& b, Tolerance tolerance) {
     for (size_t i = 0; i < a.size(); ++i) {
-        // u8: a sum of float roundings at the edge between two steps; f32: another order of summation.
-        const float allowed = u8 ? 1.0f : 1e-4f * (1 + std::fabs(a[i]));
+        const float allowed = tolerance.absolute + tolerance.relative * std::fabs(a[i]);
         if (!(std::fabs(a[i] - b[i]) <= allowed)) {
             std::printf("element %zu: %g, not %g\n", i, static_cast<double>(b[i]), static_cast<double>(a[i]));
             return false;
@@ -80,7 +88,7 @@ bool close(const std::vector<float>& a, const std::vector<float>& b, bool u8) {
 
 // embedding → layer norm → attention over heads of it → softmax → group norm, out as floats
 std::unique_ptr<Program> make_sequence(const KernelTable& kernels, int64_t tokens, int64_t heads, int64_t size,
-                                       std::mt19937& random) {
+                                       bool halves, std::mt19937& random) {
     constexpr int64_t kWords = 9;
     const int64_t width = heads * size;
     auto rows = [](Place place, int64_t offset, int64_t count, int64_t channels) {
@@ -91,7 +99,7 @@ std::unique_ptr<Program> make_sequence(const KernelTable& kernels, int64_t token
     std::vector<Tensor> tensors{ids};
     for (int64_t i = 0; i < 4; ++i) tensors.push_back(rows(Place::arena, i * step, tokens, width));
     tensors.push_back(rows(Place::output, 0, tokens, width));
-    tensors.push_back(rows(Place::arena, 4 * step, heads, attention_scratch(tokens, size)));
+    tensors.push_back(rows(Place::arena, 4 * step, heads, attention_scratch(tokens, size, size)));
     Tensor head = tensors[2];
     head.channels = size;
     tensors.push_back(head);
@@ -112,7 +120,7 @@ std::unique_ptr<Program> make_sequence(const KernelTable& kernels, int64_t token
     layer_norm.integers = {6, 1, 2, kClamp, 0};
     layer_norm.floats = with({1e-5f});
     layer_norm.arrays = {raw(gain), raw(shift)};
-    attention.integers = {8, 7, 7, 7, 3, 6, size * 4, size * 4, size * 4, heads, tokens % 2, kClamp, 0};
+    attention.integers = {8, 7, 7, 7, 3, 6, size * 4, size * 4, size * 4, heads, tokens % 2, halves, kClamp, 0};
     attention.floats = with({0.3f});
     softmax.integers = {7, 3, 4};
     group_norm.integers = {10, 4, 5, heads, kClamp, 0};
@@ -123,18 +131,19 @@ std::unique_ptr<Program> make_sequence(const KernelTable& kernels, int64_t token
                                      tokens * 4, tokens * width * 4, 4 * step + bytes(tensors[6]) + 64);
 }
 
-// Every instruction set, alone and with threads, gives what the reference gives.
+// Each instruction set, alone and with threads, gives what the first gives, which is the reference.
 template <class Make>
-bool agree(const std::vector<float>& input, int64_t batch, int64_t outputs, bool u8, Make make) {
+bool agree(const std::vector<std::string>& isas, const std::vector<float>& input, int64_t batch, int64_t outputs,
+           Tolerance tolerance, Make make) {
     std::vector<float> wanted;
-    for (const std::string& name : all_isas()) {
+    for (const std::string& name : isas) {
         auto program = make(*kernels_for(name));
         for (auto [chunk, threads] : {std::pair{0, 1}, {0, 3}, {2, 2}}) {
             std::vector<float> output(static_cast<size_t>(batch * outputs));
             program->run(reinterpret_cast<const uint8_t*>(input.data()), reinterpret_cast<uint8_t*>(output.data()),
                          batch, chunk, threads);
             if (wanted.empty()) wanted = output;
-            if (!close(wanted, output, u8)) {
+            if (!close(wanted, output, tolerance)) {
                 std::printf("on %s\n", name.c_str());
                 return false;
             }
@@ -149,24 +158,30 @@ bool check(const Shape& s, unsigned seed) {
     std::mt19937 random(seed);
     std::vector<float> input(static_cast<size_t>(kBatch * s.size * s.size * s.inputs));
     for (float& v : input) v = static_cast<float>(random() % 2001) / 1000 - 1;
-    const bool same = agree(input, kBatch, pooled * pooled * s.outputs, s.u8, [&](const KernelTable& kernels) {
+    const auto made_for = [&](const KernelTable& kernels) {
         std::mt19937 again(seed + 1);
         return make(kernels, s, again);
-    });
+    };
+    const int64_t outputs = pooled * pooled * s.outputs;
+    const bool same = agree(all_isas(), input, kBatch, outputs, s.u8 ? kSteps : kSums, made_for);
     if (!same) std::printf("size %ld, channels %ld to %ld, kernel %ld\n", s.size, s.inputs, s.outputs, s.kernel);
     return same;
 }
 
-bool check_sequence(int64_t tokens, int64_t heads, int64_t size, unsigned seed) {
+// `halves`: with attention in bf16, on the instruction sets that have it.
+bool check_sequence(int64_t tokens, int64_t heads, int64_t size, bool halves, unsigned seed) {
     constexpr int64_t kBatch = 3;
+    std::vector<std::string> isas = all_isas();
+    if (halves) std::erase_if(isas, [](const std::string& name) { return !kernels_for(name)->attention_bf16; });
     std::mt19937 random(seed);
     std::vector<float> ids(static_cast<size_t>(kBatch * tokens));
     for (float& id : ids) id = static_cast<float>(random() % 12) - 1;  // some outside the table: never read there
-    const bool same = agree(ids, kBatch, tokens * heads * size, false, [&](const KernelTable& kernels) {
+    const auto made_for = [&](const KernelTable& kernels) {
         std::mt19937 again(seed + 1);
-        return make_sequence(kernels, tokens, heads, size, again);
-    });
-    if (!same) std::printf("%ld tokens, %ld heads of %ld\n", tokens, heads, size);
+        return make_sequence(kernels, tokens, heads, size, halves, again);
+    };
+    const bool same = agree(isas, ids, kBatch, tokens * heads * size, halves ? kHalves : kSums, made_for);
+    if (!same) std::printf("%ld tokens, %ld heads of %ld, %s\n", tokens, heads, size, halves ? "bf16" : "f32");
     return same;
 }
 
@@ -211,8 +226,10 @@ int main() {
     }
     for (int64_t tokens : {1, 5, 16, 33}) {
         for (int64_t size : {1, 8, 17, 40}) {
-            ++seed;
-            if (!check_sequence(tokens, 1 + seed % 3, size, seed)) return 1;
+            for (bool halves : {false, true}) {
+                ++seed;
+                if (!check_sequence(tokens, 1 + seed % 3, size, halves, seed)) return 1;
+            }
         }
     }
     if (!check_threads()) return std::puts("threads disturb each other"), 1;

@@ -33,7 +33,7 @@ inline void product(const float* a, int64_t a_stride, const float* b, int64_t b_
 
 template <int M>
 void attend(const AttentionArgs& a, int64_t row, const float* panels, float* scores) {
-    const int64_t padded = padded_keys(a.keys), query_stride = a.query_stride / 4, value_stride = a.value_stride / 4;
+    const int64_t padded = whole_panels(a.keys), query_stride = a.query_stride / 4, value_stride = a.value_stride / 4;
     Floats sums[M][kAttentionVectors];
     const auto* query = reinterpret_cast<const float*>(a.query + row * a.query_stride);
     for (int64_t key = 0; key < a.keys; key += kPanel) {
@@ -73,7 +73,7 @@ void attend_rows(int64_t rows, const AttentionArgs& a, int64_t row, const float*
 void attention(const AttentionArgs& a) {
     static_assert(kAttentionRows <= max_attention_rows && kPanel <= attention_panel);
     float* panels = a.scratch;
-    float* scores = a.scratch + padded_keys(a.keys) * a.size;
+    float* scores = a.scratch + whole_panels(a.keys) * a.size;
     for (int64_t first = 0; first < a.keys; first += kPanel) {
         float* panel = panels + first * a.size;
         for (int64_t within = 0; within < kPanel; ++within) {

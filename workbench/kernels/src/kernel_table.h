@@ -1,6 +1,7 @@
 // What a kernel is given and what every instruction set offers: plain pointers, strides and numbers.
 // Kernels allocate nothing, start no threads and keep no state.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 
 #include "row_range.h"
@@ -189,8 +190,8 @@ struct GroupArgs {
 };
 
 // One head: softmax(query · keyᵀ · scale) · value, all floats; row r of each lies r strides (bytes) on. Causal: query
-// r sees the keys up to r. The epilogue has no scale and bias; its inverse_step is
-// multiplied in.
+// r sees the keys up to r. The epilogue has no scale and bias; its inverse_step is multiplied in. The bf16 kernel rounds
+// what goes into a product, the shares before they are divided by their sum, and sums in float.
 struct AttentionArgs {
     const uint8_t *query, *key, *value;
     int64_t query_stride, key_stride, value_stride;
@@ -205,8 +206,13 @@ struct AttentionArgs {
 };
 constexpr int64_t attention_panel = 32;     // the most keys any instruction set puts side by side
 constexpr int64_t max_attention_rows = 16;  // and the most rows of scores
-constexpr int64_t padded_keys(int64_t keys) { return (keys + attention_panel - 1) / attention_panel * attention_panel; }
-constexpr int64_t attention_scratch(int64_t keys, int64_t size) { return padded_keys(keys) * (size + max_attention_rows); }
+constexpr int64_t whole_panels(int64_t columns) { return (columns + attention_panel - 1) / attention_panel * attention_panel; }
+// Of either kernel: keys, or keys and values in half as many bytes with whole panels of features, and rows of scores.
+constexpr int64_t attention_scratch(int64_t keys, int64_t size, int64_t value_size) {
+    const int64_t rows = whole_panels(keys), packed = whole_panels(size), packed_values = whole_panels(value_size);
+    const int64_t halves = (rows + max_attention_rows) * packed + rows * packed_values;
+    return std::max(rows * size, halves / 2) + rows * max_attention_rows;
+}
 
 constexpr int max_blocks = 4;   // vectors of output channels in a tile (NB)
 constexpr int max_pixels = 16;  // output pixels in a tile (M)
@@ -252,6 +258,7 @@ struct KernelTable {
     void (*weight_only_s4)(const WeightOnlyArgs&);
     void (*group_norm)(const GroupArgs&);
     void (*attention)(const AttentionArgs&);
+    void (*attention_bf16)(const AttentionArgs&);  // null where its products would be no faster, but for the reference
     int32_t (*read)(const uint8_t* memory, int64_t bytes);  // whole vectors from end to end: how fast memory can be
 };
 

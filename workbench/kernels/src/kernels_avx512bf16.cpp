@@ -31,11 +31,13 @@ struct DotBF16 {
     static Ints bits(Floats sum) { return _mm512_castps_si512(sum); }
 };
 
+#include "attention_bf16.inl"
 #include "conv_tile.inl"
 
 KernelTable make_table() {
     KernelTable table = kernels_avx512vnni();
     table.isa = "avx512bf16";
+    table.attention_bf16 = attention_bf16;
     table.conv_bf16 = conv_in_32_registers<DotBF16>("conv_bf16_avx512bf16");
     return table;
 }

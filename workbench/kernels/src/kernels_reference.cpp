@@ -350,20 +350,25 @@ void weight_only(const WeightOnlyArgs& a) {
     }
 }
 
+template <bool kHalves>
 void attention(const AttentionArgs& a) {
+    const auto rounded = [](float x) { return kHalves ? static_cast<float>(BF16(x)) : x; };
     for (int64_t row = 0; row < a.queries; ++row) {
         const int64_t seen = a.causal ? std::min(row + 1, a.keys) : a.keys;
         for (int64_t key = 0; key < seen; ++key) {
             float sum = 0;
             for (int64_t i = 0; i < a.size; ++i) {
-                sum += read<float>(a.query + row * a.query_stride, i) * read<float>(a.key + key * a.key_stride, i);
+                const float x = rounded(read<float>(a.query + row * a.query_stride, i));
+                sum += x * rounded(read<float>(a.key + key * a.key_stride, i));
             }
             a.scratch[key] = sum;
         }
         const float all = exponentials(a.scratch, seen, a.scale);
         for (int64_t c = 0; c < a.value_size; ++c) {
             float sum = 0;
-            for (int64_t key = 0; key < seen; ++key) sum += a.scratch[key] * read<float>(a.value + key * a.value_stride, c);
+            for (int64_t key = 0; key < seen; ++key) {
+                sum += rounded(a.scratch[key]) * rounded(read<float>(a.value + key * a.value_stride, c));
+            }
             write(sum * (a.epilogue.inverse_step / all), a.output + row * a.output_stride + c * bytes_of(a.epilogue.output_type), a.epilogue);
         }
     }
@@ -421,7 +426,8 @@ const KernelTable& kernels_reference() {
         t.weight_only_s8 = weight_only<false>;
         t.weight_only_s4 = weight_only<true>;
         t.group_norm = group_norm;
-        t.attention = attention;
+        t.attention = attention<false>;
+        t.attention_bf16 = attention<true>;
         t.read = read;
         return t;
     }();

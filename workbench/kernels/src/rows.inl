@@ -21,20 +21,41 @@ inline Floats plus(Floats a, Floats b) { return add(a, b); }
 inline Floats larger(Floats a, Floats b) { return maximum(a, b); }
 inline Floats itself(Floats a) { return a; }
 
+// What takes the channels of a pixel to mean 0 and variance 1: (x − mean) · gain.
+struct Moments {
+    float mean, gain;
+};
+
+inline Moments moments_of(const float* x, int64_t channels, float epsilon) {
+    const auto count = static_cast<float>(channels);
+    const float mean = sum_of(over_channels(x, channels, 0.0f, itself, plus)) / count;
+    const Floats center = splat(mean);
+    auto square = [&](Floats v) { return multiply(subtract(v, center), subtract(v, center)); };
+    const float variance = sum_of(over_channels(x, channels, 0.0f, square, plus)) / count;
+    return {mean, 1.0f / std::sqrt(variance + epsilon)};
+}
+
+// Some pixels' moments first: each is a chain of waits, and those of several overlap.
 void layer_norm(const RowArgs& a) {
-    for (int64_t pixel = 0; pixel < a.pixels; ++pixel) {
-        const auto* x = reinterpret_cast<const float*>(a.input + pixel * a.input_stride);
-        uint8_t* to = a.output + pixel * a.output_stride;
-        const float mean = sum_of(over_channels(x, a.channels, 0.0f, itself, plus)) / static_cast<float>(a.channels);
-        const Floats center = splat(mean);
-        auto square = [&](Floats v) { return multiply(subtract(v, center), subtract(v, center)); };
-        const float variance = sum_of(over_channels(x, a.channels, 0.0f, square, plus)) / static_cast<float>(a.channels);
-        const Floats gain = splat(1.0f / std::sqrt(variance + a.epsilon));
-        for (int64_t c = 0; c < a.channels; c += kLanes) {
-            const int64_t valid = a.channels - c;
-            Floats y = multiply(subtract(load_f32(x + c, valid), center), gain);
-            y = multiply_add(y, load_f32(a.epilogue.scale + c, valid), load_f32(a.epilogue.bias + c, valid));
-            finish(y, to + c * bytes_of(a.epilogue.output_type), valid, a.epilogue);
+    constexpr int64_t kTogether = 8;
+    const int64_t size = bytes_of(a.epilogue.output_type);
+    for (int64_t first = 0; first < a.pixels; first += kTogether) {
+        const int64_t pixels = std::min(kTogether, a.pixels - first);
+        const uint8_t* input = a.input + first * a.input_stride;
+        uint8_t* output = a.output + first * a.output_stride;
+        Moments moments[kTogether];
+        for (int64_t i = 0; i < pixels; ++i) {
+            moments[i] = moments_of(reinterpret_cast<const float*>(input + i * a.input_stride), a.channels, a.epsilon);
+        }
+        for (int64_t i = 0; i < pixels; ++i, input += a.input_stride, output += a.output_stride) {
+            const auto* x = reinterpret_cast<const float*>(input);
+            const Floats center = splat(moments[i].mean), gain = splat(moments[i].gain);
+            for (int64_t c = 0; c < a.channels; c += kLanes) {
+                const int64_t valid = a.channels - c;
+                Floats y = multiply(subtract(load_f32(x + c, valid), center), gain);
+                y = multiply_add(y, load_f32(a.epilogue.scale + c, valid), load_f32(a.epilogue.bias + c, valid));
+                finish(y, output + c * size, valid, a.epilogue);
+            }
         }
     }
 }

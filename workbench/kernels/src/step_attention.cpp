@@ -12,10 +12,11 @@ struct Heads {
 
 class AttentionStep final : public Step {
 public:
-    AttentionStep(const KernelTable& kernels, const Heads& query, const Heads& key, const Heads& value,
+    AttentionStep(const KernelTable& kernels, bool halves, const Heads& query, const Heads& key, const Heads& value,
                   const Tensor& output, const Tensor& scratch, int64_t heads, const AttentionArgs& args)
-        : kernels_(kernels), query_(query), key_(key), value_(value), output_(output), scratch_(scratch), heads_(heads),
-          args_(args) {}
+        : kernel_(halves ? kernels.attention_bf16 : kernels.attention),
+          name_(std::string(halves ? "attention_bf16_" : "attention_f32_") + kernels.isa), query_(query), key_(key),
+          value_(value), output_(output), scratch_(scratch), heads_(heads), args_(args) {}
 
     int64_t tasks(int64_t batch) const override { return batch * heads_; }
 
@@ -29,14 +30,15 @@ public:
             args.value = at(value_);
             args.output = frame.at(output_, image) + head * args.value_size * bytes_of(output_.dtype);
             args.scratch = reinterpret_cast<float*>(frame.at(scratch_, image) + head * scratch_.row_pitch);
-            kernels_.attention(args);
+            kernel_(args);
         }
     }
 
-    std::string kernel() const override { return std::string("attention_f32_") + kernels_.isa; }
+    std::string kernel() const override { return name_; }
 
 private:
-    const KernelTable& kernels_;
+    void (*kernel_)(const AttentionArgs&);
+    std::string name_;
     Heads query_, key_, value_;
     Tensor output_, scratch_;
     int64_t heads_;
@@ -56,6 +58,7 @@ std::unique_ptr<Step> make_attention(const KernelTable& kernels, const Tensors& 
     const int64_t heads = record.integer();
     AttentionArgs args{};
     args.causal = record.integer() != 0;
+    const bool halves = record.integer() != 0 && kernels.attention_bf16;
     args.epilogue = read_epilogue(record, *output, nullptr);
     args.scale = record.real();
     args.queries = query->height;
@@ -69,9 +72,10 @@ std::unique_ptr<Step> make_attention(const KernelTable& kernels, const Tensors& 
     const bool floats = query->dtype == Dtype::f32 && key->dtype == Dtype::f32 && value->dtype == Dtype::f32;
     const bool fits = key->channels == args.size && value->height == args.keys && output->height == args.queries &&
                       output->channels == heads * args.value_size && args.keys > 0;
-    const bool room = scratch->height >= heads && scratch->row_pitch >= 4 * attention_scratch(args.keys, args.size);
+    const bool room = scratch->height >= heads && scratch->row_pitch >= 4 * attention_scratch(args.keys, args.size, args.value_size);
     if (!floats || !fits || !room || !(args.scale > 0)) throw BuildError("an attention step's tensors don't fit");
-    return std::make_unique<AttentionStep>(kernels, heads_of[0], heads_of[1], heads_of[2], *output, *scratch, heads, args);
+    return std::make_unique<AttentionStep>(kernels, halves, heads_of[0], heads_of[1], heads_of[2], *output, *scratch, heads,
+                                           args);
 }
 
 }  // namespace wb

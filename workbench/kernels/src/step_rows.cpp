@@ -1,4 +1,6 @@
 // Norms and softmax: over the channels of each pixel, or over groups of channels of a whole image.
+#include <algorithm>
+
 #include "steps.h"
 
 namespace wb {
@@ -13,9 +15,9 @@ public:
         : kernel_(kernel), name_(std::move(name)), input_(input), output_(output), args_(args), scale_(std::move(scale)),
           bias_(std::move(bias)) {
         args_.channels = output.channels;
-        args_.pixels = output.width;
-        args_.input_stride = input.pixel_pitch;
-        args_.output_stride = output.pixel_pitch;
+        const bool column = output.width == 1;
+        args_.input_stride = column ? input.row_pitch : input.pixel_pitch;
+        args_.output_stride = column ? output.row_pitch : output.pixel_pitch;
         args_.epilogue.scale = scale_.as<float>();
         args_.epilogue.bias = bias_.as<float>();
     }
@@ -23,9 +25,12 @@ public:
     int64_t tasks(int64_t batch) const override { return batch * output_.height; }
 
     void run(const Frame& frame, int64_t begin, int64_t end) const override {
-        for (int64_t task = begin; task < end; ++task) {
+        int64_t rows = 1;
+        for (int64_t task = begin; task < end; task += rows) {
             const int64_t image = task / output_.height, y = task % output_.height;
             RowArgs args = args_;
+            if (output_.width == 1) rows = std::min(end - task, output_.height - y);
+            args.pixels = output_.width == 1 ? rows : output_.width;
             args.input = frame.at(input_, image) + y * input_.row_pitch;
             args.output = frame.at(output_, image) + y * output_.row_pitch;
             kernel_(args);

@@ -80,14 +80,18 @@ inline Floats load_bf16(const void* p, int64_t n) {
                                : _mm256_maskz_loadu_epi16(first(n), p);
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
-// Round to nearest even, as torch does: add 0x7fff and the bit that will be last, then cut.
 inline void store_bf16(void* p, Floats v, int64_t n) {
+#ifdef __AVX512BF16__
+    const __m256i half = (__m256i)_mm512_cvtneps_pbh(v);
+#else
+    // Round to nearest even, as torch does: add 0x7fff and the bit that will be last, then cut.
     Ints bits = _mm512_castps_si512(v);
     Ints last = _mm512_and_si512(_mm512_srli_epi32(bits, 16), splat_int(1));
     Ints rounded = _mm512_srli_epi32(add(bits, add(last, splat_int(0x7fff))), 16);
     __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
     rounded = _mm512_mask_mov_epi32(rounded, nan, splat_int(0x7fc0));
-    __m256i half = _mm512_cvtepi32_epi16(rounded);
+    const __m256i half = _mm512_cvtepi32_epi16(rounded);
+#endif
     if (n >= kLanes) _mm256_storeu_si256(static_cast<__m256i*>(p), half);
     else _mm256_mask_storeu_epi16(p, first(n), half);
 }
