@@ -5,15 +5,17 @@ from __future__ import annotations
 from workbench.receipt import Interval, LatencyFigures, LayerReceipt, LayerState, Proportion, Result, Side
 
 
-def a_result(*, workload: str = "fashion-cnn", speedup: float = 2.0, recipe: dict | None = None) -> Result:
+def a_result(
+    *, workload: str = "fashion-cnn", speedup: float = 2.0, latency_ms: float = 0.2, recipe: dict | None = None
+) -> Result:
     """A plausible result of an int8 run."""
     from workbench.recipe import Recipe
 
     return Result(
         workload=workload,
         recipe=recipe or Recipe.parse(place={"engine": "eager", "threads": 1}).model_dump(mode="json"),
-        baseline=a_side(latency_ms=0.2 * speedup, size_bytes=800_000),
-        variant=a_side(latency_ms=0.2, size_bytes=200_000),
+        baseline=a_side(latency_ms=latency_ms * speedup, size_bytes=800_000),
+        variant=a_side(latency_ms=latency_ms, size_bytes=200_000),
         speedup=Interval(value=speedup, low=speedup * 0.98, high=speedup * 1.02),
         accuracy_drop=Interval(value=0.001, low=-0.001, high=0.003),
         predictions_changed=12,

@@ -46,7 +46,10 @@ const CALM_MS = 150;
 const REST = 40;
 const LONGEST_REST_MS = 1000;
 
-/** Draw with Plotly, again when size or theme change; `figure()` gives {data, layout} or null for nothing. */
+/**
+ * Draw with Plotly, again when size or theme change; `figure()` gives {data, layout} or null for nothing.
+ * `redraw(last)`: figures that others will follow may wait, the last ones are drawn at once.
+ */
 function drawing(model, parts, figure) {
   let library = null;
   let timer = 0;
@@ -66,8 +69,8 @@ function drawing(model, parts, figure) {
     clearTimeout(timer);
     timer = setTimeout(() => requestAnimationFrame(draw), milliseconds);
   };
-  const redraw = () => timer || drawIn(Math.max(CALM_MS, rested - performance.now()));
   const redrawAtOnce = () => drawIn(0);
+  const redraw = (last) => (last ? redrawAtOnce() : timer || drawIn(Math.max(CALM_MS, rested - performance.now())));
   plotly(model).then((loaded) => {
     library = loaded;
     redrawAtOnce();
@@ -92,7 +95,7 @@ function baseLayout(card) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family, size: 11.5, color: colour(card, "--wb-dim") },
-    hoverlabel: { font: { family, size: 12 }, bgcolor: colour(card, "--wb-bg"), bordercolor: colour(card, "--wb-line-strong") },
+    hoverlabel: { font: { family, size: 12, color: colour(card, "--wb-ink") }, bgcolor: colour(card, "--wb-bg"), bordercolor: colour(card, "--wb-line-strong") },
     showlegend: false,
     dragmode: false,
     hovermode: "closest",

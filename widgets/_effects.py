@@ -10,15 +10,17 @@ from workbench.widgets import _format as fmt
 
 Effect = dict[str, str]
 
+_SAME_SPEED = (0.9, 1.1)  # two runs of one recipe, at different moments, differ by as much
+
 
 def effects(recipe: dict[str, Any], results: Iterable[Result]) -> dict[str, Effect]:
     """For each step of ``recipe``, by name: ``{"text": "1.9× · −0.02 pt · real", "tone": "better",
     "against": "against the same recipe without it"}``.
 
     ``results`` are finished runs of the same workload, newest first. A step has an effect to show
-    once both recipes, with it and without it, were measured; speeds are compared through their own
-    baselines, since they were measured at different times. A step alone in its recipe is compared
-    with the baseline where the recipe without it wasn't measured.
+    once both recipes, with it and without it, were measured; their medians are compared, as the history
+    shows them, since each may have had a baseline of its own. A step alone in its recipe is compared with
+    the baseline where the recipe without it wasn't measured.
     """
     known: dict[str, Result] = {}
     for result in results:
@@ -39,15 +41,16 @@ def effects(recipe: dict[str, Any], results: Iterable[Result]) -> dict[str, Effe
 
 def _difference(whole: Result, without: Result | None) -> Effect:
     before = without.variant if without else whole.baseline
-    speed = whole.speedup.value / (without.speedup.value if without else 1.0)
+    speed = before.latency_ms.p50 / whole.variant.latency_ms.p50 if without else whole.speedup.value
     lost = before.accuracy.value - whole.variant.accuracy.value
     size = fmt.change(before.size_bytes, whole.variant.size_bytes)
     # one line beside the toggle: what it does to the size only where it does nothing to the speed
-    same_speed = 0.98 < speed < 1.02 and whole.variant.size_bytes != before.size_bytes
-    parts = [f"{size} size" if same_speed else fmt.ratio(speed), fmt.points(-lost, 1)]
+    same_speed = _SAME_SPEED[0] < speed < _SAME_SPEED[1]
+    resized = before.size_bytes != whole.variant.size_bytes
+    parts = [f"{size} size" if same_speed and resized else fmt.ratio(speed), fmt.points(-lost, 2)]
     realities = {layer.reality for layer in whole.receipt}
     parts.append("simulated" if "simulated" in realities else "real" if "real" in realities else "unchanged")
-    tone = "better" if speed > 1.02 else "worse" if speed < 0.98 else ""
+    tone = "" if same_speed else "better" if speed > 1 else "worse"
     against = "against the same recipe without it" if without else f"against the baseline, {whole.baseline.engine} fp32"
     return {"text": " · ".join(parts), "tone": tone, "against": against}
 

@@ -36,7 +36,8 @@ def latency(state: PageState) -> View:
         _side("baseline", event.baseline_engine, event.baseline, state.baseline_bins),
         _side("now", state.recipe.get("place", {}).get("engine", ""), event.variant, state.variant_bins),
     ]
-    return {"sides": sides, "mark": _mark(state, "latency"), "steady": event.baseline.steady and event.variant.steady}
+    steady = event.baseline.steady and event.variant.steady
+    return {"sides": sides, "mark": _mark(state, "latency"), "steady": steady, "live": state.busy}
 
 
 def training(state: PageState) -> View:
@@ -186,7 +187,7 @@ def _accuracy_card(state: PageState) -> View:
     if state.accuracy:
         event = state.accuracy
         drop, now = event.drop, event.variant
-        difference = f"{fmt.points(-drop.value, 2)} ({fmt.points(-drop.high, 1)[:-3]} – {fmt.points(-drop.low, 1)})"
+        difference = f"{fmt.points(-drop.value, 2)} ({fmt.points(-drop.high, 2)[:-3]} – {fmt.points(-drop.low, 2)})"
         card["value"] = fmt.percent(now.value)
         card["tone"] = {1: "worse", -1: "better", 0: ""}[fmt.decided(drop, 0.0)]
         card["arrow"] = {"worse": "▼", "better": "▲", "": ""}[card["tone"]]

@@ -111,14 +111,14 @@ function render({ model, el }) {
   const chart = drawing(model, parts, () => (model.get("view").sides?.length ? figure(model.get("view"), parts.card, parts.drawing.getBoundingClientRect()) : null));
   let drawn = "";
   follow(model, ["view"], () => {
-    const { sides = [], mark = "", steady = true, empty = "" } = model.get("view");
+    const { sides = [], mark = "", steady = true, live = false, empty = "" } = model.get("view");
     parts.card.dataset.mark = mark;
     write(parts.empty, empty);
     parts.drawing.setAttribute("aria-label", ["Latency", ...sides.map((side) => `${side.name} on ${side.engine}: median ${side.label}`)].join("; "));
     write(parts.note, mark === "recalled" ? "earlier figures" : steady ? "" : "not steady yet");
     const cells = sides.map((side) => [`${side.name} (${side.engine})`, ...side.cells]);
     parts.twin.replaceChildren(table("Time of one call in milliseconds", ["ms", "p50", "p90", "p95", "p99", "calls"], cells));
-    if (drawn !== (drawn = JSON.stringify(sides))) chart.redraw();
+    if (drawn !== (drawn = JSON.stringify([sides, live]))) chart.redraw(!live);
   });
   return chart.cleanUp;
 }

@@ -38,8 +38,10 @@ function figure(model, card) {
   if (baseline.ms) data.push(points([baseline], { symbol: "diamond", size: 11, color: dim, line: { width: 1, color: bg } }));
   if (shown) data.push(points([shown], { symbol: "circle-open", size: 18, color: ink, line: { width: 2 } }, { hoverinfo: "skip", hovertemplate: null }));
   if (current.ms) data.push(points([current], { symbol: "star", size: 14, color: blue, line: { width: 1, color: bg } }));
-  // the baseline's label below its point, the other above: they never meet
-  const labelled = [[baseline, -16, dim], [current.ms ? current : shown, 18, ink]].filter(([point]) => point?.ms);
+  // the label of the upper point above it, that of the lower one below: they never meet
+  const chosen = current.ms ? current : shown;
+  const upwards = chosen?.ms && baseline.ms && baseline.accuracy > chosen.accuracy ? -1 : 1;
+  const labelled = [[baseline, -16 * upwards, dim], [chosen, 18 * upwards, ink]].filter(([point]) => point?.ms);
   const annotations = labelled.map(([point, yshift, ink]) => {
     const place = (Math.log10(point.ms) - low) / (high - low);
     const xanchor = place < 0.25 ? "left" : place > 0.75 ? "right" : "center";

@@ -202,8 +202,8 @@ function techniqueCard(technique, panel) {
       if (each.option.type === "choice") each.refuse(panel.refusedChoices(technique, each.option));
     }
     panel.describe(effect, technique.name, Boolean(step));
-    write(against, panel.against(technique.name, Boolean(step)));
-    against.hidden = !against.textContent;
+    write(against, panel.against(technique.name, Boolean(step)) || "\u00a0"); // it keeps its place while a run measures
+    against.hidden = !step;
   };
   return { card, update };
 }

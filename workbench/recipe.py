@@ -137,8 +137,9 @@ class Recipe(BaseModel):
         return next((step.scheme for step in self.steps if step.do == "quantize"), "fp32")
 
     def summary(self) -> str:
-        """A few words for legends and history, e.g. "prune 50 % + int8 · onnxruntime"."""
-        return f"{' + '.join(step.summary() for step in self.steps) or 'fp32'} · {self.place.engine}"
+        """A few words for legends and history, e.g. "prune 50 % + int8 · onnxruntime · batch 64"."""
+        words = [" + ".join(step.summary() for step in self.steps) or "fp32", self.place.engine]
+        return " · ".join([*words, f"batch {self.place.batch}"] if self.place.batch > 1 else words)
 
 
 def summary_of(document: dict[str, Any]) -> str:

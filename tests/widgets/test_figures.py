@@ -105,7 +105,8 @@ def recipe(*steps: dict) -> dict:
 
 def test_a_toggle_s_effect_is_its_recipe_against_the_one_without_it():
     quantize = {"do": "quantize"}
-    plain, quantized = a_result(recipe=recipe(), speedup=2.0), a_result(recipe=recipe(quantize), speedup=3.0)
+    plain, quantized = a_result(recipe=recipe(), latency_ms=0.3), a_result(recipe=recipe(quantize), latency_ms=0.2)
+    plain = plain.model_copy(update={"speedup": Interval(value=9.9, low=9.8, high=10.0)})  # of another baseline
     effect = effects(recipe(quantize), [quantized, plain])["quantize"]
     assert effect["text"] == "1.50× · ±0 pt · real"
     assert effect["against"] == "against the same recipe without it"
