@@ -17,7 +17,7 @@ from workbench._workloads import Workloads
 from workbench.baseline import Baselines
 from workbench.errors import Cancelled, EngineError, WorkbenchError
 from workbench.measure import accuracy, layers, machine
-from workbench.measure.limits import available_memory_bytes, usable_threads
+from workbench.measure.limits import available_memory_bytes, require_threads, usable_threads
 from workbench.measurement import Measurement
 from workbench.recipe import Recipe
 from workbench.shelf import Prepared, Shelf, plain
@@ -75,7 +75,9 @@ class Core:
             When the workload or the recipe can't be used, in one line for the person.
         """
         self._baselines.pause()
-        devices.require(Recipe.parse(document).place.device)
+        asked = Recipe.parse(document).place
+        devices.require(asked.device)
+        require_threads(asked.threads)
         context = self._context(run, checkpoint)
         if token not in self._workloads:
             context.progress("loading the workload", 0, 0)
