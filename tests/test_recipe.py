@@ -152,7 +152,7 @@ def read_or_refused(document: dict) -> None:
         ({"steps": [{"do": "quantise"}]}, "technique 'quantise' is not known; did you mean quantize?"),
         (
             {"steps": [{"do": "quantize", "scheme": "int7"}]},
-            "scheme 'int7' is not known; one of bf16, int4-weights, int8-dynamic, int8-static, int8-weights",
+            "scheme 'int7' is not known; did you mean int8 or int4?",
         ),
         (
             {"steps": [{"do": "quantize", "schema": "int8"}]},
@@ -165,7 +165,16 @@ def read_or_refused(document: dict) -> None:
         ({"steps": [{"amount": 0.5}]}, "a step is an object with a field 'do', not {'amount': 0.5}"),
         ({"steps": [{"do": ["prune"]}]}, "a step's 'do' is the name of a technique, not ['prune']"),
         ({"seed": -1}, "seed is between 0 and below 4294967296, not -1"),
-        ([1, 2], "a recipe is a JSON object, not list"),
+        (
+            [1, 2],
+            'a recipe is a JSON object like {"steps": [{"do": "quantize"}], "place": {"engine": "eager"}}, not list',
+        ),
+        ({"engine": "native"}, """'engine' is a field of place; write place={"engine": "native"}"""),
+        ({"threads": 2}, """'threads' is a field of place; write place={"threads": 2}"""),
+        (
+            {"place": {"engine": "foo"}},
+            "engine 'foo' is not known; one of auto, compiled, eager, native, onnxruntime, openvino",
+        ),
         ('{"steps": [}', "not a recipe: invalid JSON at line 1 (Expecting value)"),
     ],
 )

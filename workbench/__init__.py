@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import models
@@ -44,9 +46,18 @@ __all__ = [
 
 def load(name: str) -> Workload:
     """Return an embedded workload by name. Raises :class:`WorkloadError` with the nearest names."""
+    if name not in models.embedded() and _looks_like_a_model(name):
+        raise WorkloadError(
+            f"{str(name)!r} is the name of no embedded workload; a model file or 'module:factory' is given with its "
+            f"data: wb.Workload({str(name)!r}, data=(inputs, labels))"
+        )
     if name not in models.embedded():
         raise WorkloadError(unknown("workload", name, models.embedded()))
     return Workload(name)
+
+
+def _looks_like_a_model(name: str | os.PathLike) -> bool:
+    return isinstance(name, os.PathLike) or os.sep in name or ":" in name or bool(Path(name).suffix)
 
 
 def run(

@@ -31,7 +31,12 @@ class Parcels:
         self._recent: list[Parcel] = []
 
     def pack(self, workload: Workload) -> Parcel:
-        """The parcel of this workload. Raises :class:`WorkloadError` when it can't be pickled."""
+        """The parcel of this workload. Raises :class:`WorkloadError` when it is none or can't be pickled."""
+        if not isinstance(workload, Workload):  # what is kept here is compared with every workload that comes later
+            raise WorkloadError(
+                f"what is run is a Workload or the name of an embedded one, not {type(workload).__name__}; "
+                "for a model of your own: wb.Workload(model, data=(inputs, labels))"
+            )
         for parcel in self._recent:
             if _same(parcel.workload, workload):
                 return parcel

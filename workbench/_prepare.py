@@ -10,6 +10,7 @@ from workbench import blocked, devices, engines
 from workbench.core import completions
 from workbench.engines import Runner
 from workbench.errors import EngineError, WorkbenchError
+from workbench.measure.limits import require_threads
 from workbench.recipe import Recipe
 from workbench.techniques import Context
 from workbench.variant import Variant
@@ -21,6 +22,7 @@ def prepare(model: torch.nn.Module, example: torch.Tensor, recipe: Recipe, calib
     if reason := blocked.first_reason(recipe.steps, model):
         raise WorkbenchError(reason)
     devices.require(recipe.place.device)
+    require_threads(recipe.place.threads)
     candidates = completions(recipe)
     context = Context(train=_examples(example if calibration is None else calibration, recipe), seed=recipe.seed)
     was_training = model.training

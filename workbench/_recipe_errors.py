@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import reprlib
 from typing import Any
@@ -41,6 +42,8 @@ def one_line(error: ValidationError, document: dict[str, Any], recipe: type[Base
     if not path:
         return f"{of.strip()} is an object, not {value}"
     name = path[0]
+    if kind == "extra_forbidden" and owner is recipe and name in place.model_fields:
+        return f"{name!r} is a field of place; write place={json.dumps({name: first['input']}, default=repr)}"
     if kind == "extra_forbidden":
         return unknown(f"{of}field", name, [field for field in owner.model_fields if field != "do"])
     if kind == "literal_error":

@@ -10,7 +10,9 @@ import traceback
 from pathlib import Path
 
 import workbench
-from workbench import _launch, catalog, models, techniques
+from workbench import _doctor, _launch, catalog, models, techniques
+from workbench._arguments import Parser
+from workbench._saved import require_writable
 from workbench.errors import WorkbenchError, unknown
 from workbench.recipe import Recipe
 from workbench.session import RunCancelled, Session
@@ -37,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     recipe = _recipe(chosen)
+    if chosen.save:
+        require_writable(chosen.save)  # before minutes are spent on what then couldn't be kept
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # where the module of module:factory usually is
     workload = workbench.Workload(chosen.workload, data=chosen.data, weights=chosen.weights)
@@ -50,8 +54,11 @@ def _run(chosen: argparse.Namespace) -> int:
                 print(f"· {shown}", file=sys.stderr)
         result = run.result()
         if chosen.save:
-            for path in session.save_model(workload, Recipe.parse(result.recipe), chosen.save):
+            paths = session.save_model(workload, Recipe.parse(result.recipe), chosen.save)
+            for path in paths:
                 print(f"· wrote {path}", file=sys.stderr)
+            receipt = next(path for path in paths if path.name == "receipt.json")
+            print(f"· {json.loads(receipt.read_text())['load']}", file=sys.stderr)
     except KeyboardInterrupt:
         raise RunCancelled("interrupted") from None
     finally:
@@ -79,15 +86,9 @@ def _list(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _doctor(chosen: argparse.Namespace) -> int:
-    from workbench.measure import machine
-
-    for name, value in machine.environment(threads=None, seed=0).items():
+def _show_machine(chosen: argparse.Namespace) -> int:
+    for name, value in _doctor.rows():
         print(f"{name:<18} {value}")
-    store = workbench.session.Store()
-    print(f"{'history':<18} {store.notice or workbench.store.data_directory()}")
-    for info in catalog.engine_infos():
-        print(f"{'engine ' + info.name:<18} {info.unavailable or 'available'}")
     return 0
 
 
@@ -136,12 +137,14 @@ def _table(result: workbench.receipt.Result) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="workbench", description="Make neural networks faster, and see what it costs."
-    )
+    parser = Parser(prog="workbench", description="Make neural networks faster, and see what it costs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="run one recipe on one workload and print what it gave")
+    run = commands.add_parser(
+        "run",
+        help="run one recipe on one workload and print what it gave",
+        epilog="Any flag of a technique turns it on; those of its options that aren't given take their defaults.",
+    )
     run.set_defaults(command=_run)
     run.add_argument("workload", help="an embedded workload, a .pt2 or .onnx file, or module:factory")
     run.add_argument("--data", help="an .npz with `inputs` and `labels`, for a model of your own")
@@ -167,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("what", choices=["workloads", "techniques", "engines", "devices"])
     listing.add_argument("--json", action="store_true")
 
-    commands.add_parser("doctor", help="show what this machine can do").set_defaults(command=_doctor)
+    commands.add_parser("doctor", help="show what this machine can do").set_defaults(command=_show_machine)
     _launch.add_commands(commands)
     return parser
 

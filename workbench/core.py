@@ -13,11 +13,13 @@ from typing import Any, Protocol
 import torch
 
 from workbench import ahead, blocked, devices, engines, events, techniques
+from workbench._saved import require_writable
 from workbench._workloads import Workloads
 from workbench.baseline import Baselines
+from workbench.engines._program import how_to_load
 from workbench.errors import Cancelled, EngineError, WorkbenchError
 from workbench.measure import accuracy, layers, machine
-from workbench.measure.limits import available_memory_bytes, usable_threads
+from workbench.measure.limits import available_memory_bytes, require_threads, usable_threads
 from workbench.measurement import Measurement
 from workbench.recipe import Recipe
 from workbench.shelf import Prepared, Shelf, plain
@@ -75,7 +77,9 @@ class Core:
             When the workload or the recipe can't be used, in one line for the person.
         """
         self._baselines.pause()
-        devices.require(Recipe.parse(document).place.device)
+        asked = Recipe.parse(document).place
+        devices.require(asked.device)
+        require_threads(asked.threads)
         context = self._context(run, checkpoint)
         if token not in self._workloads:
             context.progress("loading the workload", 0, 0)
@@ -151,14 +155,18 @@ class Core:
         recipe = completions(Recipe.parse(document))[0]
         prepared = self._shelf.prepared(workload, recipe, Context(train=workload.train, seed=recipe.seed))
         target = Path(directory)
-        target.mkdir(parents=True, exist_ok=True)
+        require_writable(target)
         _require_room(target, prepared)
         paths = [Path(path) for path in prepared.runner.save(target)]
         if not any(path.suffix == ".onnx" for path in paths):
             paths += self._save_onnx(workload, recipe, target)
         example = workload.example(recipe.place.batch)
         rows = layers.receipt(workload.module, prepared.variant, prepared.runner, example)
-        receipt = {"workload": workload.name, "layers": [row.model_dump(mode="json") for row in rows]}
+        receipt = {
+            "workload": workload.name,
+            "load": how_to_load(prepared.variant),
+            "layers": [row.model_dump(mode="json") for row in rows],
+        }
         for name, text in (("recipe.json", recipe.to_json(indent=1)), ("receipt.json", json.dumps(receipt, indent=1))):
             (target / name).write_text(text)
             paths.append(target / name)

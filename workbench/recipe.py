@@ -26,6 +26,7 @@ from workbench.errors import RecipeError
 from workbench.techniques import Technique
 
 VERSION = 1
+_EXAMPLE = '{"steps": [{"do": "quantize"}], "place": {"engine": "eager"}}'
 
 
 def _step(value: Any) -> Technique:
@@ -90,7 +91,7 @@ class Recipe(BaseModel):
             except json.JSONDecodeError as error:
                 raise RecipeError(f"not a recipe: invalid JSON at line {error.lineno} ({error.msg})") from None
         if not isinstance(document, dict | None):
-            raise RecipeError(f"a recipe is a JSON object, not {type(document).__name__}")
+            raise RecipeError(f"a recipe is a JSON object like {_EXAMPLE}, not {type(document).__name__}")
         document = {**(document or {}), **fields}
         version = document.get("workbench_recipe", VERSION)
         if not isinstance(version, int) or version < 1:

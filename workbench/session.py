@@ -113,7 +113,7 @@ class Session:
         Raises
         ------
         WorkloadError
-            When the model or its data can't be pickled.
+            When it is no workload, or the model or its data can't be pickled.
         WorkbenchError
             When the session is closed or its worker can't be kept alive.
         """

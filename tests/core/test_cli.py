@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -42,6 +43,12 @@ def test_run_prints_one_json_object_with_the_promised_names(tmp_path):
     assert {"p50", "p90", "p95", "p99", "n"} <= set(result["variant"]["latency_ms"])
     assert {path.name for path in tmp_path.iterdir()} == {"model.pt2", "model.onnx", "recipe.json", "receipt.json"}
     assert Recipe.parse((tmp_path / "recipe.json").read_text()).precision == "int8-static"
+    how_to_load = json.loads((tmp_path / "receipt.json").read_text())["load"]
+    assert f"· {how_to_load}\n" in done.stderr
+    code = how_to_load.partition("load it with: ")[2]
+    loading = [sys.executable, "-c", f"{code}; print(model(torch.rand(3, 1, 28, 28)).shape)"]
+    loaded = subprocess.run(loading, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert loaded.stdout.strip() == "torch.Size([3, 10])", loaded.stderr
 
 
 @pytest.mark.parametrize(
@@ -49,7 +56,9 @@ def test_run_prints_one_json_object_with_the_promised_names(tmp_path):
     [
         (["run", "fashion-cn"], "did you mean fashion-cnn"),
         (["run", "fashion-cnn", "--engine", "eagre"], "did you mean eager"),
-        (["run", "fashion-cnn", "--quantize", "int7"], "int8"),
+        (["run", "fashion-cnn", "--quantize", "int9"], "did you mean int8 or"),
+        (["run", "fashion-cnn", "--threads", "1024"], "1024 threads can't be used"),
+        (["run", "fashion-cnn", "--weights", "w.safetensors"], "'module:factory' model only"),
         (["run", "fashion-cnn", "--recipe", "nowhere.json"], "no recipe file"),
         (["run", "fashion-cnn", "--device", "cuda:99"], "device cuda:99 can't be used: "),
     ],
@@ -61,6 +70,40 @@ def test_a_mistake_is_one_line_on_stderr_and_a_nonzero_exit(arguments, words, ca
     assert len([line for line in error.splitlines() if not line.startswith("·")]) == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "fashion-cnn", "--quantise", "int8"], "option --quantise is not known; did you mean --quantize?"),
+        (["run", "fashion-cnn", "--zzz=1"], "option --zzz is not known; see workbench run --help"),
+        (["run", "fashion-cnn", "more"], "'more' is one argument too many"),
+        (["run", "fashion-cnn", "--batch", "x"], "argument --batch: invalid int value: 'x'"),
+        (["run"], "the following arguments are required: workload"),
+        (["runn"], "invalid choice: 'runn'"),
+    ],
+)
+def test_arguments_that_can_not_be_read_are_one_line_and_exit_code_2(arguments, words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_help_says_that_an_option_alone_turns_its_technique_on(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help"])
+    assert "Any flag of a technique turns it on" in capsys.readouterr().out
+
+
+def test_a_folder_that_can_not_be_written_is_refused_before_anything_runs(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert cli.main(["run", "fashion-cnn", "--save", str(tmp_path / "file" / "folder")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"workbench: nothing can be saved in '{tmp_path}/file/folder' (Not a directory)")
+    assert error.count("\n") == 1  # a run that had begun would have told of its progress
+
+
 @pytest.mark.parametrize("what", ["workloads", "techniques", "engines", "devices"])
 def test_list_names_everything_there_is(what, capsys):
     assert cli.main(["list", what, "--json"]) == 0
@@ -70,7 +113,11 @@ def test_list_names_everything_there_is(what, capsys):
 
 def test_doctor_reports_the_machine(capsys):
     assert cli.main(["doctor"]) == 0
-    assert "usable_threads" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert re.search(r"^usable threads +\d+$", shown, re.MULTILINE)
+    assert re.search(r"^memory +[\d.]+ GB$", shown, re.MULTILINE)
+    assert re.search(r"^torch +\d", shown, re.MULTILINE)
+    assert not re.search(r"None|[{\[]", shown)
 
 
 def test_new_makes_a_notebook_and_never_overwrites_one(tmp_path, capsys):

@@ -19,6 +19,11 @@ def test_a_prepared_int8_model_agrees_with_the_model_it_was_made_from():
     assert {kernel.dtype for kernel in faster.kernels.values()} == {"int8"}
 
 
+def test_more_threads_than_are_usable_are_refused_here_too():
+    with pytest.raises(WorkbenchError, match="1024 threads can't be used"):
+        wb.prepare(torch.nn.Linear(4, 3), torch.rand(1, 4), {"place": {"threads": 1024}})
+
+
 def test_the_model_given_stays_as_it_is():
     model = build("fashion-student").train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}

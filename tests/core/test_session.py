@@ -5,8 +5,10 @@ import sys
 
 import psutil
 import pytest
+import torch
 
 import workbench as wb
+from workbench.errors import WorkloadError
 from workbench.recipe import Recipe
 from workbench.session import RunCancelled, RunFailed, Session
 
@@ -108,6 +110,20 @@ def test_an_error_is_one_line_and_the_session_goes_on(session):
     assert "\n" not in str(caught.value)
     assert "Traceback" in caught.value.detail
     assert session.start(STUDENT, eager()).result()
+
+
+def test_more_threads_than_are_usable_are_refused_before_anything_runs(session):
+    seen = list(session.start(STUDENT, Recipe.parse(place={"threads": 1024})))
+    assert [event.kind for event in seen] == ["failed"]
+    assert "1024 threads can't be used" in seen[0].message
+
+
+@pytest.mark.parametrize("mistake", [torch.nn.Linear(4, 3), (torch.nn.Linear(4, 3), torch.rand(4))])
+def test_a_model_without_a_workload_is_refused_at_once_and_spoils_no_later_run(session, mistake):
+    with pytest.raises(WorkloadError, match=r"not (Linear|tuple); for a model of your own: wb.Workload\(model, data="):
+        session.start(mistake, eager())
+    later = wb.Workload(torch.nn.Linear(4, 3), data=(torch.rand(60, 4), torch.arange(60) % 3))
+    assert session.start(later, eager(), baseline="eager").result()
 
 
 def test_the_worker_ends_when_its_session_closes():

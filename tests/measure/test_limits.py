@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.measure.limits import available_memory_bytes, cpu_quota, usable_threads
+from workbench.errors import EngineError
+from workbench.measure.limits import available_memory_bytes, cpu_quota, require_threads, usable_threads
 
 
 def tree(root, files: dict[str, str]):
@@ -72,3 +73,11 @@ def test_available_memory_is_what_the_group_leaves_with_its_page_cache(tmp_path)
 
 def test_without_limits_available_memory_is_the_machine_s(tmp_path):
     assert 0 < available_memory_bytes(tmp_path) <= psutil.virtual_memory().total
+
+
+def test_more_threads_than_are_usable_are_refused_with_the_number_that_is():
+    usable = usable_threads()
+    require_threads(None)
+    require_threads(usable)
+    with pytest.raises(EngineError, match=f"^{usable + 1} threads can't be used, {usable} can here; choose at most"):
+        require_threads(usable + 1)

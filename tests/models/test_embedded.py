@@ -1,9 +1,11 @@
+import re
 import subprocess
 import sys
 
 import pytest
 import torch
 
+import workbench as wb
 from workbench import models
 from workbench.datasets import model_card
 from workbench.errors import WorkloadError
@@ -83,3 +85,9 @@ def test_an_embedded_model_takes_data_of_ones_own():
 def test_an_unknown_name_is_answered_with_the_nearest(use):
     with pytest.raises(WorkloadError, match=r"'fashion-cn' is not known; did you mean fashion-cnn"):
         use("fashion-cn")
+
+
+@pytest.mark.parametrize("name", ["/folder/model.pt2", "model.onnx", "mine:make"])
+def test_loading_a_model_of_ones_own_by_name_says_how_it_is_given(name):
+    with pytest.raises(WorkloadError, match=re.escape(f"wb.Workload({name!r}, data=(inputs, labels))")):
+        wb.load(name)

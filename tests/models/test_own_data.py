@@ -124,3 +124,9 @@ def test_data_too_large_for_memory_is_refused_before_it_is_read(model):
 
     with pytest.raises(WorkloadError, match=r"needs about [\d,]+ GB of memory and .* is free"):
         load(Workload(model, Endless()))
+
+
+def test_an_npz_with_other_names_is_refused_with_those_it_has(model, tmp_path):
+    np.savez(tmp_path / "data.npz", x=np.zeros((5, 3)), labels=np.zeros(5))
+    with pytest.raises(WorkloadError, match=r"data.npz lacks inputs and holds x, labels; store data with numpy.savez"):
+        load(Workload(model, tmp_path / "data.npz"))

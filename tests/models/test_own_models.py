@@ -105,6 +105,12 @@ def test_a_factory_gets_its_weights_from_safetensors(model, data, tmp_path):
     assert loaded.key == load(Workload(model, data)).key
 
 
+def test_weights_are_refused_where_the_model_is_no_factory(model, data):
+    for given in ("fashion-cnn", model, "model.pt2"):
+        with pytest.raises(WorkloadError, match=r"'w.safetensors' are for a 'module:factory' model only and"):
+            load(Workload(given, data, weights="w.safetensors"))
+
+
 def test_a_factory_without_weights_gives_the_same_model_each_time(data):
     assert load(Workload(FACTORY, data)).key == load(Workload(FACTORY, data)).key
 
@@ -112,7 +118,7 @@ def test_a_factory_without_weights_gives_the_same_model_each_time(data):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("no_such_module:make", "the module 'no_such_module'.*can't be imported"),
+        ("no_such_module:make", "the module 'no_such_module'.*can't be imported.*name that folder in PYTHONPATH"),
         ("tests.models.conftest:two_layer", "did you mean two_layers"),
         ("tests.models.test_own_models:no_module", r"returns int; it has to return a torch.nn.Module"),
         ("tests.models.test_own_models:huge", r"needs about [\d,]+ GB of memory"),
@@ -120,6 +126,7 @@ def test_a_factory_without_weights_gives_the_same_model_each_time(data):
         ("weights.safetensors", "holds weights alone"),
         ("model.pth", "is a pickle, which can run any code"),
         ("folder/model.txt", "is no model file"),
+        ("model.h5", "is no model file; give a .pt2 file, an .onnx file or 'module:factory'"),
         ("missing.pt2", "doesn't exist"),
     ],
 )

@@ -35,7 +35,7 @@ def find(name: str) -> Engine:
     try:
         return registered()[name]
     except KeyError:
-        raise RecipeError(unknown("engine", name, registered())) from None
+        raise RecipeError(unknown("engine", name, [*registered(), "auto"])) from None
 
 
 def preferred(precision: str = "fp32", device: str = "cpu") -> tuple[str, ...]:

@@ -67,3 +67,18 @@ def save_program(variant: Variant, example: torch.Tensor, directory: str | Path)
     path = Path(directory) / "model.pt2"
     torch.export.save(export(executed(variant), example), path)
     return path
+
+
+def how_to_load(variant: Variant) -> str:
+    """One line for those who find a ``model.pt2`` of :func:`save_program`: what it is, and the code that loads it.
+
+    A quantized graph is loaded only where its operations are registered; the import named does that.
+    """
+    if variant.graph is None:
+        graph, modules = "the model's graph", "torch"
+    else:
+        graph, modules = "the quantized graph, simulated", "torch, torch.ao.quantization.fx._decomposed"
+    return (
+        f"model.pt2 is {graph}: PyTorch runs it without this workbench, but it is no engine's fast program; "
+        f'load it with: import {modules}; model = torch.export.load("model.pt2").module()'
+    )

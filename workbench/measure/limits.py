@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from workbench.errors import EngineError
+
 _ROOT = Path("/")
 
 
@@ -19,6 +21,15 @@ def usable_threads(root: Path = _ROOT) -> int:
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota(root)
     return max(1, threads if quota is None else min(threads, int(quota)))
+
+
+def require_threads(threads: int | None) -> None:
+    """Raise :class:`EngineError` with the number that is usable, where ``threads`` are more; None asks for those."""
+    usable = usable_threads()
+    if threads is not None and threads > usable:
+        raise EngineError(
+            f"{threads} threads can't be used, {usable} can here; choose at most {usable}, or leave threads out"
+        )
 
 
 def cpu_quota(root: Path = _ROOT) -> float | None:

@@ -62,8 +62,14 @@ def read(source: Any, what: str) -> tuple[Data, list[str]]:
 def _npz(path: Path, what: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
+            if missing := {"inputs", "labels"} - set(arrays):
+                found = ", ".join(arrays) or "nothing"
+                raise WorkloadError(
+                    f"{path} lacks {' and '.join(sorted(missing))} and holds {found}; store {what} with "
+                    "numpy.savez(path, inputs=…, labels=…)"
+                )
             return arrays["inputs"], arrays["labels"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         message = f"{what} can't be read from {path} ({error}); give an .npz with `inputs` and `labels`"
         raise WorkloadError(message) from error
 

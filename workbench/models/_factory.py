@@ -50,6 +50,13 @@ def _find(name: str) -> Callable[[], object]:
         sys.path.insert(0, str(Path.cwd()))  # as `python file.py` would: the user's own modules lie here
     try:
         module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        advice = ""
+        if f"{module_name}.".startswith(f"{error.name}."):  # and not another one that it imports
+            advice = "; run from the folder it lies in, or name that folder in PYTHONPATH"
+        raise WorkloadError(
+            f"the module {module_name!r} of {name!r} can't be imported: {first_line(error)}{advice}"
+        ) from error
     except Exception as error:  # a user's module may raise anything while it is imported
         raise WorkloadError(
             f"the module {module_name!r} of {name!r} can't be imported: {type(error).__name__}: {first_line(error)}"

@@ -33,6 +33,11 @@ class _Model:
 
 def load_workload(workload: Workload) -> LoadedWorkload:
     """See :func:`workbench.models.load`."""
+    if workload.weights is not None and not _is_factory(workload.model):
+        raise WorkloadError(
+            f"weights={workload.weights!r} are for a 'module:factory' model only and {workload.display_name} is none; "
+            "leave them out"
+        )
     model = _find(workload)
     module, notes = _prepare(model.module)
     if model.embedded and workload.data is None:
@@ -75,11 +80,18 @@ def _find(workload: Workload) -> _Model:
     refuse_pickle(path)
     if path.suffix.lower() == ".safetensors":
         raise WorkloadError(f"{path} holds weights alone; give model='module:factory' and weights={text!r}")
-    if ":" in text and not path.exists():
+    if _is_factory(model):
         return _Model(text.partition(":")[2], _factory.read(text, workload.weights), f"made by {text}")
-    if path.exists() or os.sep in text:
+    if path.exists() or os.sep in text or path.suffix:
         raise WorkloadError(f"{path} is no model file; give a .pt2 file, an .onnx file or 'module:factory'")
     raise WorkloadError(unknown("workload", text, embedded()))
+
+
+def _is_factory(model: Any) -> bool:
+    """Whether it is written "module:factory" (and is no path that happens to hold a colon)."""
+    if not isinstance(model, str) or Path(model).suffix.lower() in FILES:
+        return False
+    return ":" in model and not Path(model).exists()
 
 
 def _embedded_model(name: str) -> _Model:

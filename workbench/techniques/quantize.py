@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator
 
@@ -23,12 +23,20 @@ _BATCH = 64
 _SHORT = {"int8": "int8-static", "static": "int8-static", "dynamic": "int8-dynamic", "int4": "int4-weights"}
 
 
+_Scheme = Literal["int8-static", "int8-dynamic", "bf16", "int8-weights", "int4-weights"]
+
+
 def _full_name(scheme: object) -> object:
-    return _SHORT.get(scheme, scheme) if isinstance(scheme, str) else scheme
+    if not isinstance(scheme, str):
+        return scheme
+    full = _SHORT.get(scheme, scheme)
+    if full not in get_args(_Scheme):
+        raise RecipeError(unknown("scheme", scheme, {*get_args(_Scheme), *_SHORT}))
+    return full
 
 
 class Quantize(Technique):
-    """Compute with smaller numbers: int8 or bf16 in place of fp32."""
+    """Compute with smaller numbers: int8, int4 or bf16 in place of fp32."""
 
     title: ClassVar[str] = "Quantize"
     works_on: ClassVar[str] = "graph"
@@ -36,9 +44,7 @@ class Quantize(Technique):
     main_option: ClassVar[str] = "scheme"
 
     do: Literal["quantize"] = "quantize"
-    scheme: Annotated[
-        Literal["int8-static", "int8-dynamic", "bf16", "int8-weights", "int4-weights"], BeforeValidator(_full_name)
-    ] = option(
+    scheme: Annotated[_Scheme, BeforeValidator(_full_name)] = option(
         "int8-static",
         "int8-static: ranges fixed beforehand; int8-dynamic: linear layers, ranges of what comes; bf16: half the bits; "
         "int8-weights, int4-weights: linear layers, weights alone",
