@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.measure.intervals import block_bootstrap, difference_in_words, paired_difference, wilson
+from workbench.measure.intervals import (
+    PLACEMENT,
+    block_bootstrap,
+    difference_in_words,
+    paired_difference,
+    wilson,
+    with_placement,
+)
 from workbench.receipt import Interval
 
 LOG_RATIO = st.floats(-5, 5)
@@ -125,6 +132,16 @@ def test_swapping_baseline_and_variant_inverts_the_interval(log_ratios):
     there, back = block_bootstrap(log_ratios), block_bootstrap([-ratio for ratio in log_ratios])
     assert math.log(there.low) == pytest.approx(-math.log(back.high), abs=1e-6)
     assert math.log(there.value) == pytest.approx(-math.log(back.value), abs=1e-6)
+
+
+@given(st.floats(0.01, 100), st.floats(0, 0.5), st.floats(0, 0.5))
+def test_where_models_lie_in_memory_widens_a_narrow_interval_and_hardly_a_wide_one(value, below, above):
+    narrow = Interval(value=value, low=value * math.exp(-below), high=value * math.exp(above))
+    wide = with_placement(narrow)
+    for before, after in ((below, math.log(value / wide.low)), (above, math.log(wide.high / value))):
+        # the sides of a right triangle; logarithms of ratios near 1 keep some 13 of 16 digits
+        assert max(before, PLACEMENT) - 1e-12 <= after <= before + PLACEMENT + 1e-12
+        assert before < 0.03 or after < before * 1.01
 
 
 def test_equal_seeds_give_equal_intervals():

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from workbench.measure.disturbance import undisturbed
-from workbench.measure.intervals import block_bootstrap
+from workbench.measure.intervals import block_bootstrap, with_placement
 from workbench.receipt import Interval, LatencyFigures
 
 Call = Callable[[], object]
@@ -95,7 +95,8 @@ def compare(
     calls timed one by one; the clock's own cost, measured first, is taken off each. A block's ratio is
     the baseline's median over the variant's; ``speedup`` is the typical ratio of the blocks that
     :func:`workbench.measure.disturbance.undisturbed` counts, with its interval from
-    :func:`workbench.measure.intervals.block_bootstrap`.
+    :func:`workbench.measure.intervals.block_bootstrap` and, since the sides stay where they are in memory,
+    :func:`workbench.measure.intervals.with_placement`.
 
     It ends once the interval is narrower than ±``target``, or when the next block would end after
     ``budget_s`` of measuring (but never before three blocks). Narrowness counts from 24 blocks on only: intervals
@@ -136,7 +137,7 @@ def compare(
         times = np.array(medians).T
         counted = undisturbed(times)
         ratios = np.log(times[0] / times[1])[counted]
-        speedup = block_bootstrap(ratios if blocks > 1 else _pairs(visits), seed)
+        speedup = with_placement(block_bootstrap(ratios if blocks > 1 else _pairs(visits), seed))
         final = out_of_time or (len(ratios) >= _FEWEST_TO_STOP_EARLY and speedup.half_width <= target)
         yield LatencySnapshot(
             baseline=sides[0].figures(counted),
