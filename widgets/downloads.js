@@ -9,7 +9,7 @@ function render({ model, el }) {
     asked = true;
     send(model, "wanted", model.get("wanted") + 1);
   });
-  const about = "The variant as an exported PyTorch program (.pt2), as ONNX where that exists, and the receipt (JSON). No pickles.";
+  const about = "The variant as an exported PyTorch program (.pt2), as ONNX where that exists, and the receipt (JSON), which says how to load it. No pickles.";
   el.append(h("div", { class: "wb-scroll" }, h("p", {}, about), button, status, error));
   const receive = (message, buffers) => {
     if (!message.file || !asked) return; // another view of this widget asked for it
