@@ -42,6 +42,15 @@ void yield_until(Ready ready) {
     while (!ready()) sched_yield();
 }
 
+// -1 where it can't be told.
+int current_processor() {
+#if defined(__linux__)
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+}
+
 ThreadPool* the_pool = nullptr;
 
 // Threads don't survive fork: the child begins with a new pool; the old one's memory stays behind untouched.
@@ -63,8 +72,25 @@ void ThreadPool::grow(int workers) {
     while (static_cast<int>(workers_.size()) < workers) {
         Worker& worker = workers_.emplace_back();
         const int thread = static_cast<int>(workers_.size());
-        std::thread([this, &worker, thread] { serve(worker, thread); }).detach();
+        std::thread started([this, &worker, thread] { serve(worker, thread); });
+        worker.handle = started.native_handle();
+        started.detach();
+#if defined(__linux__)
+        sched_getaffinity(0, sizeof allowed_, &allowed_);  // what the worker has inherited
+#endif
     }
+}
+
+// Where processors share no cache, as those of virtual machines often seem to, Linux wakes a thread on the processor of
+// the one that woke it: there they take turns, however idle the others are.
+void ThreadPool::move_away([[maybe_unused]] Worker& worker, [[maybe_unused]] int processor) {
+#if defined(__linux__)
+    cpu_set_t elsewhere = allowed_;
+    if (processor < 0 || worker.avoided.load(std::memory_order_relaxed) == processor) return;
+    worker.avoided.store(processor, std::memory_order_relaxed);
+    CPU_CLR(processor, &elsewhere);
+    if (CPU_COUNT(&elsewhere) > 0) pthread_setaffinity_np(worker.handle, sizeof elsewhere, &elsewhere);
+#endif
 }
 
 void ThreadPool::serve(Worker& worker, int thread) {
@@ -74,11 +100,12 @@ void ThreadPool::serve(Worker& worker, int thread) {
     };
     for (;;) {
         worker.offer.wait(none, std::memory_order_relaxed);
-        while (accept()) {
+        do {
+            if (!accept()) continue;  // called off meanwhile
+            if (current_processor() == caller_processor_) move_away(worker, caller_processor_);
             job_(context_, thread);
             worker.offer.store(none, std::memory_order_release);
-            spin_until([&worker] { return worker.offer.load(std::memory_order_relaxed) != none; });
-        }
+        } while (spin_until([&worker] { return worker.offer.load(std::memory_order_relaxed) != none; }));
     }
 }
 
@@ -89,6 +116,7 @@ bool ThreadPool::try_run(int threads, Job job, void* context) {
     grow(workers);
     job_ = job;
     context_ = context;
+    caller_processor_ = current_processor();
     for (int i = 0; i < workers; ++i) {
         Worker& worker = workers_[static_cast<size_t>(i)];
         worker.offer.store(made, std::memory_order_release);
@@ -104,7 +132,14 @@ bool ThreadPool::try_run(int threads, Job job, void* context) {
         const auto through = [&worker] { return worker.offer.load(std::memory_order_acquire) == none; };
         if (!spin_until(through)) yield_until(through);
     }
-    alone_ = workers > 0 && came == 0 ? kAloneAfterNobodyCame : std::max(alone_ - 1, 0);
+    if (workers > 0 && came == 0) {
+        for (int i = 0; i < workers; ++i) move_away(workers_[static_cast<size_t>(i)], caller_processor_);
+        late_ = !late_;
+        alone_ = late_ ? 0 : kAloneAfterNobodyCame;  // who was only late, or moved, is there for the next job
+    } else {
+        late_ = late_ && workers == 0;
+        alone_ = std::max(alone_ - 1, 0);
+    }
     return true;
 }
 

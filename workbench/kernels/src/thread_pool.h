@@ -1,5 +1,8 @@
 // The threads that every program shares. They spin briefly for the next job, then sleep.
 #pragma once
+#include <pthread.h>
+#include <sched.h>
+
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -27,15 +30,23 @@ private:
     enum Offer : uint32_t { none, made, accepted };
     struct alignas(64) Worker {
         std::atomic<uint32_t> offer{none};
+        pthread_t handle{};
+        std::atomic<int> avoided{-1};  // the processor that it was moved away from last
     };
     void serve(Worker& worker, int thread);
     void grow(int workers);
+    void move_away(Worker& worker, int processor);
 
     std::mutex busy_;
     std::deque<Worker> workers_;
     Job job_ = nullptr;
     void* context_ = nullptr;
-    int alone_ = 0;  // jobs that the caller still runs without making an offer
+    int alone_ = 0;      // jobs that the caller still runs without making an offer
+    bool late_ = false;  // whether nobody came to the job before
+    int caller_processor_ = -1;
+#if defined(__linux__)
+    cpu_set_t allowed_{};  // the processors that workers may use
+#endif
 };
 
 // One step's work, cut into as many shares as there are threads. Each thread takes its own share first, then
