@@ -81,8 +81,8 @@ void ThreadPool::grow(int workers) {
     }
 }
 
-// Where processors share no cache, as those of virtual machines often seem to, Linux wakes a thread on the processor of
-// the one that woke it: there they take turns, however idle the others are.
+// Linux may wake a thread on the processor of the one that woke it, where they take turns for tens of milliseconds
+// however idle the others are; seen on a virtual machine with two processors.
 void ThreadPool::move_away([[maybe_unused]] Worker& worker, [[maybe_unused]] int processor) {
 #if defined(__linux__)
     cpu_set_t elsewhere = allowed_;
