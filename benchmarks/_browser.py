@@ -31,6 +31,9 @@ CHROMIUM = {
     ],
 }
 
+WORKING = "['working', 'training'].includes(benchPhase())"
+"""JavaScript: whether the page says that it is at work."""
+
 _CLOCKS = """
 window.benchClicked = 0;
 addEventListener("click", () => (window.benchClicked = performance.now()), true);

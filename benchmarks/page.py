@@ -7,13 +7,21 @@ import time
 
 from playwright.sync_api import Page
 
-from benchmarks._browser import Served, Traffic, milliseconds_until, opened, served, shown_speedup, wait_for_phase
+from benchmarks._browser import (
+    WORKING,
+    Served,
+    Traffic,
+    milliseconds_until,
+    opened,
+    served,
+    shown_speedup,
+    wait_for_phase,
+)
 from benchmarks._report import Row
 
 _CLICKS = 50
-_WORKING = "['working', 'training'].includes(benchPhase())"
 _IDLE = "!['working', 'training', 'starting'].includes(benchPhase())"
-_FIRST_ESTIMATE = f"(window.benchSeen ||= {_WORKING} && !benchFresh()) && benchFresh()"
+_FIRST_ESTIMATE = f"(window.benchSeen ||= {WORKING} && !benchFresh()) && benchFresh()"
 
 
 def measure() -> list[Row]:
@@ -101,8 +109,8 @@ def _clicks(page: Page) -> list[Row]:
     starts, cancels = [], []
     toggle = page.get_by_role("switch", name="Quantize")
     for _ in range(_CLICKS):
-        starts.append(milliseconds_until(page, _WORKING, toggle.click))
-        if page.evaluate(_WORKING):
+        starts.append(milliseconds_until(page, WORKING, toggle.click))
+        if page.evaluate(WORKING):
             cancels.append(milliseconds_until(page, _IDLE, page.get_by_role("button", name="Cancel").click))
         wait_for_phase(page, "finished", "cancelled")
     p95 = statistics.quantiles(starts, n=20)[-1]

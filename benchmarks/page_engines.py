@@ -7,15 +7,14 @@ than that plain model and than each of the others.
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Page
 
-from benchmarks._browser import Served, milliseconds_until, opened, served, shown_speedup, wait_for_phase
+from benchmarks._browser import WORKING, Served, milliseconds_until, opened, served, shown_speedup, wait_for_phase
 from benchmarks._report import Row, table, write
 from workbench.receipt import Interval
 
 WORKLOADS = ("fashion-cnn", "fashion-mlp", "fashion-resnet8", "fashion-student")
 PEERS = ("eager", "compiled", "onnxruntime", "openvino")
-_WORKING = "['working', 'training'].includes(benchPhase())"
 
 
 def measure() -> list[Row]:
@@ -38,7 +37,7 @@ def _speedups(app: Served, page: Page, workload: str) -> dict[str, Interval]:
             _run(page, page.get_by_role("switch", name="Quantize").click)
         for engine in engines:
             radio = page.get_by_role("radiogroup", name="Engine").get_by_role("radio", name=engine, exact=True)
-            if not _is_checked(radio):
+            if radio.get_attribute("aria-checked") == "false":
                 _run(page, radio.click)
             found[f"{engine} {precision}"] = shown_speedup(page)
     _run(page, page.get_by_role("button", name="Start over").click)
@@ -47,12 +46,8 @@ def _speedups(app: Served, page: Page, workload: str) -> dict[str, Interval]:
 
 def _run(page: Page, act) -> None:
     """Do something that starts a run, and wait for its end."""
-    milliseconds_until(page, _WORKING, act)
+    milliseconds_until(page, WORKING, act)
     wait_for_phase(page, "finished")
-
-
-def _is_checked(radio: Locator) -> bool:
-    return radio.get_attribute("aria-checked") == "true"
 
 
 def _row(workload: str, speedups: dict[str, Interval]) -> Row:
