@@ -16,7 +16,8 @@ namespace {
 constexpr int kSpins = 2000;
 
 // When no worker came, the cores are taken. Waking a worker costs the caller about as much as a small step, so it
-// is tried again only after so many jobs.
+// is tried again only after so many jobs. A worker that came too late spins for a while, though: while it does, it is
+// offered the next ones, or jobs shorter than a worker takes to wake up would stay with the caller for ever.
 constexpr int kAloneAfterNobodyCame = 16;
 
 inline void pause() {
@@ -99,7 +100,9 @@ void ThreadPool::serve(Worker& worker, int thread) {
         return worker.offer.compare_exchange_strong(expected, accepted, std::memory_order_acquire);
     };
     for (;;) {
+        worker.awake.store(false, std::memory_order_relaxed);
         worker.offer.wait(none, std::memory_order_relaxed);
+        worker.awake.store(true, std::memory_order_relaxed);
         do {
             if (!accept()) continue;  // called off meanwhile
             if (current_processor() == caller_processor_) move_away(worker, caller_processor_);
@@ -112,19 +115,24 @@ void ThreadPool::serve(Worker& worker, int thread) {
 bool ThreadPool::try_run(int threads, Job job, void* context) {
     std::unique_lock lock(busy_, std::try_to_lock);
     if (!lock.owns_lock()) return false;
-    const int workers = alone_ > 0 ? 0 : std::min(threads, kMostThreads) - 1;
+    const int workers = std::min(threads, kMostThreads) - 1;
+    const bool waking = alone_ == 0;
     grow(workers);
     job_ = job;
     context_ = context;
     caller_processor_ = current_processor();
+    uint64_t offered = 0;
     for (int i = 0; i < workers; ++i) {
         Worker& worker = workers_[static_cast<size_t>(i)];
+        if (!waking && !worker.awake.load(std::memory_order_relaxed)) continue;
+        offered |= uint64_t{1} << i;
         worker.offer.store(made, std::memory_order_release);
         worker.offer.notify_one();
     }
     job(context, 0);
     int came = 0;
     for (int i = 0; i < workers; ++i) {
+        if (!(offered >> i & 1)) continue;
         Worker& worker = workers_[static_cast<size_t>(i)];
         uint32_t expected = made;
         if (worker.offer.compare_exchange_strong(expected, none, std::memory_order_acquire)) continue;
@@ -132,13 +140,15 @@ bool ThreadPool::try_run(int threads, Job job, void* context) {
         const auto through = [&worker] { return worker.offer.load(std::memory_order_acquire) == none; };
         if (!spin_until(through)) yield_until(through);
     }
-    if (workers > 0 && came == 0) {
+    if (came > 0) {
+        late_ = false;
+        alone_ = 0;
+    } else if (waking) {
         for (int i = 0; i < workers; ++i) move_away(workers_[static_cast<size_t>(i)], caller_processor_);
         late_ = !late_;
         alone_ = late_ ? 0 : kAloneAfterNobodyCame;  // who was only late, or moved, is there for the next job
     } else {
-        late_ = late_ && workers == 0;
-        alone_ = std::max(alone_ - 1, 0);
+        --alone_;
     }
     return true;
 }

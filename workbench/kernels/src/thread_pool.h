@@ -30,6 +30,7 @@ private:
     enum Offer : uint32_t { none, made, accepted };
     struct alignas(64) Worker {
         std::atomic<uint32_t> offer{none};
+        std::atomic<bool> awake{false};
         pthread_t handle{};
         std::atomic<int> avoided{-1};  // the processor that it was moved away from last
     };
@@ -41,7 +42,7 @@ private:
     std::deque<Worker> workers_;
     Job job_ = nullptr;
     void* context_ = nullptr;
-    int alone_ = 0;      // jobs that the caller still runs without making an offer
+    int alone_ = 0;      // jobs for which the caller still wakes nobody
     bool late_ = false;  // whether nobody came to the job before
     int caller_processor_ = -1;
 #if defined(__linux__)
