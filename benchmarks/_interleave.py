@@ -10,13 +10,11 @@ from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 from workbench.measure.intervals import block_bootstrap
+from workbench.measure.spinning import wait_for_sleeping_threads
 from workbench.receipt import Interval
 
 WARM_UP_S = 0.002
 VISIT_S = 0.004
-STEP_S = 0.001  # of waiting for the threads of the engine before
-STILL = 0.1  # of one processor's time, within a step
-PATIENCE_STEPS = 100
 FEWEST_ROUNDS = 6
 
 Key = TypeVar("Key", bound=Hashable)
@@ -45,7 +43,7 @@ def geometric_mean(values: list[float]) -> float:
 
 def _visit(call: Callable[[], object]) -> float:
     """Median seconds of a call over a few milliseconds, once the threads of the engine before sleep."""
-    _wait_for_sleeping_threads()
+    wait_for_sleeping_threads()
     begin = time.perf_counter()
     call()
     while time.perf_counter() - begin < WARM_UP_S:
@@ -57,12 +55,3 @@ def _visit(call: Callable[[], object]) -> float:
         call()
         samples.append(time.perf_counter() - start)
     return statistics.median(samples)
-
-
-def _wait_for_sleeping_threads() -> None:
-    """Wait until this process takes next to no processor time: pools spin on for milliseconds after their last work."""
-    for _ in range(PATIENCE_STEPS):
-        begin, spent = time.perf_counter(), time.process_time()
-        time.sleep(STEP_S)
-        if time.process_time() - spent < STILL * (time.perf_counter() - begin):
-            return

@@ -16,6 +16,7 @@ from workbench.engines._native_emit import Emitted, emit
 from workbench.engines._native_ir import Graph, Op
 from workbench.engines._native_keep import faster, in_float32, int8_layers, slower_in_int8
 from workbench.engines._native_memory import Picks, key_of, recall, remember
+from workbench.measure.spinning import wait_for_sleeping_threads
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +31,7 @@ _TILE_BATCH = 4
 _UNDISTURBED = 0.9  # of a processor while measuring; with less of one, other programs decided as well
 _PLAN_BUDGET_S = 0.03
 _CHUNKS = (1, 4, 16, 64)
+_MOST_RUNS = 400
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,9 @@ def choose_plan(program: Program, inputs: torch.Tensor, outputs: torch.Tensor, t
         plans.append(Plan(batch, shape, 0, threads))
     pointers = inputs.data_ptr(), outputs.data_ptr()
     samples: dict[Plan, list[float]] = {plan: [] for plan in plans}
+    wait_for_sleeping_threads()  # PyTorch's: it may just have run a model
     end = time.perf_counter() + _PLAN_BUDGET_S * len(plans)
-    for run in range(60):
+    for run in range(_MOST_RUNS):
         for plan in plans:  # in turn, so that a busy moment falls on all alike
             start = time.perf_counter()
             program.run(*pointers, batch, plan.chunk, plan.threads)

@@ -15,15 +15,15 @@ import numpy as np
 
 from workbench.measure.disturbance import undisturbed
 from workbench.measure.intervals import block_bootstrap, with_placement
+from workbench.measure.spinning import wait_for_sleeping_threads
 from workbench.receipt import Interval, LatencyFigures
 
 Call = Callable[[], object]
 Visits = tuple[list[np.ndarray], list[np.ndarray]]
 
 SETTLE_S = 0.002
-"""How long untimed calls last after a switch. The side that just ran leaves its threads spinning for work
-(OpenMP and ONNX Runtime pools do so for about a millisecond) and its data in the caches; calls timed before
-that has passed would be charged for the neighbour."""
+"""How long untimed calls last after a switch, once the other side's threads sleep: its data are in the caches, and
+calls timed before that has passed would be charged for the neighbour."""
 
 _VISIT_S = 0.003
 _MOST_CALLS = 200
@@ -91,7 +91,8 @@ def compare(
     """Measure how much faster ``variant`` is than ``baseline``, as a stream that ends in the final figures.
 
     The two alternate in blocks of four visits, ABBA or BAAB by the toss of a seeded coin, so that a
-    drift of the machine falls on both alike. A visit is a few untimed calls (:data:`SETTLE_S`), then
+    drift of the machine falls on both alike. A visit waits until the other side's threads sleep
+    (:func:`workbench.measure.spinning.wait_for_sleeping_threads`), makes a few untimed calls (:data:`SETTLE_S`), then
     calls timed one by one; the clock's own cost, measured first, is taken off each. A block's ratio is
     the baseline's median over the variant's; ``speedup`` is the typical ratio of the blocks that
     :func:`workbench.measure.disturbance.undisturbed` counts, with its interval from
@@ -164,8 +165,12 @@ def _block(
 ) -> Visits:
     """Visit the sides in ``order`` and return each side's visits as arrays of nanoseconds."""
     visits: Visits = ([], [])
+    before = None
     for which in order:
         checkpoint()
+        if which != before:
+            wait_for_sleeping_threads()
+        before = which
         times = _visit(sides[which], clock_ns)
         sides[which].visits_ns.append(times)
         visits[which].append(times)
