@@ -9,7 +9,7 @@ from workbench.measure.disturbance import undisturbed
 RANDOM = np.random.default_rng(0)
 
 
-def blocks(quiet: int, disturbed: int, factors=(1.7, 1.3), noise: float = 0.01) -> np.ndarray:
+def blocks(quiet: int, disturbed: int, factors=(1.7, 1.3), noise: float = 0.005) -> np.ndarray:
     """Two sides of which a neighbour slows each by its own factor, for a stretch of blocks."""
     slow = np.r_[np.ones(quiet), np.zeros(disturbed)]
     times = np.array([np.where(slow, 1.0, factor) for factor in factors])
@@ -28,8 +28,18 @@ def test_of_two_levels_that_both_lasted_the_quieter_counts():
     assert undisturbed(blocks(25, 75)).tolist() == [True] * 25 + [False] * 75
 
 
+def test_levels_eleven_percent_apart_are_told_apart():
+    assert undisturbed(blocks(40, 60, factors=(1.11, 1.0))).tolist() == [True] * 40 + [False] * 60
+
+
 def test_a_quiet_machine_has_nothing_to_set_aside():
     assert undisturbed(blocks(100, 0)).all()
+
+
+def test_a_level_with_more_noise_is_found_beside_moments_of_none():
+    # Evenly spread over 13 %, so that 7 % hold 13 or 14 of them, fewer than 15 of 100; the rest is spread over e^2.5.
+    slowness = np.r_[np.linspace(0, 0.13, 26), np.linspace(0.5, 3, 74)]
+    assert undisturbed(np.exp([slowness, np.zeros(100)])).tolist() == [True] * 26 + [False] * 74
 
 
 def test_noise_without_a_quiet_level_counts_in_full():
