@@ -61,11 +61,11 @@ class Builds:
     def __init__(self, seconds: float) -> None:
         self.left_s = seconds
 
-    def make(self, case: Case) -> set[tuple[str, str]]:
+    def make(self, case: Case, precisions: list[str]) -> set[tuple[str, str]]:
         """Build what isn't there yet; returns what there was no time for."""
         started, late = [], set()
         begin = time.perf_counter()
-        for precision in PRECISIONS:
+        for precision in precisions:
             wanted = case.variant(precision), case.example, case.threads
             if compiled.is_cached(*wanted):
                 continue
@@ -81,16 +81,15 @@ class Builds:
         return late
 
 
-def prepared(case: Case, peers: list[str], late: set[tuple[str, str]]) -> dict[tuple[str, str], Call]:
+def prepared(case: Case, peers: list[tuple[str, str]], late: set[tuple[str, str]]) -> dict[tuple[str, str], Call]:
     """Native and the peers, by engine and precision; a peer that can't run the case is told and left out."""
     calls: dict[tuple[str, str], Call] = native(case)
-    for key, make in PEERS.items():
+    for key in peers:
         if key in late:
             print(f"  {' '.join(key)}: left out, there was no time left to build it")
-        if key[0] not in peers or key in late:
             continue
         try:
-            call = make(case)
+            call = PEERS[key](case)
             call(case.example)
         except Exception as error:  # whatever went wrong in a peer, the others are measured
             print(f"  {' '.join(key)}: left out, {type(error).__name__}: {' '.join(str(error).split())[:200]}")
@@ -124,7 +123,9 @@ def accuracy(call: Call, example: Example, batch: int) -> float | None:
     return sum(int((call(inputs).argmax(1) == labels).sum()) for inputs, labels in batches) / whole
 
 
-def run(names: list[str], peers: list[str], seconds: float, build_seconds: float, threads: int) -> list[Row]:
+def run(
+    names: list[str], peers: list[tuple[str, str]], seconds: float, build_seconds: float, threads: int
+) -> list[Row]:
     """Measure and print case by case."""
     builds, rows = Builds(build_seconds), []
     for name in names:
@@ -136,7 +137,7 @@ def run(names: list[str], peers: list[str], seconds: float, build_seconds: float
             print(f"\n{name}, batch {batch}", flush=True)
             late: set[tuple[str, str]] = set()
             try:
-                late = builds.make(case) if "inductor" in peers else late
+                late = builds.make(case, [precision for name, precision in peers if name == "inductor"])
             except EngineError as error:
                 print(f"  inductor: {error}")
             with torch.inference_mode():
@@ -151,14 +152,16 @@ def main() -> None:
     """Measure, print tables, and keep everything as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=list(MODELS), metavar="model", help=", ".join(MODELS))
-    engine_names = list(dict.fromkeys(engine for engine, _ in PEERS))
-    parser.add_argument("--peers", nargs="*", default=engine_names, choices=engine_names)
+    groups = {name: [key for key in PEERS if key[0] == name] for name, _ in PEERS}
+    groups |= {"/".join(key): [key] for key in PEERS}
+    parser.add_argument("--peers", nargs="*", default=[*groups], choices=groups, help="engines, or engine/precision")
     parser.add_argument("--seconds", type=float, default=8.0, help="of measuring for each case")
     parser.add_argument("--build-seconds", type=float, default=300.0, help="for Inductor's compilations, all together")
     parser.add_argument("--threads", type=int, default=kernels.usable_cpus())
     parser.add_argument("--out", type=Path, default=OUT, help="where the JSON goes")
     options = parser.parse_args()
-    rows = run(options.models, options.peers, options.seconds, options.build_seconds, options.threads)
+    peers = [key for key in PEERS if any(key in groups[name] for name in options.peers)]
+    rows = run(options.models, peers, options.seconds, options.build_seconds, options.threads)
     document = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "environment": machine.environment(options.threads, seed=0),

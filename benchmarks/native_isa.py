@@ -1,8 +1,8 @@
 """The native engine held to an instruction set, beside oneDNN held to the same: ``python -m benchmarks.native_isa``.
 
-oneDNN is what PyTorch computes convolutions and linear layers with, eager and compiled, in float32 and int8. It reads
-its limit once, so each instruction set has a process of its own. The limit holds for oneDNN alone: what surrounds it
-in PyTorch may use all that the processor has. Arguments are those of ``benchmarks.native``.
+oneDNN is what PyTorch computes convolutions and linear layers with: eager in float32 and bf16, Inductor in int8. It
+reads its limit once, so each instruction set has a process of its own. The limit holds for oneDNN alone: what surrounds
+it in PyTorch may use all that the processor has. Arguments are those of ``benchmarks.native``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
         print(f"\n{ours}, oneDNN limited to {theirs}", flush=True)
         command = [sys.executable, "-m", "benchmarks.native", *sys.argv[1:], "--out", str(out)]
         limited = {**os.environ, "WORKBENCH_ISA": ours, "ONEDNN_MAX_CPU_ISA": theirs}
-        subprocess.run([*command, "--peers", "eager", "inductor"], env=limited, check=True)
+        subprocess.run([*command, "--peers", "eager", "inductor/int8"], env=limited, check=True)
         ratios = [v.equal.slower for v in verdicts([Row(**row) for row in json.loads(out.read_text())["rows"]])]
         if ratios:
             lines.append(f"{ours}: geometric mean {geometric_mean(ratios):.2f}×, worst case {min(ratios):.2f}×")

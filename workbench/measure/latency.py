@@ -169,7 +169,7 @@ def _block(
     for which in order:
         checkpoint()
         if which != before:
-            wait_for_sleeping_threads()
+            wait_for_sleeping_threads(_PATIENCE_S)
         before = which
         times = _visit(sides[which], clock_ns)
         sides[which].visits_ns.append(times)
