@@ -9,10 +9,11 @@ from workbench.errors import WorkbenchError
 
 
 def require_writable(directory: Path | str) -> None:
-    """Make the folder where there is none, and raise :class:`WorkbenchError` where no file can be written to it."""
+    """Raise :class:`WorkbenchError` where no file can be written to the folder, or to the one it would be made in."""
+    wanted = Path(directory).absolute()
+    there = next(folder for folder in (wanted, *wanted.parents) if folder.exists())
     try:
-        Path(directory).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise WorkbenchError(

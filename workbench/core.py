@@ -21,7 +21,7 @@ from workbench.errors import Cancelled, EngineError, WorkbenchError
 from workbench.measure import accuracy, layers, machine
 from workbench.measure.limits import available_memory_bytes, require_threads, usable_threads
 from workbench.measurement import Measurement
-from workbench.recipe import Recipe
+from workbench.recipe import Place, Recipe
 from workbench.shelf import Prepared, Shelf, plain
 from workbench.store import data_directory
 from workbench.techniques import Context, TrainingPoint
@@ -77,9 +77,7 @@ class Core:
             When the workload or the recipe can't be used, in one line for the person.
         """
         self._baselines.pause()
-        asked = Recipe.parse(document).place
-        devices.require(asked.device)
-        require_threads(asked.threads)
+        _require_place(Recipe.parse(document).place)
         context = self._context(run, checkpoint)
         if token not in self._workloads:
             context.progress("loading the workload", 0, 0)
@@ -152,10 +150,13 @@ class Core:
         """Write ``model.pt2``, where it can be made ``model.onnx``, ``recipe.json`` and ``receipt.json``."""
         self._baselines.pause()
         workload = self._workloads.get(token)
-        recipe = completions(Recipe.parse(document))[0]
+        asked = Recipe.parse(document)
+        _require_place(asked.place)
+        recipe = completions(asked)[0]
         prepared = self._shelf.prepared(workload, recipe, Context(train=workload.train, seed=recipe.seed))
         target = Path(directory)
         require_writable(target)
+        target.mkdir(parents=True, exist_ok=True)
         _require_room(target, prepared)
         paths = [Path(path) for path in prepared.runner.save(target)]
         if not any(path.suffix == ".onnx" for path in paths):
@@ -264,6 +265,11 @@ def completions(recipe: Recipe) -> list[Recipe]:
     threads = place.threads or usable_threads()
     places = [place.model_copy(update={"engine": name, "threads": threads}) for name in names]
     return [recipe.model_copy(update={"place": complete}) for complete in places]
+
+
+def _require_place(place: Place) -> None:
+    devices.require(place.device)
+    require_threads(place.threads)
 
 
 def _result_key(workload: LoadedWorkload, recipe: Recipe, baseline: str) -> str:

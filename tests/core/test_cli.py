@@ -104,6 +104,12 @@ def test_a_folder_that_can_not_be_written_is_refused_before_anything_runs(tmp_pa
     assert error.count("\n") == 1  # a run that had begun would have told of its progress
 
 
+def test_a_run_that_fails_leaves_no_folder_for_what_it_was_to_save(tmp_path, capsys):
+    assert cli.main(["run", "fashion-cnn", "--threads", "1024", "--save", str(tmp_path / "new" / "folder")]) == 1
+    assert not (tmp_path / "new").exists()
+    assert "1024 threads" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("what", ["workloads", "techniques", "engines", "devices"])
 def test_list_names_everything_there_is(what, capsys):
     assert cli.main(["list", what, "--json"]) == 0

@@ -126,6 +126,12 @@ def test_data_too_large_for_memory_is_refused_before_it_is_read(model):
         load(Workload(model, Endless()))
 
 
+def test_a_file_of_one_array_is_refused_with_how_to_store_both(model, tmp_path):
+    np.save(tmp_path / "data.npy", np.zeros((5, 3)))
+    with pytest.raises(WorkloadError, match=r"data.npy holds one array; data needs inputs and labels: store them with"):
+        load(Workload(model, tmp_path / "data.npy"))
+
+
 def test_an_npz_with_other_names_is_refused_with_those_it_has(model, tmp_path):
     np.savez(tmp_path / "data.npz", x=np.zeros((5, 3)), labels=np.zeros(5))
     with pytest.raises(WorkloadError, match=r"data.npz lacks inputs and holds x, labels; store data with numpy.savez"):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import workbench as wb
 from workbench import events
+from workbench.errors import WorkbenchError
 from workbench.receipt import Result
 from workbench.recipe import Recipe
 from workbench.session import Session
@@ -175,3 +176,9 @@ def test_a_pruned_and_quantized_model_is_taken_away_in_both_forms_with_its_recei
     paths = session.save_model(wb.load("fashion-student"), recipe, tmp_path)
     assert {path.name for path in paths} == {"model.pt2", "model.onnx", "recipe.json", "receipt.json"}
     assert all(path.stat().st_size for path in paths)
+
+
+def test_a_model_is_not_saved_for_more_threads_than_there_are(session, tmp_path):
+    with pytest.raises(WorkbenchError, match="1024 threads can't be used"):
+        session.save_model(wb.load("fashion-student"), Recipe.parse(place={"threads": 1024}), tmp_path / "new")
+    assert not (tmp_path / "new").exists()

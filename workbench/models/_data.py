@@ -61,7 +61,13 @@ def read(source: Any, what: str) -> tuple[Data, list[str]]:
 
 def _npz(path: Path, what: str) -> tuple[np.ndarray, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise WorkloadError(
+                f"{path} holds one array; {what} needs inputs and labels: store them with "
+                "numpy.savez(path, inputs=…, labels=…)"
+            )
+        with loaded as arrays:
             if missing := {"inputs", "labels"} - set(arrays):
                 found = ", ".join(arrays) or "nothing"
                 raise WorkloadError(
