@@ -32,6 +32,7 @@ _UNDISTURBED = 0.9  # of a processor while measuring; with less of one, other pr
 _PLAN_BUDGET_S = 0.03
 _CHUNKS = (1, 4, 16, 64)
 _MOST_RUNS = 400
+_WORTH_THREADS = 0.9  # of one thread's time: for less gain, others had better have the processors
 
 
 @dataclass(frozen=True)
@@ -133,5 +134,10 @@ def choose_plan(program: Program, inputs: torch.Tensor, outputs: torch.Tensor, t
             samples[plan].append(time.perf_counter() - start)
         if run >= 3 and time.perf_counter() > end:
             break
-    # The lower decile: above the lucky minimum, and what another program did to most of the runs doesn't count.
-    return min(plans, key=lambda plan: sorted(samples[plan][1:])[(len(samples[plan]) - 1) // 10])
+
+    def lasts(plan: Plan) -> float:
+        # The lower decile: above the lucky minimum, and what another program did to most of the runs doesn't count.
+        decile = sorted(samples[plan][1:])[(len(samples[plan]) - 1) // 10]
+        return decile if plan.threads == 1 else decile / _WORTH_THREADS
+
+    return min(plans, key=lasts)

@@ -165,12 +165,9 @@ def _block(
 ) -> Visits:
     """Visit the sides in ``order`` and return each side's visits as arrays of nanoseconds."""
     visits: Visits = ([], [])
-    before = None
     for which in order:
         checkpoint()
-        if which != before:
-            wait_for_sleeping_threads(_PATIENCE_S)
-        before = which
+        wait_for_sleeping_threads(_PATIENCE_S)
         times = _visit(sides[which], clock_ns)
         sides[which].visits_ns.append(times)
         visits[which].append(times)
