@@ -31,7 +31,7 @@ _TILE_BATCH = 4
 _UNDISTURBED = 0.9  # of a processor while measuring; with less of one, other programs decided as well
 _PLAN_BUDGET_S = 0.03
 _CHUNKS = (1, 4, 16, 64)
-_MOST_RUNS = 400
+_MOST_RUNS = 2000
 _WORTH_THREADS = 0.9  # of one thread's time: for less gain, others had better have the processors
 
 

@@ -32,7 +32,7 @@ def core_of_its_own(*calls: Callable[[], object]) -> Iterator[None]:
     current = psutil.Process().cpu_num()
     own = current if current in cores else min(cores)
     for thread, allowed in before.items():
-        _place(thread, {own} if thread == caller else allowed - {own} or allowed)
+        _place(thread, {own} if thread == caller else allowed - {own} or cores - {own})
     try:
         yield
     finally:

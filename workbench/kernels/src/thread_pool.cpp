@@ -86,9 +86,9 @@ void ThreadPool::grow(int workers) {
 // however idle the others are; seen on a virtual machine with two processors.
 void ThreadPool::move_away([[maybe_unused]] Worker& worker, [[maybe_unused]] int processor) {
 #if defined(__linux__)
-    cpu_set_t elsewhere = allowed_;
-    if (processor < 0 || worker.avoided.load(std::memory_order_relaxed) == processor) return;
-    worker.avoided.store(processor, std::memory_order_relaxed);
+    cpu_set_t now, elsewhere = allowed_;
+    if (processor < 0 || pthread_getaffinity_np(worker.handle, sizeof now, &now) != 0) return;
+    if (!CPU_ISSET(processor, &now)) return;  // it is on its way
     CPU_CLR(processor, &elsewhere);
     if (CPU_COUNT(&elsewhere) > 0) pthread_setaffinity_np(worker.handle, sizeof elsewhere, &elsewhere);
 #endif

@@ -32,7 +32,6 @@ private:
         std::atomic<uint32_t> offer{none};
         std::atomic<bool> awake{false};
         pthread_t handle{};
-        std::atomic<int> avoided{-1};  // the processor that it was moved away from last
     };
     void serve(Worker& worker, int thread);
     void grow(int workers);
