@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import statistics
 
 import pytest
 import torch
@@ -37,9 +38,13 @@ def test_the_first_numbers_come_after_one_block_and_the_last_are_marked_final():
 
 
 def test_the_interval_tightens_as_blocks_arrive():
-    first, *_, last = compare(counting(2000), counting(1000), budget_s=1.0, target=0.0)
-    assert last.blocks > first.blocks
-    assert last.speedup.half_width < first.speedup.half_width
+    firsts, lasts = [], []
+    for seed in range(7):  # a first block's two pairs now and then agree by luck; that four of seven do is rare
+        first, *_, last = compare(counting(2000), counting(1000), budget_s=0.4, target=0.0, seed=seed)
+        assert last.blocks > first.blocks
+        firsts.append(first.speedup.half_width)
+        lasts.append(last.speedup.half_width)
+    assert statistics.median(lasts) < statistics.median(firsts)
 
 
 def counted(snapshot) -> int:
