@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from workbench import kernels
 from workbench.engines._native_keep import KEPT
+from workbench.engines._native_read import read
+from workbench.engines._native_storage import lowered
 from workbench.engines.native import Native
 from workbench.errors import EngineError
 from workbench.techniques import Context
@@ -117,6 +119,15 @@ def test_an_int8_layer_without_a_half_way_value_is_reproduced_to_the_last_step()
     got = prepare(int8, inputs)(inputs)
     step = (wanted.max() - wanted.min()) / 255
     assert ((got - wanted).abs() <= step).float().mean() >= 0.999
+
+
+def test_a_maximum_before_quantization_is_taken_of_bytes():
+    _, int8, inputs = variants("convnet")
+    graph = lowered(read(int8.graph), int8.precision)
+    pools = [op for op in graph.ops if op.kind == "pool"]
+    assert len(pools) == 2
+    assert all(op.inputs[0].quant == op.output.quant is not None for op in pools)
+    assert [op for op in graph.ops if op.kind == "convert"] == graph.ops[:1]  # the image's own
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 17, 24])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.engines._native_ir import Graph, Op
+from workbench.engines._native_ir import Graph, Op, Value
 
 _TAKES_RESIDUAL = ("conv", "weight_only")
 _TAKES_ACTIVATION = ("conv", "weight_only", "sum", "multiply", "layer_norm", "group_norm")
@@ -14,6 +14,9 @@ _TAKES_QUANTIZATION = (
 
 def fuse(graph: Graph) -> Graph:
     """Fuse what a kernel does in one go. Changes ``graph`` and returns it."""
+    for op in reversed(list(graph.ops)):
+        if op.kind == "flatten" or (op.kind == "pool" and not op.pooling.average):
+            _quantize_before(graph, op)
     for op in list(graph.ops):
         if op not in graph.ops:
             continue
@@ -25,6 +28,20 @@ def fuse(graph: Graph) -> Graph:
         if op.kind in _TAKES_QUANTIZATION:
             _take_quantization(graph, op)
     return graph
+
+
+def _quantize_before(graph: Graph, op: Op) -> None:
+    """Quantize what it reads instead of what it makes, which gives the same bytes: rounding keeps the order of numbers.
+
+    Whatever computes the values then writes a quarter of the memory, and a maximum is taken of bytes.
+    """
+    after, source = graph.only_reader(op.output), op.inputs[0]
+    if after is None or after.kind != "convert" or after.output.quant is None or source.quant is not None:
+        return
+    rounded = Value(source.shape, after.output.quant, source.channels_last_of)
+    graph.ops.insert(graph.ops.index(op), Op("convert", [source], rounded))
+    op.inputs = [rounded]
+    _absorb(graph, op, after)
 
 
 def _take_activation(graph: Graph, op: Op) -> None:

@@ -55,12 +55,11 @@ Program::Arena Program::take_arena(int64_t images) {
             if (free_[i].images < images) continue;
             Arena arena = std::move(free_[i]);
             free_.erase(free_.begin() + static_cast<std::ptrdiff_t>(i));
-            for (size_t step = 0; step < steps_.size(); ++step) arena.shares[step].reset();
             return arena;
         }
         if (!free_.empty()) free_.pop_back();  // too small for this batch: the new one takes its place
     }
-    Arena arena{Buffer(images * arena_bytes_), images, std::make_unique<Shares[]>(steps_.size())};
+    Arena arena{Buffer(images * arena_bytes_), images, std::make_unique<Shares>()};
     for (int64_t image = 0; image < images; ++image) {
         for (const Tensor& t : tensors_) fill_borders(t, arena.memory.data() + image * arena_bytes_ + t.offset);
     }
@@ -118,18 +117,19 @@ void Program::run_together(const uint8_t* input, uint8_t* output, int64_t batch,
     struct Shared {
         const Program& program;
         Frame frame;
-        Shares* shares;
+        Shares& shares;
         int threads;
         double* times;
-    } shared{*this, frame(lease.arena(), input, output, 0, batch), lease.arena().shares.get(),
+    } shared{*this, frame(lease.arena(), input, output, 0, batch), *lease.arena().shares,
              std::min(threads, ThreadPool::kMostThreads), times};
+    shared.shares.begin(shared.threads);
     auto walk = [](void* context, int thread) {
         auto& s = *static_cast<Shared*>(context);
         double before = s.times ? now_ns() : 0;
         for (size_t i = 0; i < s.program.steps_.size(); ++i) {
             const Step& step = *s.program.steps_[i];
             const int64_t tasks = step.tasks(s.frame.batch);
-            const bool stay = s.shares[i].work(s.threads, thread, [&](int share) {
+            const bool stay = s.shares.work(static_cast<uint32_t>(i), thread, [&](int share) {
                 step.run(s.frame, tasks * share / s.threads, tasks * (share + 1) / s.threads);
             });
             if (!stay) return;
@@ -142,6 +142,7 @@ void Program::run_together(const uint8_t* input, uint8_t* output, int64_t batch,
     };
     if (threads > 1 && ThreadPool::shared().try_run(shared.threads, walk, &shared)) return;
     shared.threads = 1;
+    shared.shares.begin(1);
     walk(&shared, 0);
 }
 

@@ -96,7 +96,7 @@ private:
     struct Arena {
         Buffer memory;
         int64_t images = 0;
-        std::unique_ptr<Shares[]> shares;  // one for each step
+        std::unique_ptr<Shares> shares;
     };
     class Lease;
     Arena take_arena(int64_t images);

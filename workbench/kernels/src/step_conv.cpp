@@ -73,10 +73,10 @@ public:
         int64_t configured = 0;
         Position at = position_of(begin, segment_count);
         for (int64_t task = begin; task < end; task += common.lines) {
-            const int64_t first = at.segment * segment_pixels_;
+            const int64_t first = segment_start(at.segment, segment_count, line_pixels);
             common.lines = segment_count == 1 ? std::min({end - task, lines_ - at.line, lines_together_}) : 1;
             aim(common, frame, at, first);
-            run_tiles(common, std::min(segment_pixels_, line_pixels - first), configured);
+            run_tiles(common, segment_start(at.segment + 1, segment_count, line_pixels) - first, configured);
             for (int64_t i = 0; i < common.lines; ++i) advance(at, segment_count);
         }
         if (configured > 0) kernels_.release();
@@ -100,14 +100,20 @@ private:
             lines_ = 1;
             line_pixels_ = output_.height * output_.width;
         }
-        constexpr int64_t kTilesTogether = 4;  // enough to forget the call, few enough to share among threads
-        segment_pixels_ = most_pixels_ * kTilesTogether;
         // Short lines go several to a call, so long as what they read stays in the first cache.
         lines_together_ = std::clamp<int64_t>(kBytesTogether / (shape_.window.stride_y * input_.row_pitch), 1, 8);
     }
 
+    // A line is cut into equal segments, which threads share; between whole tiles where their registers would have to
+    // be configured anew for another size.
+    int64_t segment_start(int64_t segment, int64_t segment_count, int64_t line_pixels) const {
+        const int64_t start = line_pixels * segment / segment_count;
+        return kernels_.configure && start < line_pixels ? start - start % most_pixels_ : start;
+    }
     int64_t segments(int64_t batch) const {
-        return ((across_images_ ? batch : line_pixels_) + segment_pixels_ - 1) / segment_pixels_;
+        constexpr int64_t kTilesTogether = 4;  // enough to forget the call, few enough to share
+        const int64_t most = most_pixels_ * kTilesTogether;
+        return ((across_images_ ? batch : line_pixels_) + most - 1) / most;
     }
     bool has_residual() const { return epilogue_.residual_type != Dtype::none; }
 
@@ -187,7 +193,7 @@ private:
     PackedConv packed_;
     int64_t most_pixels_;
     bool across_images_;
-    int64_t lines_, line_pixels_, segment_pixels_, lines_together_;
+    int64_t lines_, line_pixels_, lines_together_;
 };
 
 }  // namespace

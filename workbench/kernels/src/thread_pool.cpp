@@ -153,8 +153,13 @@ bool ThreadPool::try_run(int threads, Job job, void* context) {
     return true;
 }
 
-bool Shares::wait(int threads, int thread) const {
-    const auto all_done = [&] { return done_.load(std::memory_order_acquire) == threads; };
+bool Shares::wait(uint32_t step, int thread) const {
+    const auto all_done = [&] {
+        for (int share = 0; share < threads_; ++share) {
+            if (shares_[share].state.load(std::memory_order_acquire) < untouched(step + 1)) return false;
+        }
+        return true;
+    };
     if (spin_until(all_done)) return true;
     if (thread > 0) return false;
     yield_until(all_done);

@@ -49,35 +49,43 @@ private:
 #endif
 };
 
-// One step's work, cut into as many shares as there are threads. Each thread takes its own share first, then
-// whatever nobody has begun.
-class alignas(64) Shares {
+// Steps done one after another by several threads. A step's work is cut into as many shares as there are threads; each
+// thread takes its own share first, then whatever nobody has begun. How far each share is stands in a cache line of its
+// own, which only the thread writes that has the share: a step moves one line to every other thread.
+class Shares {
 public:
-    void reset() {
-        claimed_.store(0, std::memory_order_relaxed);
-        done_.store(0, std::memory_order_relaxed);
+    void begin(int threads) {
+        threads_ = threads;
+        for (int share = 0; share < threads; ++share) shares_[share].state.store(0, std::memory_order_relaxed);
     }
 
-    // Calls run(share) for each share that this thread gets, then waits for those that others have begun.
+    // Calls run(share) for each share of the step that this thread gets, then waits for those that others have begun.
+    // Steps count from 0, and a thread works on each of them in turn.
     // False when a worker has waited long enough to suspect that it keeps another thread from running.
     template <class Run>
-    bool work(int threads, int thread, Run run) {
-        for (int i = 0; i < threads; ++i) {
-            const int share = (thread + i) % threads;
-            const uint64_t bit = uint64_t{1} << share;
-            if (claimed_.load(std::memory_order_relaxed) & bit) continue;
-            if (claimed_.fetch_or(bit, std::memory_order_relaxed) & bit) continue;
+    bool work(uint32_t step, int thread, Run run) {
+        for (int i = 0; i < threads_; ++i) {
+            const int share = thread + i < threads_ ? thread + i : thread + i - threads_;
+            auto& state = shares_[share].state;
+            uint32_t expected = untouched(step);
+            if (state.load(std::memory_order_relaxed) != expected) continue;
+            if (!state.compare_exchange_strong(expected, expected + 1, std::memory_order_relaxed)) continue;
             run(share);
-            done_.fetch_add(1, std::memory_order_release);
+            state.store(untouched(step + 1), std::memory_order_release);
         }
-        return wait(threads, thread);
+        return wait(step, thread);
     }
 
 private:
-    bool wait(int threads, int thread) const;
+    // A share's states in order: untouched in step 0, begun, untouched in step 1, begun, …
+    static constexpr uint32_t untouched(uint32_t step) { return 2 * step; }
+    bool wait(uint32_t step, int thread) const;
 
-    std::atomic<uint64_t> claimed_{0};
-    alignas(64) std::atomic<int> done_{0};
+    struct alignas(64) Share {
+        std::atomic<uint32_t> state{0};
+    };
+    Share shares_[ThreadPool::kMostThreads];
+    int threads_ = 1;
 };
 
 }  // namespace wb
