@@ -122,7 +122,7 @@ def test_an_int8_layer_without_a_half_way_value_is_reproduced_to_the_last_step()
 
 
 def test_a_maximum_before_quantization_is_taken_of_bytes():
-    _, int8, inputs = variants("convnet")
+    _, int8, _ = variants("convnet")
     graph = lowered(read(int8.graph), int8.precision)
     pools = [op for op in graph.ops if op.kind == "pool"]
     assert len(pools) == 2
