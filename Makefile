@@ -39,8 +39,10 @@ bench-native-isa: .venv/test.stamp
 # The C++ checks under AddressSanitizer and UndefinedBehaviorSanitizer: two minutes of compiling on two cores.
 # Needs cmake.
 sanitize:
-	cmake -S . -B build/sanitized -DWORKBENCH_SANITIZE=ON
+	cmake -S . -B build/sanitized -DWORKBENCH_SANITIZE=address,undefined
 	cmake --build build/sanitized --target check --parallel 2
+	cmake -S . -B build/sanitized-threads -DWORKBENCH_SANITIZE=thread
+	TSAN_OPTIONS=halt_on_error=1 cmake --build build/sanitized-threads --target check --parallel 2
 
 clean:
 	rm -rf .venv build

@@ -127,10 +127,8 @@ void Program::run_together(const uint8_t* input, uint8_t* output, int64_t batch,
         auto& s = *static_cast<Shared*>(context);
         double before = s.times ? now_ns() : 0;
         for (size_t i = 0; i < s.program.steps_.size(); ++i) {
-            const Step& step = *s.program.steps_[i];
-            const int64_t tasks = step.tasks(s.frame.batch);
             const bool stay = s.shares.work(static_cast<uint32_t>(i), thread, [&](int share) {
-                step.run(s.frame, tasks * share / s.threads, tasks * (share + 1) / s.threads);
+                s.program.steps_[i]->run_share(s.frame, share, s.threads);
             });
             if (!stay) return;
             if (s.times && thread == 0) {

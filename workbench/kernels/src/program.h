@@ -54,6 +54,12 @@ public:
     virtual int64_t tasks(int64_t batch) const = 0;
     virtual void run(const Frame& frame, int64_t begin, int64_t end) const = 0;
     virtual std::string kernel() const = 0;
+
+    // One of `shares` equal parts of the work, which threads do side by side.
+    virtual void run_share(const Frame& frame, int64_t share, int64_t shares) const {
+        const int64_t all = tasks(frame.batch);
+        run(frame, all * share / shares, all * (share + 1) / shares);
+    }
 };
 
 // Reads a step's record: whole numbers, floats and raw arrays, in the order records.py writes them.

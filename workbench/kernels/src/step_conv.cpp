@@ -82,10 +82,30 @@ public:
         if (configured > 0) kernels_.release();
     }
 
+    // Threads share an image by its lines rather than by blocks of channels: those of a pixel often share a cache line,
+    // and what reads it next is cut by lines, too. By blocks where weights are many, so that each thread reads its own.
+    void run_share(const Frame& frame, int64_t share, int64_t shares) const override {
+        const int64_t all = tasks(frame.batch), blocks = shape_.groups * packed_.blocks_per_group;
+        if (blocks == 1 || packed_.block_bytes * blocks > kWeightBytesKept) return Step::run_share(frame, share, shares);
+        const int64_t per_block = lines_ * segments(frame.batch), per_image = per_block * blocks;
+        const int64_t begin = all * share / shares, end = all * (share + 1) / shares;
+        for (int64_t image = begin / per_image; image * per_image < end; ++image) {
+            const int64_t from = std::max<int64_t>(begin - image * per_image, 0);
+            const int64_t to = std::min(end - image * per_image, per_image);
+            // Counted line by line, all blocks of one before the next line's; walked block by block.
+            for (int64_t block = 0; block < blocks; ++block) {
+                const int64_t first = (from - block + blocks - 1) / blocks, last = (to - block + blocks - 1) / blocks;
+                const int64_t origin = image * per_image + block * per_block;
+                run(frame, origin + first, origin + last);
+            }
+        }
+    }
+
     std::string kernel() const override { return kernels_.name; }
 
 private:
     static constexpr int64_t kBytesTogether = 1 << 14;
+    static constexpr int64_t kWeightBytesKept = 1 << 17;  // a part of a second cache, which other layers want as well
 
     // A line is what tiles run along: an image row; the whole image where a 1 × 1 window makes its rows one;
     // the images of a batch where each is a single pixel.
