@@ -10,15 +10,16 @@ from typing import Any
 from workbench.workload import Workload
 
 
-def python(workload: Workload, recipe: dict[str, Any]) -> str:
-    """A few lines of Python that run ``recipe`` on ``workload`` again."""
+def python(workload: Workload, recipe: dict[str, Any], baseline: str = "auto") -> str:
+    """A few lines of Python that run ``recipe`` on ``workload`` again, beside the same ``baseline``."""
+    against = "" if baseline == "auto" else f", baseline={json.dumps(baseline)}"
     return "\n".join(
         [
             "import workbench as wb",
             "",
             *_workload_lines(workload),
             f"recipe = wb.Recipe.parse({_laid_out(recipe, _literal)})",
-            "result = wb.run(workload, recipe).result()",
+            f"result = wb.run(workload, recipe{against}).result()",
             "print(result.verdict)",
             "",
         ]

@@ -86,12 +86,13 @@ class Workbench(VBox):
         Raises :class:`WorkbenchError` where it can't be sent off: a model that can't be pickled, a
         worker that doesn't start.
         """
-        recipe = Recipe.parse(self.panel.recipe)
+        recipe, baseline = Recipe.parse(self.panel.recipe), self.panel.baseline
         with self._lock:  # held until the id is known: the first event may come before `submit` returns
-            number = self.session.submit(self._workload, recipe, owner=self)
+            number = self.session.submit(self._workload, recipe, baseline=baseline, owner=self)
             self._submitted.add(number)
             name = self._workload.display_name
-            self._dispatch(_state.Submitted(number, name, recipe.model_dump(mode="json")), Urgency.ANSWER)
+            submitted = _state.Submitted(number, name, recipe.model_dump(mode="json"), baseline)
+            self._dispatch(submitted, Urgency.ANSWER)
         return number
 
     def cancel(self) -> None:
@@ -129,9 +130,9 @@ class Workbench(VBox):
 
     def _wire(self) -> None:
         self.frame.observe(self._on_view, "views")
-        self.panel.observe(lambda _: self._try_to_submit(), "recipe")
+        self.panel.observe(lambda _: self._try_to_submit(), ["recipe", "baseline"])
         self.bar.observe(self._on_workload, "workload")
-        self.bar.observe(lambda _: self._apply({}), "resets")
+        self.bar.observe(lambda _: self._start_over(), "resets")
         self.progress.observe(lambda _: self.cancel(), "cancels")
         self.progress.observe(lambda _: self._try_to_submit(), "repeats")
         self.pareto_plot.observe(self._on_selected, "selected")
@@ -162,6 +163,10 @@ class Workbench(VBox):
 
     def _apply(self, recipe: dict[str, Any]) -> None:
         self.panel.recipe = recipe
+
+    def _start_over(self) -> None:
+        self.panel.baseline = "auto"
+        self._apply({})
 
     def _on_workload(self, change: t.Bunch) -> None:
         with self._lock:
@@ -309,8 +314,8 @@ class Workbench(VBox):
         recipe = Recipe.parse(state.recipe) if state.recipe else Recipe()
         self.bar.workload = state.workload
         self.bar.summary = recipe.summary()
-        self.bar.changed = self.panel.recipe != Recipe().model_dump(mode="json")
-        self.code.python = _code.python(self._workload, state.recipe)
+        self.bar.changed = self.panel.recipe != Recipe().model_dump(mode="json") or self.panel.baseline != "auto"
+        self.code.python = _code.python(self._workload, state.recipe, state.baseline)
         self.code.recipe = _code.recipe_json(state.recipe)
         if self.downloads.state != "working":
             self.downloads.state = "ready" if state.result else "unready"

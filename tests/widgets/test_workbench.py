@@ -52,6 +52,7 @@ def test_a_finished_run_joins_history_and_plot_once(bench, session, settle):
     settle()
     assert len(bench.history.rows) == len(bench.pareto_plot.rows) == 1
     assert bench.pareto_plot.front == [1]
+    assert bench.history.rows[0]["baseline"] == "eager"
     assert bench.history.selected == bench.pareto_plot.selected == 1
 
 
@@ -158,6 +159,20 @@ def test_the_code_names_the_recipe_that_ran(bench, session, settle):
     exec(body, {"wb": __import__("workbench")}, names)
     assert names["recipe"] == Recipe.parse(INT8)
     assert Recipe.parse(bench.code.recipe) == Recipe.parse(INT8)
+
+
+def test_the_baseline_chosen_is_that_of_the_run_and_of_its_code_until_one_starts_over(bench, session, settle):
+    asked = {"client": "browser", "number": 1, "recipe": {}, "baseline": "eager"}
+    bench.panel._wanted = asked
+    settle()
+    assert session.baselines == ["auto", "eager"]
+    assert 'wb.run(workload, recipe, baseline="eager")' in bench.code.python
+    assert bench.bar.changed
+    bench.bar.resets += 1
+    settle()
+    assert session.baselines[-1] == "auto"
+    assert "baseline" not in bench.code.python
+    assert not bench.bar.changed
 
 
 def test_a_closed_page_hears_nothing_more(bench, session):

@@ -29,6 +29,7 @@ class Prune(Technique):
     trains: ClassVar[bool] = True
     order: ClassVar[int] = 20
     main_option: ClassVar[str] = "amount"
+    summarized: ClassVar[tuple[str, ...]] = ("amount", "kind")
 
     do: Literal["prune"] = "prune"
     kind: Literal["channels", "weights"] = option(
@@ -43,6 +44,7 @@ class Prune(Technique):
         title="Amount",
         ge=_LEAST,
         le=_MOST_WEIGHTS,
+        maximum_when={"kind": {"channels": _MOST_CHANNELS}},
     )
     criterion: Literal["l1", "l2", "random"] = option(
         "l1",
