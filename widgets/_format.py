@@ -60,6 +60,11 @@ def ratio(value: float) -> str:
     return f"{significant(value, 3 if value >= 1 else 2)}×"
 
 
+def unbroken(*parts: str) -> str:
+    """Parts of a line that is broken between them only."""
+    return " · ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts)
+
+
 def signed_text(text: str) -> str:
     """With the minus sign that is as wide as a plus."""
     return text.replace("-", "−")

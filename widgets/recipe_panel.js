@@ -1,4 +1,5 @@
 const SLIDER_DELAY_MS = 80;
+const MOST_CHARACTERS_SIDE_BY_SIDE = 56; // of all choices of an option: what two lines hold
 const client = Math.random().toString(36).slice(2);
 
 // -- controls: each is {el, set(value), refuse(reasons by value)}
@@ -136,6 +137,7 @@ function doubling(last) {
 }
 
 function control(option, change, waits) {
+  if (option.choices.join().length > MOST_CHARACTERS_SIDE_BY_SIDE) return choice(option.title, option.choices.map((value) => ({ value, text: value })), change);
   if (option.type === "choice") return segmented(option.title, option.choices.map((value) => ({ value, text: value.replaceAll("-", " ") })), change);
   if (option.type === "flag") return flag(option.title, change);
   if (option.type === "text") return field(option.title, "text", change);
@@ -242,8 +244,8 @@ function placeCard(panel) {
   const batch = slider("Batch", doubling(1024), place("batch"), never);
   const whole = { type: "integer", minimum: 1, maximum: schema.threads, unit: "" };
   const threads = schema.threads > 1 ? slider("Threads", linear(whole), place("threads"), never) : null;
-  const versus = choice("Compare with", [{ value: "auto", text: "auto: faster of eager, compiled" }, ...schema.engines.map(({ name }) => ({ value: name, text: `${name} fp32` }))], (name) => panel.edit((asked) => (asked.baseline = name), "place"));
-  versus.el.title = "what each figure is set against: the untouched model in fp32 on this engine";
+  const versus = choice("Compare with", [{ value: "auto", text: "auto: the strongest" }, ...schema.engines.map(({ name }) => ({ value: name, text: `${name} fp32` }))], (name) => panel.edit((asked) => (asked.baseline = name), "place"));
+  versus.el.title = "what each figure is set against: the untouched model in fp32 on this engine; auto: the faster of eager and compiled";
   const single = row(h("span", { class: "wb-option-label" }, "Threads"), h("span", { class: "wb-wide wb-quiet" }, "1: this process has one core"));
   const body = h("div", { class: "wb-options" }, device.el, engine.el, batch.el, threads?.el ?? single, versus.el);
   const card = h("section", { class: "wb-card", "aria-labelledby": id }, h("div", { class: "wb-toggle" }, h("h2", { id }, "Place"), effect), body);

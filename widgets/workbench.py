@@ -18,7 +18,7 @@ from workbench.recipe import Recipe
 from workbench.session import Session, default_session
 from workbench.widgets import _code, _effects, _pump, _state, _views
 from workbench.widgets._pump import Urgency
-from workbench.widgets._runs import Runs
+from workbench.widgets._runs import Runs, batch_of
 from workbench.widgets.code_view import CodeView
 from workbench.widgets.downloads import Downloads
 from workbench.widgets.figures import Figures
@@ -301,6 +301,7 @@ class Workbench(VBox):
         showing = _TRAINING_TAB if state.phase == "training" else _LATENCY_TAB
         if showing != self._live_tab:
             self.live.strip.selected = self._live_tab = showing
+        self.pareto_plot.batch = batch_of(state.recipe)
         self.pareto_plot.current = _views.current_point(state)
         self.pareto_plot.baseline = _views.baseline_point(state)
         self.pareto_plot.selected = self.history.selected = runs.shown(state.recipe)
@@ -315,8 +316,10 @@ class Workbench(VBox):
         self.bar.workload = state.workload
         self.bar.summary = recipe.summary()
         self.bar.changed = self.panel.recipe != Recipe().model_dump(mode="json") or self.panel.baseline != "auto"
+        self.code.title = _code.title(self._workload)
         self.code.python = _code.python(self._workload, state.recipe, state.baseline)
         self.code.recipe = _code.recipe_json(state.recipe)
+        self.downloads.note = _views.about_the_program(recipe)
         if self.downloads.state != "working":
             self.downloads.state = "ready" if state.result else "unready"
 

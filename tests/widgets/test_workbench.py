@@ -65,6 +65,17 @@ def test_a_recipe_measured_again_is_one_point_with_its_newest_figures_and_two_ro
     assert [row["id"] for row in bench.pareto_plot.rows] == bench.pareto_plot.front == [2]
 
 
+def test_only_calls_of_one_batch_size_compete_for_the_front(bench, session, settle):
+    finish(session, latency_ms=0.02)
+    bench.panel.recipe = {"place": {"batch": 64}}
+    finish(session, latency_ms=1.5)
+    settle()
+    assert (bench.pareto_plot.batch, bench.pareto_plot.front) == (64, [2])
+    bench.panel.recipe = {}
+    settle()
+    assert (bench.pareto_plot.batch, bench.pareto_plot.front) == (1, [1])
+
+
 @pytest.mark.parametrize("part", ["history", "pareto_plot"])
 def test_choosing_an_earlier_run_brings_its_recipe_back(bench, session, settle, part):
     bench.panel.recipe = INT8

@@ -134,7 +134,7 @@ class Prune(Technique):
         module = copy.deepcopy(original)
         masks = smallest(module, self.amount)
         masks.apply()
-        reason = f"none of its weights is among the smallest {self.amount:.0%} of the model"
+        reason = f"none of its weights is among the smallest {100 * self.amount:.0f} % of the model"
         whole = [name.rpartition(".")[0] for name, keep in masks.keep.items() if bool(keep.all())]
         return module, dict.fromkeys(whole, reason), masks
 
