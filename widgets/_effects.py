@@ -48,19 +48,25 @@ def _effect(whole: Result, without: Result | None) -> Effect:
     same_kernels = without is not None and _kernels(whole) == _kernels(without) and None not in _kernels(whole)
     lost = before.accuracy.value - whole.variant.accuracy.value
     decided = 0 if same_kernels else fmt.decided(speed, 1)
-    # one line beside the toggle: what it does to the size only where it does nothing to the speed
-    resized = before.size_bytes != whole.variant.size_bytes
-    same = f"{fmt.change(before.size_bytes, whole.variant.size_bytes)} size" if resized else "no difference"
-    parts = [fmt.ratio(speed.value) if decided else same, fmt.points(-lost, 2)]
+    parts = [fmt.points(-lost, 2)]
+    if decided:
+        parts.insert(0, fmt.ratio(speed.value))
+    elif before.size_bytes != whole.variant.size_bytes:  # there is one line: the size where the speed is the same
+        parts.insert(0, f"{fmt.change(before.size_bytes, whole.variant.size_bytes)} size")
     realities = {layer.reality for layer in whole.receipt}
     parts.append("simulated" if "simulated" in realities else "real" if "real" in realities else "unchanged")
-    other = "the same recipe without it" if without else f"the baseline, {whole.baseline.engine} fp32"
-    spread = f"{fmt.significant(speed.low)} – {fmt.ratio(speed.high)} against {other}"
-    return {
-        "text": " · ".join(parts),
-        "tone": {1: "better", -1: "worse", 0: ""}[decided],
-        "against": "the same kernels as without it" if same_kernels else spread,
-    }
+    spread = f"{fmt.significant(speed.low)} – {fmt.ratio(speed.high)}"
+    if same_kernels:
+        against = "no difference: the same kernels as without it"
+    elif decided:
+        against = f"{spread} against {'the same recipe without it' if without else _baseline(whole)}"
+    else:
+        against = f"no difference from {'without it' if without else _baseline(whole)}: {spread}"
+    return {"text": " · ".join(parts), "tone": {1: "better", -1: "worse", 0: ""}[decided], "against": against}
+
+
+def _baseline(result: Result) -> str:
+    return f"the baseline, {result.baseline.engine} fp32"
 
 
 def _quotient(with_step: Interval, without: Interval) -> Interval:

@@ -201,13 +201,13 @@ def _accuracy_card(state: PageState) -> View:
     if state.accuracy:
         event = state.accuracy
         drop, now = event.drop, event.variant
-        difference = f"{fmt.points(-drop.value, 2)} ({fmt.points(-drop.high, 2)[:-3]} – {fmt.points(-drop.low, 2)})"
+        spread = fmt.unbroken(f"({fmt.points(-drop.high, 2)[:-3]} – {fmt.points(-drop.low, 2)})")
         card["value"] = fmt.percent(now.value)
         card["tone"] = {1: "worse", -1: "better", 0: ""}[fmt.decided(drop, 0.0)]
         card["arrow"] = {"worse": "▼", "better": "▲", "": ""}[card["tone"]]
         seen = f"on {now.n:,}" if now.n == event.total else f"on {now.n:,} of {event.total:,}"
-        changed = [difference, f"{event.changed:,} changed · {seen}"]
-        card["lines"] = changed if event.changed else ["every prediction the same", seen]
+        difference = [f"{fmt.points(-drop.value, 2)} {spread}", fmt.unbroken(f"{event.changed:,} changed", seen)]
+        card["lines"] = difference if event.changed else ["every prediction the same", seen]
     return card
 
 

@@ -44,10 +44,12 @@ function figure(model, card) {
   if (baseline.ms) data.push(points([baseline], { symbol: "diamond", size: 11, color: dim, line: { width: 1, color: bg } }));
   if (shown) data.push(points([shown], { symbol: "circle-open", size: 18, color: ink, line: { width: 2 } }, { hoverinfo: "skip", hovertemplate: null }));
   if (current.ms) data.push(points([current], { symbol: "star", size: 14, color: blue, line: { width: 1, color: bg } }));
-  // the label of the upper point above it, that of the lower one below: they never meet
+  const heights = bounds(all.map((point) => point.accuracy), 0.4);
   const chosen = current.ms ? current : shown;
-  const upwards = chosen?.ms && baseline.ms && baseline.accuracy > chosen.accuracy ? -1 : 1;
-  const labelled = [[baseline, -16 * upwards, dim], [chosen, 18 * upwards, ink]].filter(([point]) => point?.ms);
+  // a label stands where there is room, towards the middle; of two points in the same half, the upper one's is above
+  const inwards = (point) => (2 * point.accuracy < heights[0] + heights[1] ? 1 : -1);
+  const upwards = (point, other) => (other?.ms && inwards(point) === inwards(other) ? (point.accuracy > other.accuracy || (point === chosen && point.accuracy === other.accuracy) ? 1 : -1) : inwards(point));
+  const labelled = [[baseline, chosen, 16, dim], [chosen, baseline, 18, ink]].filter(([point]) => point?.ms).map(([point, other, distance, ink]) => [point, distance * upwards(point, other), ink]);
   const annotations = labelled.map(([point, yshift, ink]) => {
     const place = (Math.log10(point.ms) - low) / (high - low);
     const xanchor = place < 0.25 ? "left" : place > 0.75 ? "right" : "center";
@@ -56,7 +58,7 @@ function figure(model, card) {
   const layout = {
     annotations,
     xaxis: axis(card, `latency of a call at batch ${model.get("batch")}, ms, logarithmic`, { type: "log", range: [low, high], ...logTicks(low, high) }),
-    yaxis: axis(card, "accuracy, %", { range: bounds(all.map((point) => point.accuracy), 0.4), nticks: 6 }),
+    yaxis: axis(card, "accuracy, %", { range: heights, nticks: 6 }),
     margin: { l: 54, r: 14, t: 10, b: 40 },
   };
   return { data, layout };
