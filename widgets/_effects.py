@@ -18,7 +18,7 @@ within a run shows it."""
 
 def effects(recipe: dict[str, Any], results: Iterable[Result]) -> dict[str, Effect]:
     """For each step of ``recipe``, by name: ``{"text": "1.9× · −0.02 pt · real", "tone": "better",
-    "against": "1.8 – 2.0× without it"}``.
+    "against": "1.8 – 2.0× against the same recipe without it"}``.
 
     ``results`` are finished runs of the same workload, newest first. A step has an effect to show once both
     recipes, with it and without it, were measured beside baselines on the same engine. A step alone in its recipe
@@ -45,7 +45,7 @@ def effects(recipe: dict[str, Any], results: Iterable[Result]) -> dict[str, Effe
 def _effect(whole: Result, without: Result | None) -> Effect:
     before = without.variant if without else whole.baseline
     speed = _quotient(whole.speedup, without.speedup) if without else whole.speedup
-    same_kernels = without is not None and _kernels(whole) == _kernels(without) and None not in _kernels(whole)
+    same_kernels = without is not None and _kernels(whole) is not None and _kernels(whole) == _kernels(without)
     lost = before.accuracy.value - whole.variant.accuracy.value
     decided = 0 if same_kernels else fmt.decided(speed, 1)
     parts = [fmt.points(-lost, 2)]
@@ -59,14 +59,11 @@ def _effect(whole: Result, without: Result | None) -> Effect:
     if same_kernels:
         against = "no difference: the same kernels as without it"
     elif decided:
-        against = f"{spread} against {'the same recipe without it' if without else _baseline(whole)}"
+        other = "the same recipe without it" if without else f"the baseline, {whole.baseline.engine} fp32"
+        against = f"{spread} against {other}"
     else:
-        against = f"no difference from {'without it' if without else _baseline(whole)}: {spread}"
+        against = f"no difference {'with or without it' if without else f'from {whole.baseline.engine} fp32'}: {spread}"
     return {"text": " · ".join(parts), "tone": {1: "better", -1: "worse", 0: ""}[decided], "against": against}
-
-
-def _baseline(result: Result) -> str:
-    return f"the baseline, {result.baseline.engine} fp32"
 
 
 def _quotient(with_step: Interval, without: Interval) -> Interval:
@@ -80,14 +77,12 @@ def _quotient(with_step: Interval, without: Interval) -> Interval:
     return Interval(value=value, low=value * math.exp(-half), high=value * math.exp(half))
 
 
-def _kernels(result: Result) -> list[tuple | None]:
-    """What each layer is computed with, and None where the engine doesn't say."""
-    return [
-        (layer.layer, layer.kernel, layer.compute_dtype, layer.after and layer.after.weight_shape)
-        if layer.kernel
-        else None
-        for layer in result.receipt
-    ]
+def _kernels(result: Result) -> list[tuple] | None:
+    """What computes each layer, on weights of which shape; None where the engine doesn't say."""
+    layers = [layer for layer in result.receipt if layer.after]
+    if not layers or not all(layer.kernel for layer in layers):
+        return None
+    return [(layer.layer, layer.kernel, layer.compute_dtype, layer.after.weight_shape) for layer in layers]
 
 
 def _identity(recipe: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ function render({ model, el }) {
     whole.hidden = !rows.length;
     empty.hidden = rows.length > 0;
     const untimed = rows.length && rows.every((layer) => layer.time === "—") ? rows[0].time_reason : "";
-    const timed = rows.length ? "Each layer is timed by itself: together they may take longer than the call." : "";
+    const timed = rows.length ? "Timed layer by layer, in calls of their own: together they may take longer than the median call." : "";
     write(note, untimed ? `No time for single layers: ${untimed}.` : timed);
     body.replaceChildren(...rows.map(rowOf));
   });

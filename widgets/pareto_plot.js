@@ -46,10 +46,11 @@ function figure(model, card) {
   if (current.ms) data.push(points([current], { symbol: "star", size: 14, color: blue, line: { width: 1, color: bg } }));
   const heights = bounds(all.map((point) => point.accuracy), 0.4);
   const chosen = current.ms ? current : shown;
-  // a label stands where there is room, towards the middle; of two points in the same half, the upper one's is above
-  const inwards = (point) => (2 * point.accuracy < heights[0] + heights[1] ? 1 : -1);
-  const upwards = (point, other) => (other?.ms && inwards(point) === inwards(other) ? (point.accuracy > other.accuracy || (point === chosen && point.accuracy === other.accuracy) ? 1 : -1) : inwards(point));
-  const labelled = [[baseline, chosen, 16, dim], [chosen, baseline, 18, ink]].filter(([point]) => point?.ms).map(([point, other, distance, ink]) => [point, distance * upwards(point, other), ink]);
+  // two labels never meet: they stand outwards of points that are near each other, inwards, where there is room, of others
+  const [both, isHigh] = [chosen?.ms && baseline.ms, (point) => 2 * point.accuracy > heights[0] + heights[1]];
+  const near = !both || isHigh(chosen) === isHigh(baseline);
+  const upwards = near === (!both || chosen.accuracy >= baseline.accuracy) ? 1 : -1;
+  const labelled = [[baseline, -16 * upwards, dim], [chosen, 18 * upwards, ink]].filter(([point]) => point?.ms);
   const annotations = labelled.map(([point, yshift, ink]) => {
     const place = (Math.log10(point.ms) - low) / (high - low);
     const xanchor = place < 0.25 ? "left" : place > 0.75 ? "right" : "center";

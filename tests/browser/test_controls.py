@@ -46,7 +46,7 @@ def test_the_figures_are_set_against_the_baseline_that_was_chosen(plain):
     versus.select_option("native")
     the_page.figure(plain, "Speed-up").get_by_text("against native fp32").wait_for()
     the_page.finished(plain)
-    assert 'baseline="native"' in plain.get_by_role("region", name="Python", exact=False).text_content()
+    assert 'baseline="native"' in plain.locator(".wb-code-view").text_content()
     plain.get_by_role("button", name="Start over").click()
     plain.wait_for_function("(box) => box.value === 'auto'", arg=versus.element_handle())
 

@@ -294,6 +294,19 @@ def test_the_code_for_a_model_of_ones_own_keeps_all_its_parts():
     lines = _code.python(workload, COMPLETE).splitlines()
     assert lines[2] == "# model and train: the objects given to wb.show, to be made here in the same way"
     assert lines[3] == "workload = wb.Workload(model=model, data='test.npz', train=train, name='mine')"
+    assert _code.title(workload) == "Python, once model and train are there"
+    assert _code.title(Workload("model.pt2", data="test.npz")) == "Python, runs in a fresh kernel"
+
+
+@pytest.mark.parametrize(("scheme", "said"), [("int8-static", "simulates int8"), ("int4-weights", "simulates int4")])
+def test_beside_the_download_stands_what_a_simulated_program_is(bench, session, settle, scheme, said):
+    assert bench.downloads.note == ""
+    bench.panel.recipe = {"steps": [{"do": "quantize", "scheme": scheme}]}
+    settle()
+    assert said in bench.downloads.note
+    bench.panel.recipe = {"steps": [{"do": "quantize", "scheme": "bf16"}]}
+    settle()
+    assert bench.downloads.note == ""
 
 
 def test_a_core_that_cannot_be_started_says_why_on_the_page(session, settle, monkeypatch):
