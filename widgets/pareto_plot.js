@@ -1,3 +1,5 @@
+const CHARACTER = 6; // pixels of a label, on average
+
 /** What stands where: on the front, beaten, or out of the competition since its calls are of another batch size. */
 function split(model) {
   const front = new Set(model.get("front"));
@@ -51,10 +53,11 @@ function figure(model, card) {
   const near = !both || isHigh(chosen) === isHigh(baseline);
   const upwards = near === (!both || chosen.accuracy >= baseline.accuracy) ? 1 : -1;
   const labelled = [[baseline, -16 * upwards, dim], [chosen, 18 * upwards, ink]].filter(([point]) => point?.ms);
+  const most = Math.floor((card.clientWidth - 100) / CHARACTER);
   const annotations = labelled.map(([point, yshift, ink]) => {
     const place = (Math.log10(point.ms) - low) / (high - low);
     const xanchor = place < 0.25 ? "left" : place > 0.75 ? "right" : "center";
-    return { x: Math.log10(point.ms), y: point.accuracy, text: point.label, showarrow: false, xanchor, yshift, font: { size: 11.5, color: ink }, bgcolor: colour(card, "--wb-bg", 0.7) };
+    return { x: Math.log10(point.ms), y: point.accuracy, text: point.label.length > most ? `${point.label.slice(0, most - 1)}…` : point.label, showarrow: false, xanchor, yshift, font: { size: 11.5, color: ink }, bgcolor: colour(card, "--wb-bg", 0.7) };
   });
   const layout = {
     annotations,
