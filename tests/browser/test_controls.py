@@ -74,6 +74,18 @@ def test_pruned_channels_make_the_model_smaller_and_pruned_weights_are_zeros(pla
     plain.get_by_role("tabpanel", name="Layers").get_by_text("% zeros").first.wait_for()
 
 
+@ONE_HOST
+def test_the_amount_ends_where_the_kind_chosen_ends(plain):
+    the_page.turn(plain, "Prune", True)
+    the_page.choose(plain, "Prune", "What to remove", "weights")
+    amount = the_page.card(plain, "Prune").get_by_label("Amount")
+    amount.press("End")
+    the_page.wait_for_recipe(plain, "r.steps[0].amount === 0.99")
+    the_page.choose(plain, "Prune", "What to remove", "channels")
+    the_page.wait_for_recipe(plain, "r.steps[0].amount === 0.9")
+    assert amount.get_attribute("max") == "0.9"
+
+
 def test_training_is_live_and_cancel_stops_it(plain, host, picture):
     the_page.train(plain)
     plain.get_by_text("· loss").wait_for()
