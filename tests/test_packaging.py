@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -34,3 +36,11 @@ def test_every_dependency_is_pinned_within_its_range(group):
 def test_files_named_in_the_readme_exist():
     for target in re.findall(r"\]\((?!http|#)([^)]+)\)", (ROOT / "README.md").read_text()):
         assert (ROOT / target).exists(), target
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("target", ["app", "lab"])
+def test_make_hands_the_port_on(target):
+    asked = ["make", "--dry-run", target, "PORT=9000"]
+    told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"workbench {target} --port 9000\n" in told.stdout
