@@ -48,6 +48,9 @@ def load_workload(workload: Workload) -> LoadedWorkload:
     else:
         test, train, more = _data.split(workload.data, workload.train)
         notes, data_digest = notes + more, _digest.combine(_digest.examples(test), _digest.examples(train))
+    if isinstance(module, _pt2.OneInput):
+        for part in (test, train):
+            module.require(part.inputs)
     classes = _check.fits(module, test, train)
     return LoadedWorkload(
         name=workload.display_name,
