@@ -60,11 +60,5 @@ class Parcels:
 
 
 def _same(one: Workload, other: Workload) -> bool:
-    return one is other or (_is_a_name(one) and _is_a_name(other) and one == other)
-
-
-def _is_a_name(workload: Workload) -> bool:
-    """Whether it holds nothing but a name: only then is comparing it cheap and safe (tensors don't compare)."""
-    return isinstance(workload.model, str) and all(
-        part is None for part in (workload.data, workload.train, workload.weights)
-    )
+    """Only names are cheap and safe to compare: tensors aren't."""
+    return one is other or (one.is_a_name and other.is_a_name and one == other)

@@ -183,7 +183,9 @@ class Core:
         return [path for path in map(Path, runner.save(target)) if path.suffix == ".onnx"]
 
     def _say_started(self, run: int, workload: LoadedWorkload, recipe: Recipe, baseline: str) -> None:
-        started = events.Started(run=run, workload=workload.name, recipe=recipe.model_dump(mode="json"))
+        started = events.Started(
+            run=run, workload=workload.name, workload_id=workload.id, recipe=recipe.model_dump(mode="json")
+        )
         self._outbox.event(started, _result_key(workload, recipe, baseline))
 
     def _say_loaded(self, run: int, workload: LoadedWorkload) -> None:

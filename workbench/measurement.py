@@ -73,6 +73,7 @@ class Measurement:
         environment["accuracy_batch"] = accuracy.batch_for(self._recipe.place.batch)
         return Result(
             workload=self._workload.name,
+            workload_id=self._workload.id,
             recipe=self._recipe.model_dump(mode="json"),
             baseline=self._side(self._baseline, self._latency.baseline, self._accuracy.baseline),
             variant=self._side(self._variant, self._latency.variant, self._accuracy.variant),

@@ -97,6 +97,9 @@ class Result(_Frozen):
     """A finished run."""
 
     workload: str
+    workload_id: str = ""
+    """What tells it from others of that name: the name of an embedded workload, else the beginning of a sha256 over
+    architecture, weights and data. "" in runs of before there was one."""
     recipe: dict[str, Any]
     baseline: Side
     variant: Side

@@ -145,9 +145,9 @@ class Session:
             if not run.begun:  # the worker drops it when its turn comes
                 self._publish(events.Cancelled(run=run.id))
 
-    def history(self, workload: str | None = None, limit: int = 200) -> list[Entry]:
-        """Finished runs, newest first."""
-        return self.store.entries(workload, limit)
+    def history(self, workload_id: str | None = None, limit: int = 200) -> list[Entry]:
+        """Finished runs, newest first, of all workloads or of the one that ``Started`` or a result names by its id."""
+        return self.store.entries(workload_id, limit)
 
     def save_model(self, workload: Workload, recipe: Recipe, directory: Path | str) -> list[Path]:
         """Write the variant as ``model.pt2`` and, where it exists, ``model.onnx``, with ``receipt.json``.

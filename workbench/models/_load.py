@@ -18,6 +18,8 @@ from workbench.models._files import first_line, refuse_pickle
 from workbench.workload import Data, LoadedWorkload, Workload
 
 FILES = {".pt2": _pt2.read, ".onnx": _onnx.read}
+_ID_DIGITS = 12
+"""48 bits: two of a thousand workloads of one's own have the same with a probability of 2 in a billion."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,11 @@ def load_workload(workload: Workload) -> LoadedWorkload:
         for part in (test, train):
             module.require(part.inputs)
     classes = _check.fits(module, test, train)
+    key = _digest.combine(_digest.architecture(module), model.weights or _digest.weights(module), data_digest)
     return LoadedWorkload(
         name=workload.display_name,
-        key=_digest.combine(_digest.architecture(module), model.weights or _digest.weights(module), data_digest),
+        id=model.name if model.embedded and workload.is_a_name else key[:_ID_DIGITS],
+        key=key,
         module=module,
         test=test,
         train=train,
