@@ -28,6 +28,15 @@ class Interval(_Frozen):
         """Half the interval's width relative to its value; 0.05 reads "±5 %"."""
         return (self.high - self.low) / 2 / abs(self.value) if self.value else float("inf")
 
+    @property
+    def vague(self) -> bool:
+        """Of a ratio: whether its interval holds 1 and reaches further than a factor of two either way.
+
+        The first estimates rest on a call or three of each side. One that the machine disturbed gives an interval that
+        is right to be wide, and says nothing yet, not "no difference".
+        """
+        return self.low <= 1 <= self.high and self.high > 4 * self.low
+
 
 class Proportion(Interval):
     """A share of ``n`` examples, with its 95 % Wilson interval."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from workbench.measure.intervals import difference_in_words
+from workbench.measure.intervals import decimals, difference_in_words, how_many_times
 from workbench.measure.layers import NEW_ZEROS
 from workbench.measure.machine import BF16_INSTRUCTIONS, INT8_INSTRUCTIONS, isa
 from workbench.receipt import Interval, LayerReceipt
@@ -63,20 +63,22 @@ def verdict(
 
 def _speed(speedup: Interval) -> str:
     words = difference_in_words(speedup)
-    low, high = speedup.low, speedup.high
+    if speedup.vague:
+        return (
+            "Whether it is faster than the baseline isn't known: the 95 % interval reaches further than a factor of "
+            "two either way. Measure it again on a quieter machine."
+        )
     if words == "no difference":
         told = "No difference in speed"
         if speedup.half_width > _WIDE:
             told += " that could be told from the machine's noise"
-        return f"{told} (95 % interval {_times(low)} to {_times(high)})."
-    if speedup.value < 1:
-        low, high = 1 / high, 1 / low
-    return f"{words[0].upper()}{words[1:]} than the baseline (95 % interval {_times(low)} to {_times(high)})."
+        return f"{told} ({_interval(speedup)})."
+    return f"{words} than the baseline ({_interval(how_many_times(speedup))})."
 
 
-def _times(ratio: float) -> str:
-    """Three digits or so: an interval that reaches into the thousands is no reason for more."""
-    return f"{ratio:,.{2 if ratio < 10 else 1 if ratio < 100 else 0}f}×"
+def _interval(ratio: Interval) -> str:
+    digits = decimals(ratio)
+    return f"95 % interval {ratio.low:,.{digits}f}× to {ratio.high:,.{digits}f}×"
 
 
 def _arithmetic(rows: list[LayerReceipt], precision: str, engine: str, available: set[str]) -> Iterator[str]:
