@@ -97,7 +97,8 @@ class Core:
         predictions = self._predictions(workload, context)
         plain_fp32 = self._baselines.strongest(workload, place, baseline, context)
         recipe, variant = self._first_that_runs(run, workload, candidates, baseline, context)
-        measurement = Measurement(workload, recipe, plain_fp32, variant, predictions)
+        stands_in = self._baselines.stands_in(workload, place, baseline)
+        measurement = Measurement(workload, recipe, plain_fp32, variant, predictions, stands_in=stands_in)
         with machine.measuring(data_directory(), waiting=lambda: self._wait_for_others(context)):
             for event in measurement.events(run, checkpoint):
                 self._outbox.event(event)

@@ -30,6 +30,21 @@ def test_a_run_ends_in_figures_for_both_sides(session):
     assert result.speedup.low <= result.speedup.value <= result.speedup.high
 
 
+def test_a_first_run_s_verdict_names_its_baseline_and_says_that_it_stands_in():
+    session = Session()  # with a worker of its own, so that nothing was built in the background yet
+    try:
+        told = session.start(STUDENT, eager()).result().verdict
+    finally:
+        session.close()
+    assert "eager fp32, which stands in until compiled is ready" in told
+
+
+def test_a_chosen_baseline_is_named_and_stands_in_for_nothing(session):
+    told = session.start(STUDENT, eager(), baseline="eager").result().verdict
+    assert " eager fp32 " in told
+    assert "stands in" not in told
+
+
 def test_estimates_come_before_the_figures_are_final(session):
     seen = [event for event in session.start(STUDENT, eager())]
     latencies = [event for event in seen if event.kind == "latency"]

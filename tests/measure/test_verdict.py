@@ -55,8 +55,13 @@ def test_a_slower_variant_s_interval_is_turned_round():
     assert verdict(recipe(), SLOWER, []) == "1.25× slower than the baseline (95 % interval 1.18× to 1.33×)."
 
 
+@pytest.mark.parametrize("speedup", [FASTER, SLOWER, SAME, Interval(value=1.7, low=0.02, high=90)])
+def test_what_it_is_compared_with_is_named(speedup):
+    assert " eager fp32 " in verdict(recipe(), speedup, [], baseline="eager fp32")
+
+
 def test_an_interval_with_1_is_no_difference():
-    assert verdict(recipe(), SAME, []) == "No difference in speed (95 % interval 0.98× to 1.03×)."
+    assert verdict(recipe(), SAME, []) == "No difference in speed from the baseline (95 % interval 0.98× to 1.03×)."
 
 
 def test_a_wide_interval_with_1_blames_the_noise():

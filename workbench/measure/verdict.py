@@ -24,6 +24,7 @@ def verdict(
     speedup: Interval,
     receipt: Sequence[LayerReceipt],
     *,
+    baseline: str = "the baseline",
     baseline_ms: float | None = None,
     multiply_adds: int | None = None,
     instructions: Collection[str] | None = None,
@@ -38,6 +39,8 @@ def verdict(
         Baseline over variant with its interval.
     receipt
         The layers before and after.
+    baseline
+        What it is compared with, in words: "eager fp32".
     baseline_ms
         The baseline's median latency at the recipe's batch. Where absent, the layers' own times tell how
         much work they have.
@@ -46,7 +49,7 @@ def verdict(
     instructions
         What this processor has, as :func:`workbench.measure.machine.isa` says; read here when absent.
     """
-    sentence = _speed(speedup)
+    sentence = _speed(speedup, baseline)
     lost_in_noise = speedup.low <= 1 <= speedup.high and speedup.half_width > _WIDE
     if speedup.low > 1 or lost_in_noise:
         return sentence
@@ -61,19 +64,19 @@ def verdict(
     return f"{sentence} Likely because {', and because '.join(reasons)}." if reasons else sentence
 
 
-def _speed(speedup: Interval) -> str:
+def _speed(speedup: Interval, baseline: str) -> str:
     words = difference_in_words(speedup)
     if speedup.vague:
         return (
-            "Whether it is faster than the baseline isn't known: the 95 % interval reaches further than a factor of "
-            "two either way. Measure it again on a quieter machine."
+            f"Whether it is faster than {baseline} isn't known: the 95 % interval reaches further than a factor of two "
+            "either way. Measure it again on a quieter machine."
         )
     if words == "no difference":
-        told = "No difference in speed"
+        told = f"No difference in speed from {baseline}"
         if speedup.half_width > _WIDE:
             told += " that could be told from the machine's noise"
         return f"{told} ({_interval(speedup)})."
-    return f"{words} than the baseline ({_interval(how_many_times(speedup))})."
+    return f"{words} than {baseline} ({_interval(how_many_times(speedup))})."
 
 
 def _interval(ratio: Interval) -> str:
