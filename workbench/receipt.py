@@ -119,4 +119,13 @@ class Result(_Frozen):
     receipt: tuple[LayerReceipt, ...]
     verdict: str
     """The outcome in words: how much faster, or why not."""
+    notices: tuple[str, ...] = ()
+    """What else is to be known of this run: what was assumed of the data, what disturbed it, where history is kept."""
     environment: dict[str, Any]
+
+    def __str__(self) -> str:
+        """The verdict and the notices, a line each."""
+        return "\n".join((self.verdict, *self.notices))
+
+    def __repr__(self) -> str:
+        return f"<Result on {self.workload}: {self}>"

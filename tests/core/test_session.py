@@ -11,6 +11,7 @@ import workbench as wb
 from workbench.errors import WorkloadError
 from workbench.recipe import Recipe
 from workbench.session import RunCancelled, RunFailed, Session
+from workbench.store import Store
 
 CNN = wb.load("fashion-cnn")
 STUDENT = wb.load("fashion-student")
@@ -30,13 +31,18 @@ def test_a_run_ends_in_figures_for_both_sides(session):
     assert result.speedup.low <= result.speedup.value <= result.speedup.high
 
 
-def test_a_first_run_s_verdict_names_its_baseline_and_says_that_it_stands_in():
-    session = Session()  # with a worker of its own, so that nothing was built in the background yet
+def test_a_first_run_says_that_eager_stands_in_and_that_history_is_lost_where_so(tmp_path):
+    unusable = tmp_path / "file"
+    unusable.write_text("no directory")
+    session = Session(Store(unusable))
     try:
-        told = session.start(STUDENT, eager()).result().verdict
+        result = session.start(STUDENT, eager()).result()
     finally:
         session.close()
-    assert "eager fp32, which stands in until compiled is ready" in told
+    assert " eager fp32, which stands in until compiled is ready " in result.verdict
+    assert any("eager stands in for the baseline" in notice for notice in result.notices)
+    assert any("history is kept in memory" in notice for notice in result.notices)
+    assert all(notice in str(result) and notice in repr(result) for notice in (result.verdict, *result.notices))
 
 
 def test_a_chosen_baseline_is_named_and_stands_in_for_nothing(session):
