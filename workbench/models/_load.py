@@ -71,7 +71,9 @@ def load_workload(workload: Workload) -> LoadedWorkload:
 def _find(workload: Workload) -> _Model:
     model = workload.model
     if isinstance(model, torch.nn.Module):
-        return _Model(type(model).__name__, model, f"{type(model).__name__}, given in Python")
+        name = type(model).__name__
+        _memory.refuse_beyond_memory(f"the model {name}", _memory.COPIES_OF_MODEL * _memory.module_bytes(model))
+        return _Model(name, model, f"{name}, given in Python")
     if not isinstance(model, (str, os.PathLike)):
         raise WorkloadError(
             f"the model is of type {type(model).__name__}; it can be a torch.nn.Module, the name of an embedded "
