@@ -13,7 +13,7 @@ from ipywidgets import HBox, VBox
 
 from workbench import events
 from workbench.catalog import Catalog
-from workbench.errors import WorkbenchError, unknown
+from workbench.errors import WorkbenchError, WorkloadError, unknown
 from workbench.recipe import Recipe
 from workbench.session import Session, default_session
 from workbench.widgets import _code, _effects, _pump, _state, _views
@@ -327,7 +327,12 @@ class Workbench(VBox):
 
 
 def show(
-    model: Any = None, data: Any = None, *, train: Any = None, recipe: Recipe | dict | str | None = None
+    model: Any = None,
+    data: Any = None,
+    *,
+    train: Any = None,
+    weights: str | None = None,
+    recipe: Recipe | dict | str | None = None,
 ) -> Workbench:
     """Open the workbench on a model and its data, or on the embedded workload.
 
@@ -339,12 +344,23 @@ def show(
         ``(inputs, labels)``, a ``Dataset`` or a ``DataLoader``; embedded workloads bring their own.
     train
         The same, for calibration, fine-tuning and distillation.
+    weights
+        A ``.safetensors`` file for a ``"module:factory"`` model.
     recipe
         What to start with.
+
+    Raises
+    ------
+    WorkloadError
+        When data or weights come without a model, or beside a :class:`Workload`, which has its own.
     """
-    if isinstance(model, Workload) or model is None:
-        return Workbench(model, recipe=recipe)
-    return Workbench(Workload(model, data, train), recipe=recipe)
+    if model is not None and not isinstance(model, Workload):
+        return Workbench(Workload(model, data, train, weights), recipe=recipe)
+    extra = [name for name, given in (("data", data), ("train", train), ("weights", weights)) if given is not None]
+    if extra:
+        whose = "without a model" if model is None else "beside a Workload, which has its own"
+        raise WorkloadError(f"{' and '.join(extra)} can't be given {whose}; write wb.show(model, data)")
+    return Workbench(model, recipe=recipe)
 
 
 def _as_workload(workload: Workload | str | None) -> Workload:

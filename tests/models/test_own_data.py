@@ -128,8 +128,31 @@ def test_data_too_large_for_memory_is_refused_before_it_is_read(model):
 
 def test_a_file_of_one_array_is_refused_with_how_to_store_both(model, tmp_path):
     np.save(tmp_path / "data.npy", np.zeros((5, 3)))
-    with pytest.raises(WorkloadError, match=r"data.npy holds one array; data needs inputs and labels: store them with"):
+    with pytest.raises(WorkloadError, match=r"data.npy holds one array; store data with numpy.savez"):
         load(Workload(model, tmp_path / "data.npy"))
+
+
+def _truncated(path) -> None:
+    np.savez(path, inputs=np.zeros((5, 3)), labels=np.zeros(5))
+    path.write_bytes(path.read_bytes()[:200])
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        lambda path: path.write_text("no arrays"),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PK\x03\x04 no archive"),
+        lambda path: np.savez(path, inputs=np.array([{}], dtype=object), labels=np.zeros(1)),
+        _truncated,
+    ],
+    ids=["text", "empty", "no archive", "objects", "truncated"],
+)
+def test_a_file_that_is_no_npz_is_refused_in_our_own_words(model, tmp_path, fill):
+    fill(tmp_path / "data.npz")
+    with pytest.raises(WorkloadError, match=r"data\.npz holds no arrays of numbers, or is damaged; store") as caught:
+        load(Workload(model, tmp_path / "data.npz"))
+    assert "pickle" not in str(caught.value)
 
 
 def test_an_npz_with_other_names_is_refused_with_those_it_has(model, tmp_path):

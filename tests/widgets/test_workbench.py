@@ -6,9 +6,9 @@ import pytest
 
 from tests.results import a_result
 from workbench import events
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, WorkloadError
 from workbench.recipe import Recipe
-from workbench.widgets import Workbench, _code
+from workbench.widgets import Workbench, _code, show
 from workbench.workload import Workload
 
 INT8 = {"steps": [{"do": "quantize"}], "place": {"engine": "eager", "threads": 1}}
@@ -94,6 +94,27 @@ def test_an_event_that_comes_before_submit_has_returned_is_not_lost(session):
     bench = Workbench(session=hasty)
     bench.panel.recipe = INT8
     assert bench.state.recipe["steps"] == COMPLETE["steps"]
+
+
+def test_show_takes_weights_as_a_workload_does(session, monkeypatch):
+    monkeypatch.setattr("workbench.widgets.workbench.default_session", lambda: session)
+    bench = show("module:factory", data=(), weights="w.safetensors")
+    assert (bench._own.model, bench._own.weights) == ("module:factory", "w.safetensors")
+    bench.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"model": None, "data": ()}, "data can't be given without a model"),
+        ({"model": None, "train": (), "weights": "w"}, "train and weights can't be given without a model"),
+        ({"model": Workload("fashion-cnn"), "data": ()}, "data can't be given beside a Workload, which has its own"),
+    ],
+)
+def test_what_show_would_have_to_ignore_is_refused(arguments, words):
+    with pytest.raises(WorkloadError, match=words) as caught:
+        show(**arguments)
+    assert "\n" not in str(caught.value)
 
 
 def test_cancel_reaches_the_session(bench, session):
