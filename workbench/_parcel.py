@@ -9,6 +9,7 @@ from typing import Any
 
 import cloudpickle
 
+from workbench._words import one_line
 from workbench.errors import WorkloadError
 from workbench.models import _memory
 from workbench.workload import Workload
@@ -51,9 +52,9 @@ class Parcels:
         try:
             pickled = cloudpickle.dumps(workload)
         except Exception as error:  # a model may hold anything, and anything may refuse in its own way
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise WorkloadError(
-                f"the model or its data can't be sent to the worker: {reason}; define it in a module or simplify it"
+                f"the model or its data can't be sent to the worker: {one_line(error)}; "
+                "define it in a module or simplify it"
             ) from error
         parcel = Parcel(next(self._tokens), workload, pickled)
         recent = [*self._recent, parcel][-_KEPT:]

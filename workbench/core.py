@@ -14,6 +14,7 @@ import torch
 
 from workbench import ahead, blocked, devices, engines, events, techniques
 from workbench._saved import require_writable
+from workbench._words import size
 from workbench._workloads import Workloads
 from workbench.baseline import Baselines
 from workbench.engines._program import how_to_load
@@ -284,6 +285,6 @@ def _require_room(directory: Path, prepared: Prepared) -> None:
     free_bytes, needed_bytes = shutil.disk_usage(directory).free, 4 * prepared.size_bytes
     if free_bytes < needed_bytes:
         raise WorkbenchError(
-            f"{directory} has {free_bytes / 1e6:,.0f} MB left and saving the model needs {needed_bytes / 1e6:,.0f} MB; "
+            f"{directory} has {size(free_bytes)} left and saving the model needs {size(needed_bytes)}; "
             "free some space or choose another folder"
         )

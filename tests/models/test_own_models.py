@@ -109,6 +109,19 @@ def test_what_is_no_model_is_answered_with_what_could_be(data):
         load(Workload(3, data))
 
 
+def test_a_class_in_place_of_a_model_is_refused_with_what_to_give(data):
+    with pytest.raises(WorkloadError, match=r"the model is the class Returning itself; give one of it: Returning\(…\)"):
+        load(Workload(Returning, data))
+
+
+def test_a_message_of_several_lines_is_told_whole_in_one(data):
+    def fail(x):
+        raise ValueError("only grey images:\n  this one has 3 channels")
+
+    with pytest.raises(WorkloadError, match=r"fails on inputs .*: only grey images: this one has 3 channels; give"):
+        load(Workload(Returning(fail).eval(), data))
+
+
 def test_a_factory_gets_its_weights_from_safetensors(model, data, tmp_path):
     save_file(model.state_dict(), tmp_path / "w.safetensors")
     loaded = load(Workload(FACTORY, data, weights=str(tmp_path / "w.safetensors")))

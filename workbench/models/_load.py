@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from workbench._words import one_line
 from workbench.datasets import card_paths, data_card, fashion_mnist, model_card
 from workbench.errors import WorkloadError, unknown
 from workbench.models import _check, _data, _digest, _factory, _memory, _onnx, _pt2, build, embedded
-from workbench.models._files import first_line, refuse_pickle
+from workbench.models._files import refuse_pickle
 from workbench.workload import Data, LoadedWorkload, Workload
 
 FILES = {".pt2": _pt2.read, ".onnx": _onnx.read}
@@ -74,6 +75,8 @@ def _find(workload: Workload) -> _Model:
         name = type(model).__name__
         _memory.refuse_beyond_memory(f"the model {name}", _memory.COPIES_OF_MODEL * _memory.module_bytes(model))
         return _Model(name, model, f"{name}, given in Python")
+    if isinstance(model, type) and issubclass(model, torch.nn.Module):
+        raise WorkloadError(f"the model is the class {model.__name__} itself; give one of it: {model.__name__}(…)")
     if not isinstance(model, (str, os.PathLike)):
         raise WorkloadError(
             f"the model is of type {type(model).__name__}; it can be a torch.nn.Module, the name of an embedded "
@@ -136,7 +139,7 @@ def _prepare(module: torch.nn.Module) -> tuple[torch.nn.Module, list[str]]:
             module = copy.deepcopy(module).cpu().float().eval()
         except Exception as error:  # a user's module may hold anything
             raise WorkloadError(
-                f"{type(module).__name__} can't be copied: {first_line(error)}; give it on the CPU, as float32 in eval "
+                f"{type(module).__name__} can't be copied: {one_line(error)}; give it on the CPU, as float32 in eval "
                 "mode, or store it as .pt2"
             ) from error
     if others:

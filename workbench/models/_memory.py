@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workbench._words import size
 from workbench.errors import WorkloadError
 from workbench.measure.limits import available_memory_bytes
 
@@ -24,15 +25,9 @@ def refuse_beyond_memory(what: str, needed_bytes: int) -> None:
     available_bytes = available_memory_bytes()
     if needed_bytes > available_bytes:
         raise WorkloadError(
-            f"{what} needs about {_size(needed_bytes)} of memory and {_size(available_bytes)} is free; "
+            f"{what} needs about {size(needed_bytes)} of memory and {size(available_bytes)} is free; "
             "use a smaller one or close other programs"
         )
-
-
-def _size(size_bytes: int) -> str:
-    """In words: "4.8 MB", "2.5 GB", "8,800 GB"."""
-    value, unit = (size_bytes / 1e6, "MB") if size_bytes < 1e9 else (size_bytes / 1e9, "GB")
-    return f"{value:.2g} {unit}" if value < 99.5 else f"{value:,.0f} {unit}"
 
 
 def module_bytes(module: torch.nn.Module) -> int:

@@ -15,8 +15,8 @@ import torch
 from torch.export.unflatten import InterpreterModule
 from torch.utils._sympy import functions as symbolic
 
+from workbench._words import one_line
 from workbench.errors import WorkloadError
-from workbench.models._files import first_line
 from workbench.models._memory import COPIES_OF_MODEL, refuse_beyond_memory
 from workbench.models._relayer import restore_layers
 
@@ -42,7 +42,7 @@ def read(path: Path) -> torch.nn.Module:
         try:
             program = torch.export.load(path)
         except Exception as error:  # the reader raises many unrelated kinds
-            reason = first_line(error)
+            reason = one_line(error)
             raise WorkloadError(f"{path} can't be read: {reason}; save it again with torch.export.save") from error
         example = _only_input(program, path)
         module = torch.export.unflatten(program)
