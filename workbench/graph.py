@@ -48,7 +48,7 @@ def export(
 def _culprit(error: Exception) -> str:
     """What an export error says first, the operation it came at, and the line of the model's code that led there."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0].partition(" (unhinted")[0].strip()
-    operations = _OPERATION.findall(getattr(error, "partial_fx_graph", ""))  # torch's text of the graph so far
+    operations = _OPERATION.findall(getattr(error, "partial_fx_graph", None) or "")  # torch's text of the graph so far
     if operations:
         first += f" at aten.{operations[-1]}"
     own = [

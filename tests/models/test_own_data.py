@@ -92,6 +92,7 @@ BAD = {
     "an empty data set": (lambda x, y: TensorDataset(x[:0], y[:0]), "data is empty"),
     "an empty list": (lambda x, y: [], "data is empty"),
     "too few": (lambda x, y: (x[:4], y[:4]), "4 examples are too few"),
+    "too few by one": (lambda x, y: (x[:1], y[:1]), "1 example is too few"),
     "a label too large": (lambda x, y: (x, _with(y, 7, 5)), "label 5 at index 6 of the test examples is outside 0…4"),
     "a negative label": (lambda x, y: (x, _with(y, 0, -1)), "label -1 at index 0"),
     "a fractional label": (

@@ -110,7 +110,9 @@ def test_what_is_no_model_is_answered_with_what_could_be(data):
 
 
 def test_a_class_in_place_of_a_model_is_refused_with_what_to_give(data):
-    with pytest.raises(WorkloadError, match=r"the model is the class Returning itself; give one of it: Returning\(…\)"):
+    with pytest.raises(
+        WorkloadError, match=r"the model is the class Returning itself; give an instance: Returning\(…\)"
+    ):
         load(Workload(Returning, data))
 
 

@@ -72,10 +72,8 @@ def _speed(speedup: Interval, baseline: str) -> str:
             "either way. Measure it again on a quieter machine."
         )
     if words == "no difference":
-        told = f"No difference in speed from {baseline}"
-        if speedup.half_width > _WIDE:
-            told += " that could be told from the machine's noise"
-        return f"{told} ({_interval(speedup)})."
+        told = f"No difference in speed from {baseline} ({_interval(speedup)})"
+        return f"{told}, as far as the machine's noise lets tell." if speedup.half_width > _WIDE else f"{told}."
     return f"{words} than {baseline} ({_interval(how_many_times(speedup))})."
 
 

@@ -76,7 +76,7 @@ def _find(workload: Workload) -> _Model:
         _memory.refuse_beyond_memory(f"the model {name}", _memory.COPIES_OF_MODEL * _memory.module_bytes(model))
         return _Model(name, model, f"{name}, given in Python")
     if isinstance(model, type) and issubclass(model, torch.nn.Module):
-        raise WorkloadError(f"the model is the class {model.__name__} itself; give one of it: {model.__name__}(…)")
+        raise WorkloadError(f"the model is the class {model.__name__} itself; give an instance: {model.__name__}(…)")
     if not isinstance(model, (str, os.PathLike)):
         raise WorkloadError(
             f"the model is of type {type(model).__name__}; it can be a torch.nn.Module, the name of an embedded "

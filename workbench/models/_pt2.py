@@ -50,7 +50,7 @@ def read(path: Path) -> torch.nn.Module:
     module.features = tuple(length if isinstance(length, int) else None for length in example.shape[1:])
     for part in module.modules():
         if isinstance(part, InterpreterModule):
-            part._run_with_interpreter = False
+            part._run_with_interpreter = False  # but the code made from its graph, as below
     restore_layers(module)
     return module.eval()
 
@@ -72,15 +72,15 @@ class OneInput(torch.export.UnflattenedModule):
 
     def require(self, inputs: torch.Tensor) -> None:
         """Raise :class:`WorkloadError` where the file was exported for inputs of another shape."""
-        found = tuple(inputs.shape[1:])
-        same_rank = len(found) == len(self.features)
-        if not same_rank or any(
-            length not in (None, other) for length, other in zip(self.features, found, strict=True)
-        ):
+        found = list(inputs.shape[1:])
+        fits = len(found) == len(self.features) and all(
+            expected in (None, length) for expected, length in zip(self.features, found, strict=True)
+        )
+        if not fits:
             expected = ", ".join("any" if length is None else str(length) for length in self.features)
             raise WorkloadError(
-                f"the model was exported for inputs of shape [N, {expected}] and the data have "
-                f"{list(found)} each; give inputs of that shape"
+                f"the model was exported for inputs of shape [N, {expected}] and the data have {found} each; "
+                "give inputs of that shape"
             )
 
 
