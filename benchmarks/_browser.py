@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from playwright.sync_api import Page, WebSocket, sync_playwright
 from workbench.receipt import Interval
 
 CHROMIUM = {
-    "executable_path": "/usr/bin/chromium",
+    "executable_path": next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None),
     "args": [
         "--no-sandbox",
         "--disable-gpu",

@@ -6,13 +6,19 @@ from workbench.receipt import Interval, LatencyFigures, LayerReceipt, LayerState
 
 
 def a_result(
-    *, workload: str = "fashion-cnn", speedup: float = 2.0, latency_ms: float = 0.2, recipe: dict | None = None
+    *,
+    workload: str = "fashion-cnn",
+    workload_id: str | None = None,
+    speedup: float = 2.0,
+    latency_ms: float = 0.2,
+    recipe: dict | None = None,
 ) -> Result:
     """A plausible result of an int8 run."""
     from workbench.recipe import Recipe
 
     return Result(
         workload=workload,
+        workload_id=workload if workload_id is None else workload_id,
         recipe=recipe or Recipe.parse(place={"engine": "eager", "threads": 1}).model_dump(mode="json"),
         baseline=a_side(latency_ms=latency_ms * speedup, size_bytes=800_000),
         variant=a_side(latency_ms=latency_ms, size_bytes=200_000),

@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+import sysconfig
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -34,3 +41,30 @@ def test_every_dependency_is_pinned_within_its_range(group):
 def test_files_named_in_the_readme_exist():
     for target in re.findall(r"\]\((?!http|#)([^)]+)\)", (ROOT / "README.md").read_text()):
         assert (ROOT / target).exists(), target
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("target", ["app", "lab"])
+def test_make_hands_the_port_on(target):
+    asked = ["make", "--dry-run", target, "PORT=9000"]
+    told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"workbench {target} --port 9000\n" in told.stdout
+
+
+def test_without_a_compiler_the_package_installs_and_says_why_native_is_missing(tmp_path):
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
+    subprocess.run(build, check=True, env={**os.environ, "CXX": "/bin/false"}, timeout=300)
+    (wheel,) = tmp_path.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    # Without site (-S) the working copy that this environment points to isn't found: only the wheel and its needs are.
+    places = [str(tmp_path / "installed"), sysconfig.get_path("purelib")]
+    code = f"import sys; sys.path[:0] = {places}; from workbench.cli import main; sys.exit(main({{arguments}}))"
+
+    def told(*arguments: str) -> str:
+        command = [sys.executable, "-S", "-c", code.format(arguments=list(arguments))]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120).stdout
+
+    assert re.search(r"native.*compiler", told("list", "engines"))
+    assert "fashion-cnn" in told("list", "workloads")
+    accuracy = json.loads(told("run", "fashion-student", "--engine", "eager", "--json"))["variant"]["accuracy"]
+    assert accuracy["n"] == 10_000

@@ -61,6 +61,8 @@ def _effect(whole: Result, without: Result | None) -> Effect:
     elif decided:
         other = "the same recipe without it" if without else f"the baseline, {whole.baseline.engine} fp32"
         against = f"{spread} against {other}"
+    elif speed.vague:
+        against = "not known yet: measured too roughly"
     else:
         against = f"no difference {'with or without it' if without else f'from {whole.baseline.engine} fp32'}: {spread}"
     return {"text": " · ".join(parts), "tone": {1: "better", -1: "worse", 0: ""}[decided], "against": against}

@@ -56,8 +56,15 @@ def points(fraction: float, decimals: int = 1) -> str:
 
 
 def ratio(value: float) -> str:
-    """A speed-up: "10.7×", "0.82×"."""
-    return f"{significant(value, 3 if value >= 1 else 2)}×"
+    """A speed-up: "10.7×", "0.820×", with the digits of its interval beside it."""
+    return f"{significant(value)}×"
+
+
+def speed_difference(speedup: Interval) -> str:
+    """A speed-up as far as its interval tells: "10.7×", "no difference", "not known yet"."""
+    if decided(speedup, 1):
+        return ratio(speedup.value)
+    return "not known yet" if speedup.vague else "no difference"
 
 
 def unbroken(*parts: str) -> str:

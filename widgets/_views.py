@@ -188,11 +188,13 @@ def _speedup_card(state: PageState) -> View:
     if state.latency:
         speedup = state.latency.speedup
         decided = fmt.decided(speedup, 1.0)
-        card["value"] = fmt.ratio(speedup.value) if decided else "no difference"
+        card["value"] = fmt.speed_difference(speedup)
         card["tone"] = {1: "better", -1: "worse", 0: ""}[decided]
         card["arrow"] = {1: "▲", -1: "▼", 0: ""}[decided]
-        spread = f"{fmt.significant(speedup.low)} – {fmt.significant(speedup.high)}×"
-        card["lines"] = [f"95 %: {spread}", f"against {state.latency.baseline_engine} fp32"]
+        spread = f"95 %: {fmt.significant(speedup.low)} – {fmt.significant(speedup.high)}×"
+        if speedup.vague:
+            spread = "95 %: more than 2× either way"
+        card["lines"] = [spread, f"against {state.latency.baseline_engine} fp32"]
     return card
 
 

@@ -13,7 +13,7 @@ from ipywidgets import HBox, VBox
 
 from workbench import events
 from workbench.catalog import Catalog
-from workbench.errors import WorkbenchError, unknown
+from workbench.errors import WorkbenchError, WorkloadError, unknown
 from workbench.recipe import Recipe
 from workbench.session import Session, default_session
 from workbench.widgets import _code, _effects, _pump, _state, _views
@@ -64,6 +64,7 @@ class Workbench(VBox):
     ) -> None:
         self._own = _as_workload(workload)
         self._workload = self._own
+        self._workload_id = _known_id(self._own)
         self.session = session or default_session()
         self.state = _state.PageState(workload=self._own.display_name)
         self._pump = _pump.shared()
@@ -182,6 +183,7 @@ class Workbench(VBox):
                 self._pump.call((id(self), "state"), self._render, Urgency.ANSWER)  # to show the former name
             else:
                 self._pump.put(self.panel, Urgency.ANSWER, error="")
+                self._workload_id = _known_id(self._workload)
                 self._load_history()
 
     def _named(self, name: str) -> Workload:
@@ -215,10 +217,18 @@ class Workbench(VBox):
         with self._lock:
             if event.run not in self._submitted:
                 return  # others share the session: scripts, a second page
+            if isinstance(event, events.Started) and event.run == self.state.run:
+                self._on_identified(event.workload_id)
             self._dispatch(event, Urgency.ANSWER if event.kind in events.ENDINGS else Urgency.LIVE)
             outdated = isinstance(event, events.Notice) and event.measure_again and event.run == self.state.run
         if outdated and not self.state.busy:
             self._try_to_submit()
+
+    def _on_identified(self, workload_id: str) -> None:
+        """Show the runs of this very workload: those of another of the same name are another's."""
+        if workload_id != self._workload_id:
+            self._workload_id = workload_id
+            self._load_history()
 
     def _dispatch(self, event: events.Event | _state.Own, urgency: Urgency = Urgency.LIVE) -> None:
         with self._lock:
@@ -255,7 +265,7 @@ class Workbench(VBox):
 
     def _load_history(self) -> None:
         with self._lock:
-            self._runs = Runs.of(self.session.history(self._workload.display_name))
+            self._runs = Runs.of(self.session.history(self._workload_id))
         self._pump.call((id(self), "history"), self._write_history, Urgency.ANSWER)
 
     def _write_history(self) -> None:
@@ -325,7 +335,12 @@ class Workbench(VBox):
 
 
 def show(
-    model: Any = None, data: Any = None, *, train: Any = None, recipe: Recipe | dict | str | None = None
+    model: Any = None,
+    data: Any = None,
+    *,
+    train: Any = None,
+    weights: str | None = None,
+    recipe: Recipe | dict | str | None = None,
 ) -> Workbench:
     """Open the workbench on a model and its data, or on the embedded workload.
 
@@ -337,16 +352,32 @@ def show(
         ``(inputs, labels)``, a ``Dataset`` or a ``DataLoader``; embedded workloads bring their own.
     train
         The same, for calibration, fine-tuning and distillation.
+    weights
+        A ``.safetensors`` file for a ``"module:factory"`` model.
     recipe
         What to start with.
+
+    Raises
+    ------
+    WorkloadError
+        When data or weights come without a model, or beside a :class:`Workload`, which has its own.
     """
-    if isinstance(model, Workload) or model is None:
-        return Workbench(model, recipe=recipe)
-    return Workbench(Workload(model, data, train), recipe=recipe)
+    if model is not None and not isinstance(model, Workload):
+        return Workbench(Workload(model, data, train, weights), recipe=recipe)
+    extra = [name for name, given in (("data", data), ("train", train), ("weights", weights)) if given is not None]
+    if extra:
+        whose = "without a model" if model is None else "beside a Workload, which has its own"
+        raise WorkloadError(f"{' and '.join(extra)} can't be given {whose}; write wb.show(model, data)")
+    return Workbench(model, recipe=recipe)
 
 
 def _as_workload(workload: Workload | str | None) -> Workload:
     return workload if isinstance(workload, Workload) else Workload(workload or _DEFAULT_WORKLOAD)
+
+
+def _known_id(workload: Workload) -> str:
+    """What its runs are kept under, where that is known before the worker says it: an embedded workload's name."""
+    return workload.model if workload.is_a_name else ""
 
 
 def _box(kind: Callable[..., Any], name: str, *children: Any) -> Any:

@@ -86,7 +86,7 @@ def run(
 def prepare(
     model: torch.nn.Module, example: torch.Tensor, recipe: Recipe | dict | str | None = None, *, calibration: Any = None
 ) -> Runner:
-    """Apply a recipe to a model in this process and return what runs it: ``f(x) -> Tensor``.
+    """Apply a recipe to a model in this process and return what runs it: ``f(x) -> Tensor``, with its ``f.receipt``.
 
     Parameters
     ----------

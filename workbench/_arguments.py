@@ -7,21 +7,28 @@ import difflib
 import sys
 from typing import NoReturn
 
+from workbench.errors import unknown
+
 
 class Parser(argparse.ArgumentParser):
     """Prints no usage before an error: ``--help`` shows it to those who ask. Its exit code for one is 2."""
 
     def parse_known_args(self, args=None, namespace=None):
         """Parse, and refuse what isn't known here, where this command's own options are at hand."""
-        chosen, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            self.error(self._unknown(unknown))
-        return chosen, unknown
+        chosen, others = super().parse_known_args(args, namespace)
+        if others:
+            self.error(self._unknown(others))
+        return chosen, others
 
     def error(self, message: str) -> NoReturn:
         """End the program with one line on stderr."""
         print(f"workbench: {message}; see {self.prog} --help", file=sys.stderr)
         sys.exit(2)
+
+    def _check_value(self, action, value):
+        """Refuse what is none of an argument's choices with the nearest of them; argparse would list them all."""
+        if action.choices is not None and value not in action.choices:
+            self.error(unknown((action.metavar or action.dest).lower(), value, action.choices))
 
     def _unknown(self, arguments: list[str]) -> str:
         option = next((argument for argument in arguments if argument.startswith("-")), None)

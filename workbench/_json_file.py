@@ -23,5 +23,8 @@ def write(path: Path, value: Any) -> None:
     landing = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        landing.write_text(json.dumps(value))
-        os.replace(landing, path)
+        try:
+            landing.write_text(json.dumps(value))
+            os.replace(landing, path)
+        finally:  # half of it may be there, on a disk that is full
+            landing.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from workbench._scratch import Scratch
 from workbench.errors import WorkbenchError
 
 _HOST = "127.0.0.1"
+_LAST_PORT = 65535
 _READY_TIMEOUT_SECONDS = 120
 _WARM_TIMEOUT_SECONDS = 30
 _CLOSED_SECONDS = 60  # a page that lost its connection has this long to come back
@@ -47,18 +48,24 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     """Add ``app``, ``lab`` and ``new`` to the command line."""
     app = commands.add_parser("app", help="serve the workbench as a page")
     app.set_defaults(command=_app)
-    app.add_argument("--port", type=int, default=8866)
+    app.add_argument("--port", type=_port, default=8866)
     app.add_argument("--token", help="what opens the page; a fresh one when absent")
     app.add_argument("--theme", choices=["light", "dark"], default="light")
 
     lab = commands.add_parser("lab", help="open JupyterLab on the workbench notebook")
     lab.set_defaults(command=_lab)
-    lab.add_argument("--port", type=int, default=8888)
+    lab.add_argument("--port", type=_port, default=8888)
     lab.add_argument("--no-browser", action="store_true")
 
     new = commands.add_parser("new", help="make a folder with a workbench notebook to start from")
     new.set_defaults(command=_new)
     new.add_argument("directory", metavar="DIR")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; choose one from 1 to {_LAST_PORT}")
+    return int(text)
 
 
 def _app(chosen: argparse.Namespace) -> int:
@@ -128,9 +135,10 @@ def _require_free(command: str, port: int) -> None:
         try:
             probe.bind((_HOST, port))
         except OSError as error:
+            other = port + 1 if port < _LAST_PORT else port - 1
             raise WorkbenchError(
-                f"port {port} can't be used ({error.strerror}); choose another: PORT={port + 1} make {command}, "
-                f"or workbench {command} --port {port + 1}"
+                f"port {port} can't be used ({error.strerror}); choose another: PORT={other} make {command}, "
+                f"or workbench {command} --port {other}"
             ) from None
 
 

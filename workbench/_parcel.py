@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from dataclasses import dataclass
+from typing import Any
 
 import cloudpickle
 
+from workbench._words import one_line
 from workbench.errors import WorkloadError
+from workbench.models import _memory
 from workbench.workload import Workload
 
+_COPIES_OF_MODEL = _memory.COPIES_OF_MODEL + 2  # pickled here and there, before it is unpickled
 _KEPT, _KEPT_BYTES = 8, 2**28
 """Embedded workloads are a name, a few hundred bytes; a large model of one's own leaves room for itself alone."""
 
@@ -31,7 +36,10 @@ class Parcels:
         self._recent: list[Parcel] = []
 
     def pack(self, workload: Workload) -> Parcel:
-        """The parcel of this workload. Raises :class:`WorkloadError` when it is none or can't be pickled."""
+        """The parcel of this workload.
+
+        Raises :class:`WorkloadError` when it is none, can't be pickled, or its model is too large for memory.
+        """
         if not isinstance(workload, Workload):  # what is kept here is compared with every workload that comes later
             raise WorkloadError(
                 f"what is run is a Workload or the name of an embedded one, not {type(workload).__name__}; "
@@ -40,12 +48,13 @@ class Parcels:
         for parcel in self._recent:
             if _same(parcel.workload, workload):
                 return parcel
+        _refuse_beyond_memory(workload.model)
         try:
             pickled = cloudpickle.dumps(workload)
         except Exception as error:  # a model may hold anything, and anything may refuse in its own way
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise WorkloadError(
-                f"the model or its data can't be sent to the worker: {reason}; define it in a module or simplify it"
+                f"the model or its data can't be sent to the worker: {one_line(error)}; "
+                "define it in a module or simplify it"
             ) from error
         parcel = Parcel(next(self._tokens), workload, pickled)
         recent = [*self._recent, parcel][-_KEPT:]
@@ -59,12 +68,13 @@ class Parcels:
         return {parcel.token for parcel in self._recent}
 
 
+def _refuse_beyond_memory(model: Any) -> None:
+    torch = sys.modules.get("torch")  # whoever made a module has it imported; for a name nobody has to
+    if torch and isinstance(model, torch.nn.Module):
+        needed_bytes = _COPIES_OF_MODEL * _memory.module_bytes(model)
+        _memory.refuse_beyond_memory(f"the model {type(model).__name__}", needed_bytes)
+
+
 def _same(one: Workload, other: Workload) -> bool:
-    return one is other or (_is_a_name(one) and _is_a_name(other) and one == other)
-
-
-def _is_a_name(workload: Workload) -> bool:
-    """Whether it holds nothing but a name: only then is comparing it cheap and safe (tensors don't compare)."""
-    return isinstance(workload.model, str) and all(
-        part is None for part in (workload.data, workload.train, workload.weights)
-    )
+    """Only names are cheap and safe to compare: tensors aren't."""
+    return one is other or (one.is_a_name and other.is_a_name and one == other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,9 @@ from workbench import blocked, devices, engines
 from workbench.core import completions
 from workbench.engines import Runner
 from workbench.errors import EngineError, WorkbenchError
+from workbench.measure import layers
 from workbench.measure.limits import require_threads
+from workbench.receipt import LayerReceipt
 from workbench.recipe import Recipe
 from workbench.techniques import Context
 from workbench.variant import Variant
@@ -32,10 +35,13 @@ def prepare(model: torch.nn.Module, example: torch.Tensor, recipe: Recipe, calib
             variant = step.apply(variant, context)
         for candidate in candidates:
             try:
-                return _prepare_on(candidate, variant, example)
+                runner = _prepare_on(candidate, variant, example)
             except EngineError:
                 if candidate is candidates[-1]:
                     raise
+                continue
+            runner.write_receipt = partial(_receipt, model, variant, runner, example)
+            return runner
     finally:
         model.train(was_training)
 
@@ -46,6 +52,17 @@ def _prepare_on(recipe: Recipe, variant: Variant, example: torch.Tensor) -> Runn
     if reason:
         raise EngineError(f"{engine.title} can't run this recipe: {reason}")
     return engine.prepare(variant, example, device=place.device, threads=place.threads)
+
+
+def _receipt(
+    model: torch.nn.Module, variant: Variant, runner: Runner, example: torch.Tensor
+) -> tuple[LayerReceipt, ...]:
+    was_training = model.training
+    model.eval()
+    try:
+        return layers.receipt(model, variant, runner, example)
+    finally:
+        model.train(was_training)
 
 
 def _examples(calibration: Any, recipe: Recipe) -> Data:

@@ -28,7 +28,7 @@ class RunCancelled(WorkbenchError):
 class Run:
     """One recipe on one workload. Iterate over it for its events; :meth:`result` waits for the end.
 
-    ``owner`` is who started it: a newer run overtakes only runs of its own owner.
+    ``owner`` is who started it: a newer run overtakes only runs of its own owner. ``notices`` came so far.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Run:
         self.owner = owner
         self.begun = False
         self.cancelled = False
+        self.notices: tuple[str, ...] = ()
         self._parcel: Parcel | None = parcel
         self._cancel = cancel
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -68,6 +69,8 @@ class Run:
         self._cancel(self.id)
 
     def _receive(self, event: Event) -> None:
+        if isinstance(event, events.Notice):
+            self.notices += (event.message,)
         if event.kind in events.ENDINGS:
             self._parcel = None  # people keep runs; a pickled model may be large
         self._events.put(event)

@@ -37,14 +37,17 @@ class Baselines:
             engine = self._faster.get(_key(workload, place), "eager")
         return self._shelf.prepared(workload, plain(place, engine), context)
 
+    def stands_in(self, workload: LoadedWorkload, place: Place, chosen: str) -> bool:
+        """Whether eager is the baseline only because compiled, which may be faster, isn't ready yet."""
+        key = _key(workload, place)
+        return chosen == "auto" and key not in {**self._faster, **self._failed} and not _why_not_compiled(place)
+
     def notice(self, workload: LoadedWorkload, place: Place, chosen: str) -> str | None:
         """What the page says about the baseline while it isn't the final one."""
-        key = _key(workload, place)
-        if chosen != "auto" or key in self._faster or _why_not_compiled(place):
-            return None
-        if key in self._failed:
-            return f"compiled fp32 couldn't be built ({self._failed[key]}); eager is the baseline"
-        return "eager stands in for the baseline until compiled is ready"
+        if self.stands_in(workload, place, chosen):
+            return "eager stands in for the baseline until compiled is ready"
+        failure = self._failed.get(_key(workload, place)) if chosen == "auto" else None
+        return f"compiled fp32 couldn't be built ({failure}); eager is the baseline" if failure else None
 
     def improve(
         self, workload: LoadedWorkload, place: Place, context: Context, wait: Callable[[], None]

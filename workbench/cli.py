@@ -167,7 +167,8 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = commands.add_parser("list", help="list what there is")
     listing.set_defaults(command=_list)
-    listing.add_argument("what", choices=["workloads", "techniques", "engines", "devices"])
+    kinds = ["workloads", "techniques", "engines", "devices"]
+    listing.add_argument("what", metavar="KIND", choices=kinds, help=f"one of {', '.join(kinds)}")
     listing.add_argument("--json", action="store_true")
 
     commands.add_parser("doctor", help="show what this machine can do").set_defaults(command=_show_machine)

@@ -14,6 +14,7 @@ import torch
 
 from workbench import ahead, blocked, devices, engines, events, techniques
 from workbench._saved import require_writable
+from workbench._words import size
 from workbench._workloads import Workloads
 from workbench.baseline import Baselines
 from workbench.engines._program import how_to_load
@@ -97,7 +98,8 @@ class Core:
         predictions = self._predictions(workload, context)
         plain_fp32 = self._baselines.strongest(workload, place, baseline, context)
         recipe, variant = self._first_that_runs(run, workload, candidates, baseline, context)
-        measurement = Measurement(workload, recipe, plain_fp32, variant, predictions)
+        stands_in = self._baselines.stands_in(workload, place, baseline)
+        measurement = Measurement(workload, recipe, plain_fp32, variant, predictions, stands_in=stands_in)
         with machine.measuring(data_directory(), waiting=lambda: self._wait_for_others(context)):
             for event in measurement.events(run, checkpoint):
                 self._outbox.event(event)
@@ -183,7 +185,9 @@ class Core:
         return [path for path in map(Path, runner.save(target)) if path.suffix == ".onnx"]
 
     def _say_started(self, run: int, workload: LoadedWorkload, recipe: Recipe, baseline: str) -> None:
-        started = events.Started(run=run, workload=workload.name, recipe=recipe.model_dump(mode="json"))
+        started = events.Started(
+            run=run, workload=workload.name, workload_id=workload.id, recipe=recipe.model_dump(mode="json")
+        )
         self._outbox.event(started, _result_key(workload, recipe, baseline))
 
     def _say_loaded(self, run: int, workload: LoadedWorkload) -> None:
@@ -281,6 +285,6 @@ def _require_room(directory: Path, prepared: Prepared) -> None:
     free_bytes, needed_bytes = shutil.disk_usage(directory).free, 4 * prepared.size_bytes
     if free_bytes < needed_bytes:
         raise WorkbenchError(
-            f"{directory} has {free_bytes / 1e6:,.0f} MB left and saving the model needs {needed_bytes / 1e6:,.0f} MB; "
+            f"{directory} has {size(free_bytes)} left and saving the model needs {size(needed_bytes)}; "
             "free some space or choose another folder"
         )

@@ -16,10 +16,14 @@ class _Event(BaseModel):
 
 
 class Started(_Event):
-    """The worker took the run up. ``recipe`` is complete: "auto" and absent values are filled in."""
+    """The worker took the run up. ``recipe`` is complete: "auto" and absent values are filled in.
+
+    ``workload_id`` is what the runs of this very workload are kept under.
+    """
 
     kind: Literal["started"] = "started"
     workload: str
+    workload_id: str
     recipe: dict[str, Any]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 import warnings
 from pathlib import Path
@@ -16,6 +17,7 @@ else:
     torch = lazy("torch")
 
 
+_OPERATION = re.compile(r"torch\.ops\.aten\.(\w+)")
 _NOT_THE_MODEL = ("torch", "workbench", "<frozen", "<eval_with_key>")
 """Path parts of frames between us and the model's forward."""
 
@@ -44,8 +46,11 @@ def export(
 
 
 def _culprit(error: Exception) -> str:
-    """The first sentence of an export error and the line of the model's own code that led to it."""
-    first = (str(error).strip() or type(error).__name__).splitlines()[0].strip()
+    """What an export error says first, the operation it came at, and the line of the model's code that led there."""
+    first = (str(error).strip() or type(error).__name__).splitlines()[0].partition(" (unhinted")[0].strip()
+    operations = _OPERATION.findall(getattr(error, "partial_fx_graph", None) or "")  # torch's text of the graph so far
+    if operations:
+        first += f" at aten.{operations[-1]}"
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

@@ -22,6 +22,7 @@ _LATENCY_BUDGET_SECONDS = 3.7
 class Measurement:
     """Measure ``variant`` beside ``baseline``; iterate over :meth:`events`, then ask for :meth:`result`.
 
+    ``stands_in`` says that the baseline is eager only until compiled, which may be faster, is ready.
     ``baseline_predictions`` are the untouched model's classes of all test examples, int64 [N].
     """
 
@@ -32,12 +33,15 @@ class Measurement:
         baseline: Prepared,
         variant: Prepared,
         baseline_predictions: torch.Tensor,
+        *,
+        stands_in: bool,
     ) -> None:
         self._workload = workload
         self._recipe = recipe
         self._baseline = baseline
         self._variant = variant
         self._baseline_predictions = baseline_predictions
+        self._stands_in = stands_in
         self._latency: latency.LatencySnapshot | None = None
         self._accuracy: accuracy.AccuracySnapshot | None = None
         self._receipt: tuple[LayerReceipt, ...] = ()
@@ -73,6 +77,7 @@ class Measurement:
         environment["accuracy_batch"] = accuracy.batch_for(self._recipe.place.batch)
         return Result(
             workload=self._workload.name,
+            workload_id=self._workload.id,
             recipe=self._recipe.model_dump(mode="json"),
             baseline=self._side(self._baseline, self._latency.baseline, self._accuracy.baseline),
             variant=self._side(self._variant, self._latency.variant, self._accuracy.variant),
@@ -137,10 +142,12 @@ class Measurement:
 
     def _verdict(self) -> str:
         example = self._workload.example(self._recipe.place.batch)
+        baseline = f"{self._baseline.place.engine} fp32"
         return verdict(
             self._recipe,
             self._latency.speedup,
             self._receipt,
+            baseline=f"{baseline}, which stands in until compiled is ready" if self._stands_in else baseline,
             baseline_ms=self._latency.baseline.p50,
             multiply_adds=sum(work.multiply_adds(self._variant.variant.module, example).values()),
         )

@@ -28,6 +28,15 @@ class Interval(_Frozen):
         """Half the interval's width relative to its value; 0.05 reads "±5 %"."""
         return (self.high - self.low) / 2 / abs(self.value) if self.value else float("inf")
 
+    @property
+    def vague(self) -> bool:
+        """Of a ratio: whether its interval holds 1 and reaches further than a factor of two either way.
+
+        The first estimates rest on a call or three of each side. One that the machine disturbed gives an interval that
+        is right to be wide, and says nothing yet, not "no difference".
+        """
+        return self.low <= 1 <= self.high and self.high > 4 * self.low
+
 
 class Proportion(Interval):
     """A share of ``n`` examples, with its 95 % Wilson interval."""
@@ -97,6 +106,9 @@ class Result(_Frozen):
     """A finished run."""
 
     workload: str
+    workload_id: str = ""
+    """What tells it from others of that name: the name of an embedded workload, else the beginning of a sha256 over
+    architecture, weights and data. "" in runs of before there was one."""
     recipe: dict[str, Any]
     baseline: Side
     variant: Side
@@ -107,4 +119,13 @@ class Result(_Frozen):
     receipt: tuple[LayerReceipt, ...]
     verdict: str
     """The outcome in words: how much faster, or why not."""
+    notices: tuple[str, ...] = ()
+    """What else is to be known of this run: what was assumed of the data, what disturbed it, where history is kept."""
     environment: dict[str, Any]
+
+    def __str__(self) -> str:
+        """The verdict and the notices, a line each."""
+        return "\n".join((self.verdict, *self.notices))
+
+    def __repr__(self) -> str:
+        return f"<Result on {self.workload}: {self}>"

@@ -23,6 +23,7 @@ from workbench._run import Run, RunCancelled, RunFailed
 from workbench.errors import WorkbenchError
 from workbench.events import Event
 from workbench.measure.limits import usable_threads
+from workbench.receipt import Result
 from workbench.recipe import Recipe
 from workbench.store import Entry, Store
 from workbench.workload import Workload
@@ -145,9 +146,9 @@ class Session:
             if not run.begun:  # the worker drops it when its turn comes
                 self._publish(events.Cancelled(run=run.id))
 
-    def history(self, workload: str | None = None, limit: int = 200) -> list[Entry]:
-        """Finished runs, newest first."""
-        return self.store.entries(workload, limit)
+    def history(self, workload_id: str | None = None, limit: int = 200) -> list[Entry]:
+        """Finished runs, newest first, of all workloads or of the one that ``Started`` or a result names by its id."""
+        return self.store.entries(workload_id, limit)
 
     def save_model(self, workload: Workload, recipe: Recipe, directory: Path | str) -> list[Path]:
         """Write the variant as ``model.pt2`` and, where it exists, ``model.onnx``, with ``receipt.json``.
@@ -281,10 +282,22 @@ class Session:
             return
         if isinstance(event, events.Finished):
             self._idle_deaths = 0
-            self.store.add(result_key, event.result)
-            if self.store.notice:
-                self._publish(events.Notice(run=event.run, message=self.store.notice))
+            event = self._kept(event, result_key)
         self._publish(event)
+
+    def _kept(self, event: events.Finished, result_key: str) -> events.Finished:
+        """The run's end, in the history, with what was noticed on the way to it."""
+        result = self._with_notices(event)
+        self.store.add(result_key, result)
+        if self.store.notice:
+            self._publish(events.Notice(run=event.run, message=self.store.notice))
+            result = self._with_notices(event)
+        return events.Finished(run=event.run, result=result)
+
+    def _with_notices(self, event: events.Finished) -> Result:
+        with self._lock:
+            run = self._runs.get(event.run)
+        return event.result.model_copy(update={"notices": run.notices if run else ()})
 
     def _publish(self, event: Event) -> None:
         with self._lock:

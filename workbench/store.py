@@ -63,7 +63,7 @@ class Store:
     def add(self, result_key: str, result: Result) -> Entry:
         """Keep a finished run. A full or broken disk costs the permanence, not the entry."""
         finished_at = datetime.now(UTC).isoformat(timespec="seconds")
-        row = (finished_at, result.workload, result_key, result.model_dump_json())
+        row = (finished_at, _workload_id(result), result_key, result.model_dump_json())
         with self._lock:
             try:
                 number = self._insert(row)
@@ -77,11 +77,11 @@ class Store:
         rows = self._select("WHERE result_key = ? ORDER BY id DESC LIMIT 1", (result_key,))
         return rows[0] if rows else None
 
-    def entries(self, workload: str | None = None, limit: int = 200) -> list[Entry]:
+    def entries(self, workload_id: str | None = None, limit: int = 200) -> list[Entry]:
         """The newest runs first, of one workload or of all."""
-        if workload is None:
+        if workload_id is None:
             return self._select("ORDER BY id DESC LIMIT ?", (limit,))
-        return self._select("WHERE workload = ? ORDER BY id DESC LIMIT ?", (workload, limit))
+        return self._select("WHERE workload = ? ORDER BY id DESC LIMIT ?", (workload_id, limit))
 
     def frame(self) -> pandas.DataFrame:
         """Every run as a DataFrame: one row a run, one column a figure, newest first."""
@@ -97,6 +97,7 @@ class Store:
                     "id": entry.id,
                     "finished_at": pandas.Timestamp(entry.finished_at),
                     "workload": result.workload,
+                    "workload_id": _workload_id(result),
                     "recipe": summary_of(result.recipe),
                     "latency_ms": result.variant.latency_ms.p50,
                     "speedup": result.speedup.value,
@@ -158,3 +159,8 @@ class Store:
                 "%d of %d runs in the history can't be read by this version", len(rows) - len(entries), len(rows)
             )
         return entries
+
+
+def _workload_id(result: Result) -> str:
+    """Runs of before there were ids go by the name: embedded workloads keep theirs."""
+    return result.workload_id or result.workload

@@ -15,6 +15,7 @@ import traceback
 from typing import Any, BinaryIO
 
 from workbench import _wire, events
+from workbench._words import one_line
 from workbench.errors import Cancelled, WorkbenchError
 
 
@@ -138,8 +139,7 @@ def _save(core: Any, outbox: Outbox, message: dict[str, Any]) -> None:
 def _one_line(error: Exception) -> str:
     if isinstance(error, WorkbenchError):
         return str(error)
-    first = (str(error).strip() or "no message").splitlines()[0]
-    return f"{type(error).__name__}: {first}"
+    return f"{type(error).__name__}: {one_line(error) if str(error).strip() else 'no message'}"
 
 
 def _look_ahead(core: Any, inbox: Inbox) -> None:

@@ -50,6 +50,11 @@ class Workload:
     name: str | None = None
 
     @property
+    def is_a_name(self) -> bool:
+        """Whether it is the name of an embedded workload (or of none) and nothing else."""
+        return isinstance(self.model, str) and self.data is self.train is self.weights is None
+
+    @property
     def display_name(self) -> str:
         """What the page, results and history call it: the name given, the file's or factory's, or the class's."""
         if self.name:
@@ -66,12 +71,14 @@ class Workload:
 class LoadedWorkload:
     """A workload in memory, as the worker uses it.
 
+    ``id`` is what its runs are kept under: the name of an embedded workload, else the beginning of ``key``.
     ``key`` is a sha256 over the architecture, weights and data: equal keys mean equal workloads.
     ``module`` is in eval mode, its parameters fp32 and untouched by any run.
     ``classes`` is the number of outputs; ``note`` says in one line what was assumed about the data.
     """
 
     name: str
+    id: str
     key: str
     module: torch.nn.Module
     test: Data

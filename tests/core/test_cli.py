@@ -78,7 +78,11 @@ def test_a_mistake_is_one_line_on_stderr_and_a_nonzero_exit(arguments, words, ca
         (["run", "fashion-cnn", "more"], "'more' is one argument too many"),
         (["run", "fashion-cnn", "--batch", "x"], "argument --batch: invalid int value: 'x'"),
         (["run"], "the following arguments are required: workload"),
-        (["runn"], "invalid choice: 'runn'"),
+        (["rn"], "command 'rn' is not known; did you mean run"),
+        (["list", "engine"], "kind 'engine' is not known; did you mean engines"),
+        (["list"], "the following arguments are required: KIND"),
+        (["app", "--port", "99999"], "argument --port: '99999' is no port; choose one from 1 to 65535"),
+        (["lab", "--port", "-1"], "--port"),
     ],
 )
 def test_arguments_that_can_not_be_read_are_one_line_and_exit_code_2(arguments, words, capsys):

@@ -19,6 +19,17 @@ def test_a_prepared_int8_model_agrees_with_the_model_it_was_made_from():
     assert {kernel.dtype for kernel in faster.kernels.values()} == {"int8"}
 
 
+def test_what_prepare_gives_has_a_receipt():
+    model = build("fashion-student").train()
+    images = torch.rand(64, 1, 28, 28)
+    faster = wb.prepare(model, images[:4], {"steps": [{"do": "quantize", "scheme": "int8"}]}, calibration=images)
+    rows = {row.layer: row for row in faster.receipt}
+    assert rows.keys() == faster.kernels.keys()
+    assert {(row.reality, row.before.dtype, row.after.dtype) for row in rows.values()} == {("real", "float32", "int8")}
+    assert all(0 < row.output_error < 0.2 for row in rows.values())  # eight bits, and a layer or two of them before
+    assert model.training
+
+
 def test_more_threads_than_are_usable_are_refused_here_too():
     with pytest.raises(WorkbenchError, match="1024 threads can't be used"):
         wb.prepare(torch.nn.Linear(4, 3), torch.rand(1, 4), {"place": {"threads": 1024}})

@@ -21,6 +21,6 @@ def test_a_disk_with_too_little_room_is_one_line_with_both_sizes(tmp_path):
     prepared = Shelf(0).prepared(workload, recipe, Context(train=workload.train))
     _require_room(tmp_path, prepared)
     too_large = dataclasses.replace(prepared, size_bytes=shutil.disk_usage(tmp_path).total)
-    words = r"has [\d,]+ MB left and saving the model needs [\d,]+ MB; free some space or choose another folder"
+    words = r"has [\d,.]+ [kMG]B left and saving the model needs [\d,.]+ GB; free some space or choose another folder"
     with pytest.raises(WorkbenchError, match=rf"^{tmp_path} {words}$"):
         _require_room(tmp_path, too_large)

@@ -11,6 +11,7 @@ import workbench as wb
 from workbench.errors import WorkloadError
 from workbench.recipe import Recipe
 from workbench.session import RunCancelled, RunFailed, Session
+from workbench.store import Store
 
 CNN = wb.load("fashion-cnn")
 STUDENT = wb.load("fashion-student")
@@ -28,6 +29,26 @@ def test_a_run_ends_in_figures_for_both_sides(session):
     assert result.variant.size_bytes < result.baseline.size_bytes
     assert result.receipt
     assert result.speedup.low <= result.speedup.value <= result.speedup.high
+
+
+def test_a_first_run_says_that_eager_stands_in_and_that_history_is_lost_where_so(tmp_path):
+    unusable = tmp_path / "file"
+    unusable.write_text("no directory")
+    session = Session(Store(unusable))
+    try:
+        result = session.start(STUDENT, eager()).result()
+    finally:
+        session.close()
+    assert " eager fp32, which stands in until compiled is ready " in result.verdict
+    assert any("eager stands in for the baseline" in notice for notice in result.notices)
+    assert any("history is kept in memory" in notice for notice in result.notices)
+    assert all(notice in str(result) and notice in repr(result) for notice in (result.verdict, *result.notices))
+
+
+def test_a_chosen_baseline_is_named_and_stands_in_for_nothing(session):
+    told = session.start(STUDENT, eager(), baseline="eager").result().verdict
+    assert " eager fp32 " in told
+    assert "stands in" not in told
 
 
 def test_estimates_come_before_the_figures_are_final(session):

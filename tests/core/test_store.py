@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -72,6 +73,22 @@ def test_history_as_a_frame_has_a_row_for_each_run(tmp_path):
     frame = store.frame()
     assert list(frame["workload"]) == ["fashion-mlp", "fashion-cnn"]
     assert frame["speedup"].dtype == float
+
+
+def test_workloads_of_one_name_have_histories_of_their_own(tmp_path):
+    store = Store(tmp_path)
+    for each in ("aaaa", "bbbb", "bbbb"):
+        store.add("key", a_result(workload="Sequential", workload_id=each))
+    assert [entry.result.workload_id for entry in store.entries("bbbb")] == ["bbbb", "bbbb"]
+    assert list(store.frame()["workload_id"]) == ["bbbb", "bbbb", "aaaa"]
+
+
+def test_runs_of_before_workloads_had_ids_are_still_those_of_their_embedded_workload(tmp_path):
+    store = Store(tmp_path)
+    before = a_result().model_dump(exclude={"workload_id"})
+    store._insert(("2026-01-01T00:00:00+00:00", "fashion-cnn", "key", json.dumps(before)))
+    assert len(Store(tmp_path).entries("fashion-cnn")) == 1
+    assert list(store.frame()["workload_id"]) == ["fashion-cnn"]
 
 
 def test_a_row_of_another_version_hides_only_itself(tmp_path, caplog):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,14 @@ from workbench.recipe import Recipe
 from workbench.session import RunFailed, Session
 
 EAGER = Recipe.parse(place={"engine": "eager", "threads": 1})
+QUANTIZED = Recipe.parse(EAGER.model_dump(), steps=[{"do": "quantize"}])
+IN_A_CELL = """class Cell(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(6, 3)
+    def forward(self, x):
+        return self.fc(x * 2 if x.sum().item() > 1e9 else x)
+"""
 DATA = (torch.rand(50, 6), torch.arange(50) % 3)
 
 
@@ -45,12 +55,20 @@ def test_a_model_that_cannot_be_exported_still_runs_eagerly(session):
     assert session.start(workload, EAGER, baseline="eager").result().variant.engine == "eager"
 
 
-def test_a_model_that_cannot_be_exported_says_which_line_is_to_blame(session):
+def test_a_model_that_cannot_be_exported_says_which_operation_and_line_are_to_blame(session):
     workload = wb.Workload(nn.Sequential(Branching()), data=DATA)
-    message = failure(session, workload, Recipe.parse(EAGER.model_dump(), steps=[{"do": "quantize"}]))
+    message = failure(session, workload, QUANTIZED)
     assert "can't be exported" in message
     assert "the eager engine still runs it" in message
-    assert "test_bad_input.py" in message
+    assert re.search(r"at aten\.item \(test_bad_input\.py, line \d+: if x\.sum\(\)\.item\(\) > 1e9:\)", message)
+
+
+def test_a_model_from_a_notebook_cell_that_cannot_be_exported_says_so_too(session):
+    cell = compile(IN_A_CELL, "/ipykernel_1/1716799306.py", "exec")  # where there is no such file
+    scope: dict = {"nn": nn, "__name__": "__main__"}
+    exec(cell, scope)
+    message = failure(session, wb.Workload(nn.Sequential(scope["Cell"]()), data=DATA), QUANTIZED)
+    assert "at aten.item (1716799306.py, line 6)" in message
 
 
 def test_labels_out_of_range_are_named(session):

@@ -27,7 +27,8 @@ def convolutions(draw, channelwise: bool = False) -> dict:
     around = st.sampled_from([1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 48, 64, 65])
     groups = 1 if channelwise else draw(st.sampled_from([1, 1, 1, 2, 3]))
     inputs = draw(around) if channelwise else groups * draw(st.sampled_from([1, 2, 3, 4, 5, 8, 16, 17]))
-    kernel = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    kernel = draw(st.one_of(st.just((1, 1)), st.tuples(st.integers(1, 5), st.integers(1, 5))))
+    stride = draw(st.one_of(st.just((1, 1)), st.tuples(st.integers(1, 3), st.integers(1, 3))))
     dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
     padding = tuple(draw(st.integers(0, k - 1)) for k in kernel)
     size = []
@@ -39,9 +40,10 @@ def convolutions(draw, channelwise: bool = False) -> dict:
         "inputs": inputs,
         "outputs": inputs if channelwise else groups * draw(around),
         "groups": inputs if channelwise else groups,
-        "window": Window(kernel, draw(st.tuples(st.integers(1, 3), st.integers(1, 3))), padding, dilation),
+        "window": Window(kernel, stride, padding, dilation),
         "zero_point": draw(st.sampled_from([0, 1, 127, 128, 254, 255])),
         "vectors": draw(st.integers(1, 4)),
+        "threads": draw(st.integers(1, 3)),
         "seed": draw(st.integers(0, 2**16)),
         "extreme": draw(st.booleans()),
     }
@@ -71,7 +73,7 @@ def run_convolution(isa: str, c: dict, x: np.ndarray, weights: np.ndarray, outpu
         (c["batch"], height, width, c["outputs"]),
         {Dtype.I32: np.int32, Dtype.U8: np.uint8}.get(output_type, np.float32),
     )
-    program.run(memory.ctypes.data, out.ctypes.data, c["batch"], 0, 1)
+    program.run(memory.ctypes.data, out.ctypes.data, c["batch"], 0, c["threads"])
     return out.transpose(0, 3, 1, 2)
 
 
@@ -151,7 +153,8 @@ def test_float_convolutions_keep_float32_accuracy(isa, c):
 def test_linear_layers_over_a_batch_are_exact(isa, rows, inputs, outputs, vectors, zero_point):
     c = {
         "batch": rows, "size": (1, 1), "inputs": inputs, "outputs": outputs, "groups": 1, "window": Window((1, 1)),
-        "zero_point": zero_point, "vectors": vectors, "seed": rows * inputs + outputs, "extreme": False,
+        "zero_point": zero_point, "vectors": vectors, "threads": 1 + rows % 3, "seed": rows * inputs + outputs,
+        "extreme": False,
     }  # fmt: skip
     x, weights = integers(c)
     ones = np.ones(outputs, np.float32)
@@ -173,6 +176,7 @@ def test_rows_and_sums_around_every_tile_edge_are_exact(isa):
         c = {
             "batch": 1 + i % 2, "size": (1, pixels), "inputs": inputs, "outputs": outputs, "groups": 1,
             "window": Window((1, 1), (1, 1 + i % 3 // 2)), "zero_point": (0, 255, 77)[i % 3], "vectors": 1 + i % 4,
+            "threads": 1 + i % 3,
             "seed": i, "extreme": i % 5 == 0,
         }  # fmt: skip
         x, weights = integers(c)
@@ -187,7 +191,7 @@ def test_rows_and_sums_around_every_tile_edge_are_exact(isa):
 def test_an_empty_batch_writes_nothing(isa):
     c = {
         "batch": 0, "size": (5, 5), "inputs": 16, "outputs": 16, "groups": 1, "window": Window((3, 3)),
-        "zero_point": 3, "vectors": 1, "seed": 0, "extreme": False,
+        "zero_point": 3, "vectors": 1, "threads": 2, "seed": 0, "extreme": False,
     }  # fmt: skip
     ones = np.ones(16, np.float32)
     assert run_convolution(isa, c, *integers(c), Dtype.I32, ones, ones).shape == (0, 16, 3, 3)

@@ -48,19 +48,31 @@ def row(layer="conv1", reality="real", dtype="int8", reason="", shape=(16, 16), 
 
 def test_a_faster_variant_gets_one_sentence_with_its_interval():
     told = verdict(recipe("int8-static"), FASTER, [row(reality="simulated")])
-    assert told == "1.8× faster than the baseline (95 % interval 1.75× to 1.90×)."
+    assert told == "1.82× faster than the baseline (95 % interval 1.75× to 1.90×)."
 
 
 def test_a_slower_variant_s_interval_is_turned_round():
-    assert verdict(recipe(), SLOWER, []) == "1.2× slower than the baseline (95 % interval 1.18× to 1.33×)."
+    assert verdict(recipe(), SLOWER, []) == "1.25× slower than the baseline (95 % interval 1.18× to 1.33×)."
+
+
+@pytest.mark.parametrize("speedup", [FASTER, SLOWER, SAME, Interval(value=1.7, low=0.02, high=90)])
+def test_what_it_is_compared_with_is_named(speedup):
+    assert " eager fp32 " in verdict(recipe(), speedup, [], baseline="eager fp32")
 
 
 def test_an_interval_with_1_is_no_difference():
-    assert verdict(recipe(), SAME, []) == "No difference in speed (95 % interval 0.98× to 1.03×)."
+    assert verdict(recipe(), SAME, []) == "No difference in speed from the baseline (95 % interval 0.98× to 1.03×)."
 
 
 def test_a_wide_interval_with_1_blames_the_noise():
     assert "noise" in verdict(recipe(), Interval(value=1.0, low=0.7, high=1.4), [])
+
+
+def test_an_interval_that_tells_nothing_is_no_verdict():
+    told = verdict(recipe("int8-static"), Interval(value=1.7, low=0.02, high=90), [row(reality="simulated")])
+    assert "isn't known" in told
+    assert "No difference" not in told
+    assert "Likely" not in told
 
 
 @pytest.mark.parametrize("speedup", [SAME, SLOWER])

@@ -92,6 +92,7 @@ BAD = {
     "an empty data set": (lambda x, y: TensorDataset(x[:0], y[:0]), "data is empty"),
     "an empty list": (lambda x, y: [], "data is empty"),
     "too few": (lambda x, y: (x[:4], y[:4]), "4 examples are too few"),
+    "too few by one": (lambda x, y: (x[:1], y[:1]), "1 example is too few"),
     "a label too large": (lambda x, y: (x, _with(y, 7, 5)), "label 5 at index 6 of the test examples is outside 0…4"),
     "a negative label": (lambda x, y: (x, _with(y, 0, -1)), "label -1 at index 0"),
     "a fractional label": (
@@ -128,8 +129,31 @@ def test_data_too_large_for_memory_is_refused_before_it_is_read(model):
 
 def test_a_file_of_one_array_is_refused_with_how_to_store_both(model, tmp_path):
     np.save(tmp_path / "data.npy", np.zeros((5, 3)))
-    with pytest.raises(WorkloadError, match=r"data.npy holds one array; data needs inputs and labels: store them with"):
+    with pytest.raises(WorkloadError, match=r"data.npy holds one array; store data with numpy.savez"):
         load(Workload(model, tmp_path / "data.npy"))
+
+
+def _truncated(path) -> None:
+    np.savez(path, inputs=np.zeros((5, 3)), labels=np.zeros(5))
+    path.write_bytes(path.read_bytes()[:200])
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        lambda path: path.write_text("no arrays"),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PK\x03\x04 no archive"),
+        lambda path: np.savez(path, inputs=np.array([{}], dtype=object), labels=np.zeros(1)),
+        _truncated,
+    ],
+    ids=["text", "empty", "no archive", "objects", "truncated"],
+)
+def test_a_file_that_is_no_npz_is_refused_in_our_own_words(model, tmp_path, fill):
+    fill(tmp_path / "data.npz")
+    with pytest.raises(WorkloadError, match=r"data\.npz holds no arrays of numbers, or is damaged; store") as caught:
+        load(Workload(model, tmp_path / "data.npz"))
+    assert "pickle" not in str(caught.value)
 
 
 def test_an_npz_with_other_names_is_refused_with_those_it_has(model, tmp_path):

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -42,6 +44,16 @@ def test_other_weights_give_another_key(model, data):
     with torch.no_grad():
         model.fc.bias[0] += 1
     assert load(Workload(model, data)).key != before
+
+
+def test_runs_are_kept_under_what_a_model_of_one_s_own_is_and_under_an_embedded_one_s_name(model, data):
+    same, other_data = Workload(copy.deepcopy(model), data), (data[0][:15], data[1][:15])
+    before = load(Workload(model, data)).id
+    assert load(same).id == before
+    assert load(Workload(model, other_data)).id != before
+    assert load(Workload("fashion-mlp")).id == "fashion-mlp"
+    own_data = torch.rand(10, 1, 28, 28), torch.arange(10)
+    assert load(Workload("fashion-mlp", own_data)).id != "fashion-mlp"
 
 
 def test_a_class_defined_anew_under_its_old_name_gives_another_key(data):
@@ -95,6 +107,21 @@ def test_a_model_without_weights_in_memory_is_refused(data):
 def test_what_is_no_model_is_answered_with_what_could_be(data):
     with pytest.raises(WorkloadError, match="the model is of type int; it can be"):
         load(Workload(3, data))
+
+
+def test_a_class_in_place_of_a_model_is_refused_with_what_to_give(data):
+    with pytest.raises(
+        WorkloadError, match=r"the model is the class Returning itself; give an instance: Returning\(…\)"
+    ):
+        load(Workload(Returning, data))
+
+
+def test_a_message_of_several_lines_is_told_whole_in_one(data):
+    def fail(x):
+        raise ValueError("only grey images:\n  this one has 3 channels")
+
+    with pytest.raises(WorkloadError, match=r"fails on inputs .*: only grey images: this one has 3 channels; give"):
+        load(Workload(Returning(fail).eval(), data))
 
 
 def test_a_factory_gets_its_weights_from_safetensors(model, data, tmp_path):

@@ -53,6 +53,36 @@ def test_settings_of_a_layer_survive_a_pt2_file(data, tmp_path: Path):
         assert torch.equal(loaded(data[0]), module(data[0]))
 
 
+def test_a_call_of_a_pt2_file_pays_for_its_operations_alone(tmp_path: Path, monkeypatch):
+    module = build("fashion-resnet8").eval()
+    inputs = torch.rand(10, 1, 28, 28)
+    torch.export.save(graph.export(module, inputs), tmp_path / "m.pt2")
+    loaded = load(Workload(tmp_path / "m.pt2", (inputs, torch.arange(10)))).module
+    assert not [node for node in loaded.graph.nodes if "guard" in str(node.target)]
+
+    def refuse(*arguments, **options):
+        raise AssertionError("a call pays for more than its operations")
+
+    monkeypatch.setattr(loaded, "process_forward_inputs", refuse)
+    monkeypatch.setattr(torch.fx.Interpreter, "run", refuse)
+    with torch.no_grad():
+        assert torch.equal(copy.deepcopy(loaded)(inputs), module(inputs))
+
+
+class OfItsOwnSize(nn.Module):
+    """Divides by the length of its inputs, which export takes for a constant."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs[:, :5] / inputs.shape[1]
+
+
+def test_inputs_that_a_pt2_file_was_not_exported_for_are_refused_when_data_come(tmp_path: Path):
+    torch.export.save(graph.export(OfItsOwnSize(), torch.rand(2, 6)), tmp_path / "m.pt2")
+    assert load(Workload(tmp_path / "m.pt2", (torch.rand(10, 6), torch.arange(10) % 5)))
+    with pytest.raises(WorkloadError, match=r"exported for inputs of shape \[N, 6\] and the data have \[8\] each"):
+        load(Workload(tmp_path / "m.pt2", (torch.rand(10, 8), torch.arange(10) % 5)))
+
+
 def test_a_model_from_a_pt2_file_can_be_exported_again_with_a_free_batch(data, saved: Path):
     program = graph.export(load(Workload(saved, data)).module, data[0])
     assert program.module()(data[0][:7]).shape == (7, 5)
@@ -76,6 +106,13 @@ def test_a_pickle_under_the_name_of_a_pt2_file_is_refused(model, data, tmp_path:
     torch.save(model, tmp_path / "m.pt2")
     with pytest.raises(WorkloadError, match=r"is not a \.pt2 file of this kind"):
         load(Workload(tmp_path / "m.pt2", data))
+
+
+def test_a_pt2_file_too_large_for_memory_is_refused_before_it_is_read(data, saved: Path, monkeypatch):
+    monkeypatch.setattr("workbench.models._memory.available_memory_bytes", lambda: 1000)
+    monkeypatch.setattr(torch.export, "load", lambda path: pytest.fail("it was read"))
+    with pytest.raises(WorkloadError, match=r"model\.pt2 needs about [\d.]+ kB of memory and 1 kB is free"):
+        load(Workload(saved, data))
 
 
 def _rewritten(source: Path, target: Path, change) -> Path:

@@ -40,8 +40,8 @@ class HandDrivenSession:
     def on_ready(self, callback: Callable, given_up: Callable = lambda reason: None) -> None:
         callback(offered())
 
-    def history(self, workload: str | None = None, limit: int = 200) -> list:
-        return [entry for entry in self.entries if entry.result.workload == workload][:limit]
+    def history(self, workload_id: str | None = None, limit: int = 200) -> list:
+        return [entry for entry in self.entries if entry.result.workload_id == workload_id][:limit]
 
     def say(self, event: events.Event) -> None:
         for callback in list(self._subscribers):

@@ -67,12 +67,27 @@ def test_an_interval_that_contains_one_reads_no_difference():
     assert (card["value"], card["tone"], card["arrow"]) == ("no difference", "", "")
 
 
+def test_an_interval_that_tells_nothing_yet_is_not_shown_as_no_difference():
+    vague = a_result().model_copy(update={"speedup": Interval(value=1.7, low=2e-7, high=4e10)})
+    card = Figures(vague).view["cards"][1]
+    assert (card["value"], card["tone"]) == ("not known yet", "")
+    assert card["lines"][0] == "95 %: more than 2× either way"
+
+
+@given(st.floats(0.02, 50), st.floats(0.003, 0.5), st.floats(0.003, 0.5))
+def test_the_speed_up_as_shown_lies_within_its_interval_as_shown(value, below, above):
+    interval = Interval(value=value, low=value * math.exp(-below), high=value * math.exp(above))
+    card = Figures(a_result().model_copy(update={"speedup": interval})).view["cards"][1]
+    low, high = card["lines"][0].removeprefix("95 %: ").removesuffix("×").split(" – ")
+    assert card["value"] == "no difference" or float(low) <= float(card["value"].removesuffix("×")) <= float(high)
+
+
 def test_slower_is_said_with_a_sign_and_in_words_not_by_colour_alone():
     result = a_result().model_copy(
         update={"speedup": Interval(value=0.8, low=0.78, high=0.82), "verdict": "slower: eager only simulates int8"}
     )
     view = Figures(result).view
-    assert (view["cards"][1]["value"], view["cards"][1]["arrow"]) == ("0.80×", "▼")
+    assert (view["cards"][1]["value"], view["cards"][1]["arrow"]) == ("0.800×", "▼")
     assert view["verdict"] == {"tone": "worse", "text": "slower: eager only simulates int8", "mark": ""}
 
 
@@ -131,6 +146,13 @@ def test_speedups_too_near_each_other_are_no_effect():
     effect = effects(recipe(QUANTIZE), [quantized, in_fp32(4.0)])["quantize"]
     assert (effect["text"], effect["tone"]) == ("±0 pt · real", "")
     assert effect["against"].startswith("no difference with or without it: 0.9")
+
+
+def test_what_was_measured_too_roughly_to_tell_is_not_called_no_difference():
+    rough = {"speedup": Interval(value=4.0, low=0.5, high=30.0)}
+    quantized = a_result(recipe=recipe(QUANTIZE)).model_copy(update=rough)
+    effect = effects(recipe(QUANTIZE), [quantized, in_fp32(4.0)])["quantize"]
+    assert effect["against"].startswith("not known yet")
 
 
 def test_runs_beside_different_baselines_are_not_compared():

@@ -21,7 +21,7 @@ def run_events(number: int) -> list[events.Event]:
     result = a_result(recipe=recipe(number), speedup=1.0 + number)
     baseline, variant = result.baseline, result.variant
     return [
-        events.Started(run=number, workload="fashion-cnn", recipe=recipe(number)),
+        events.Started(run=number, workload="fashion-cnn", workload_id="fashion-cnn", recipe=recipe(number)),
         events.Recalled(run=number, result=result, finished_at="2026-01-01T12:00:00+00:00"),
         events.Training(run=number, technique="prune", step=1, total_steps=9, epoch=0.1, loss=2.3),
         events.Size(
@@ -101,7 +101,7 @@ def test_a_click_shows_work_before_the_worker_has_answered():
 
 def test_the_worker_s_complete_recipe_is_kept_when_it_overtakes_the_click_s():
     complete = recipe(1) | {"place": {"threads": 2}}
-    started = events.Started(run=1, workload="fashion-cnn", recipe=complete)
+    started = events.Started(run=1, workload="fashion-cnn", workload_id="fashion-cnn", recipe=complete)
     assert play([started, Submitted(1, "fashion-cnn", recipe(1))]).recipe == complete
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from tests.results import a_result
 from workbench import events
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, WorkloadError
 from workbench.recipe import Recipe
-from workbench.widgets import Workbench, _code
+from workbench.widgets import Workbench, _code, show
 from workbench.workload import Workload
 
 INT8 = {"steps": [{"do": "quantize"}], "place": {"engine": "eager", "threads": 1}}
@@ -91,7 +91,7 @@ def test_runs_of_others_on_the_same_session_are_not_shown(bench, session, settle
     finish(session)
     settle()
     before = bench.state
-    session.say(events.Started(run=99, workload="other", recipe={}))
+    session.say(events.Started(run=99, workload="other", workload_id="other", recipe={}))
     assert bench.state is before
 
 
@@ -99,13 +99,34 @@ def test_an_event_that_comes_before_submit_has_returned_is_not_lost(session):
     class Hasty(type(session)):
         def submit(self, workload, recipe, **keywords):
             number = super().submit(workload, recipe, **keywords)
-            self.say(events.Started(run=number, workload=workload.model, recipe=COMPLETE))
+            self.say(events.Started(run=number, workload=workload.model, workload_id="fashion-cnn", recipe=COMPLETE))
             return number
 
     hasty = Hasty()
     bench = Workbench(session=hasty)
     bench.panel.recipe = INT8
     assert bench.state.recipe["steps"] == COMPLETE["steps"]
+
+
+def test_show_takes_weights_as_a_workload_does(session, monkeypatch):
+    monkeypatch.setattr("workbench.widgets.workbench.default_session", lambda: session)
+    bench = show("module:factory", data=(), weights="w.safetensors")
+    assert (bench._own.model, bench._own.weights) == ("module:factory", "w.safetensors")
+    bench.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"model": None, "data": ()}, "data can't be given without a model"),
+        ({"model": None, "train": (), "weights": "w"}, "train and weights can't be given without a model"),
+        ({"model": Workload("fashion-cnn"), "data": ()}, "data can't be given beside a Workload, which has its own"),
+    ],
+)
+def test_what_show_would_have_to_ignore_is_refused(arguments, words):
+    with pytest.raises(WorkloadError, match=words) as caught:
+        show(**arguments)
+    assert "\n" not in str(caught.value)
 
 
 def test_cancel_reaches_the_session(bench, session):
@@ -225,12 +246,30 @@ def test_an_own_model_keeps_one_name_from_the_start_to_the_end_of_its_run(sessio
     bench.frame.views = 1
     settle()
     assert bench.bar.workload == bench.bar.workloads[0]["name"] == name
-    session.say(events.Started(run=session.last, workload=name, recipe=COMPLETE))
+    session.say(events.Started(run=session.last, workload=name, workload_id="0123456789ab", recipe=COMPLETE))
     settle()
     assert (bench.bar.workload, bench.panel.error, len(session.submitted)) == (name, "", 1)
     bench.bar.workload = "fashion-mlp"
     bench.bar.workload = name
     assert session.submitted[-1][1].model == model
+    bench.close()
+
+
+def test_runs_of_another_model_of_the_same_class_are_not_shown(session, settle):
+    session.entries = [
+        SimpleNamespace(
+            result=a_result(workload="Sequential", workload_id=each), finished_at="2026-01-01T12:00:00+00:00"
+        )
+        for each in ("aaaa", "bbbb", "bbbb")
+    ]
+    bench = Workbench(Workload("mine:Sequential", data=()), session=session)
+    bench.frame.views = 1
+    settle()
+    assert bench.history.rows == []  # which of the two it is, only the worker can tell
+    session.say(events.Started(run=session.last, workload="Sequential", workload_id="bbbb", recipe=COMPLETE))
+    settle()
+    assert [row["id"] for row in bench.history.rows] == [1, 2]
+    assert len(bench.pareto_plot.rows) == 1  # both are runs of one recipe
     bench.close()
 
 

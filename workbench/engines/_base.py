@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from workbench.receipt import Reality
+from workbench.receipt import LayerReceipt, Reality
 
 if TYPE_CHECKING:
     import torch
@@ -58,6 +59,16 @@ class Runner(ABC):
 
     kernels: Mapping[str, Kernel]
     """By layer (the qualified name of the module in the variant, "features.0")."""
+
+    write_receipt: Callable[[], tuple[LayerReceipt, ...]] | None = None
+    """Measures and writes :attr:`receipt`; set where the model that it is compared with is known."""
+
+    @cached_property
+    def receipt(self) -> tuple[LayerReceipt, ...]:
+        """What really happened, layer by layer; measured when first asked for, of a runner from ``wb.prepare``."""
+        if self.write_receipt is None:
+            raise AttributeError("only a runner from wb.prepare knows the model that its receipt compares with")
+        return self.write_receipt()
 
     @abstractmethod
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from workbench._lazy import lazy
@@ -39,11 +39,12 @@ _WORTH_THREADS = 0.9  # of one thread's time: for less gain, others had better h
 class Plan:
     """How a batch is run.
 
+    ``outputs``: a tensor like those that calls give; a new one is made sooner after its example than from a shape.
     ``chunk``: images a thread takes through all steps at a time; 0: the threads share each step.
     """
 
     batch: int
-    output_shape: tuple[int, ...]
+    outputs: torch.Tensor = field(compare=False, repr=False)
     chunk: int
     threads: int
 
@@ -116,13 +117,13 @@ def _step_times(program: Program, inputs: torch.Tensor, outputs: torch.Tensor, b
 
 def choose_plan(program: Program, inputs: torch.Tensor, outputs: torch.Tensor, threads: int) -> Plan:
     """Time the ways to run a batch of this size and return the fastest."""
-    batch, shape = len(inputs), tuple(outputs.shape)
-    plans = [Plan(batch, shape, 0, 1)]
+    batch = len(inputs)
+    plans = [Plan(batch, outputs, 0, 1)]
     if batch > 1:
         share = -(-batch // threads)
-        plans += [Plan(batch, shape, chunk, threads) for chunk in sorted({*(c for c in _CHUNKS if c < share), share})]
+        plans += [Plan(batch, outputs, chunk, threads) for chunk in sorted({*(c for c in _CHUNKS if c < share), share})]
     if threads > 1:
-        plans.append(Plan(batch, shape, 0, threads))
+        plans.append(Plan(batch, outputs, 0, threads))
     pointers = inputs.data_ptr(), outputs.data_ptr()
     samples: dict[Plan, list[float]] = {plan: [] for plan in plans}
     wait_for_sleeping_threads()  # PyTorch's: it may just have run a model

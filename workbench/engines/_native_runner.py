@@ -53,7 +53,7 @@ class NativeRunner(Runner):
         self._ops = emitted.ops
         self.arena_bytes = emitted.arena_bytes
         self._run = emitted.program.run
-        self._tensor, self._float32, self._empty = torch.Tensor, torch.float32, torch.empty
+        self._tensor, self._float32, self._empty_like = torch.Tensor, torch.float32, torch.empty_like
         self._plans: dict[torch.Size, Plan] = {}
         self._planning = threading.Lock()
         self.ran = self._ran(emitted)
@@ -70,7 +70,7 @@ class NativeRunner(Runner):
             plan = self._plan(inputs)
         if self._table_rows:
             self._check_ids(inputs)
-        outputs = self._empty(plan.output_shape)
+        outputs = self._empty_like(plan.outputs)
         self._run(inputs.data_ptr(), outputs.data_ptr(), plan.batch, plan.chunk, plan.threads)
         return outputs
 

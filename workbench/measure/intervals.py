@@ -26,6 +26,7 @@ logarithm: 1.96 times 0.15 %, the standard deviation of the true ratios of 60 su
 covariance of two comparisons of each. No repetition of a comparison shows it, since both sides stay where they are
 (Mytkowicz et al. 2009, "Producing wrong data without doing anything obviously wrong!")."""
 
+_MOST_DECIMALS = 6
 _TRIM = 0.2
 _STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201)
 """97.5 % quantiles for 1, 2, … degrees of freedom."""
@@ -202,10 +203,31 @@ def _widening(groups: np.ndarray) -> float:
 
 
 def difference_in_words(speedup: Interval) -> str:
-    """ "no difference" where the interval contains 1, else "1.8× faster" or "1.3× slower"."""
+    """ "no difference" where the interval contains 1, else "1.8× faster" or "1.3× slower".
+
+    "not known yet" where it contains 1 and everything around it.
+    """
     if speedup.low <= 1 <= speedup.high:
-        return "no difference"
-    faster = speedup.value > 1
-    times = speedup.value if faster else 1 / speedup.value
-    digits = 0 if times >= 9.95 else 1 if times >= 1.095 else 2 if times >= 1.0095 else 3
-    return f"{times:.{digits}f}× {'faster' if faster else 'slower'}"
+        return "not known yet" if speedup.vague else "no difference"
+    times = how_many_times(speedup)
+    return f"{times.value:,.{decimals(times)}f}× {'faster' if speedup.value > 1 else 'slower'}"
+
+
+def how_many_times(speedup: Interval) -> Interval:
+    """How many times as fast the faster side is: the ratio itself, or turned round where the variant is the slower."""
+    if speedup.value >= 1:
+        return speedup
+    return Interval(value=1 / speedup.value, low=1 / speedup.high, high=1 / speedup.low)
+
+
+def decimals(ratio: Interval) -> int:
+    """How many decimals a positive ratio and both ends of its interval are worth, all three the same.
+
+    Those of the first digit of half the interval's width and of its low end, and as many as tell a low end above 1
+    from 1. Rounding to equally many keeps the order, so the ratio stays within its interval as printed.
+    """
+    finest = min((ratio.high - ratio.low) / 2, ratio.low)
+    count = max(0, -math.floor(math.log10(finest))) if finest > 0 else _MOST_DECIMALS
+    while ratio.low > 1 == round(ratio.low, count):
+        count += 1
+    return min(count, _MOST_DECIMALS)

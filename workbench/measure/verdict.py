@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from workbench.measure.intervals import difference_in_words
+from workbench.measure.intervals import decimals, difference_in_words, how_many_times
 from workbench.measure.layers import NEW_ZEROS
 from workbench.measure.machine import BF16_INSTRUCTIONS, INT8_INSTRUCTIONS, isa
 from workbench.receipt import Interval, LayerReceipt
@@ -24,6 +24,7 @@ def verdict(
     speedup: Interval,
     receipt: Sequence[LayerReceipt],
     *,
+    baseline: str = "the baseline",
     baseline_ms: float | None = None,
     multiply_adds: int | None = None,
     instructions: Collection[str] | None = None,
@@ -38,6 +39,8 @@ def verdict(
         Baseline over variant with its interval.
     receipt
         The layers before and after.
+    baseline
+        What it is compared with, in words: "eager fp32".
     baseline_ms
         The baseline's median latency at the recipe's batch. Where absent, the layers' own times tell how
         much work they have.
@@ -46,7 +49,7 @@ def verdict(
     instructions
         What this processor has, as :func:`workbench.measure.machine.isa` says; read here when absent.
     """
-    sentence = _speed(speedup)
+    sentence = _speed(speedup, baseline)
     lost_in_noise = speedup.low <= 1 <= speedup.high and speedup.half_width > _WIDE
     if speedup.low > 1 or lost_in_noise:
         return sentence
@@ -61,22 +64,22 @@ def verdict(
     return f"{sentence} Likely because {', and because '.join(reasons)}." if reasons else sentence
 
 
-def _speed(speedup: Interval) -> str:
+def _speed(speedup: Interval, baseline: str) -> str:
     words = difference_in_words(speedup)
-    low, high = speedup.low, speedup.high
+    if speedup.vague:
+        return (
+            f"Whether it is faster than {baseline} isn't known: the 95 % interval reaches further than a factor of two "
+            "either way. Measure it again on a quieter machine."
+        )
     if words == "no difference":
-        told = "No difference in speed"
-        if speedup.half_width > _WIDE:
-            told += " that could be told from the machine's noise"
-        return f"{told} (95 % interval {_times(low)} to {_times(high)})."
-    if speedup.value < 1:
-        low, high = 1 / high, 1 / low
-    return f"{words[0].upper()}{words[1:]} than the baseline (95 % interval {_times(low)} to {_times(high)})."
+        told = f"No difference in speed from {baseline} ({_interval(speedup)})"
+        return f"{told}, as far as the machine's noise lets tell." if speedup.half_width > _WIDE else f"{told}."
+    return f"{words} than {baseline} ({_interval(how_many_times(speedup))})."
 
 
-def _times(ratio: float) -> str:
-    """Three digits or so: an interval that reaches into the thousands is no reason for more."""
-    return f"{ratio:,.{2 if ratio < 10 else 1 if ratio < 100 else 0}f}×"
+def _interval(ratio: Interval) -> str:
+    digits = decimals(ratio)
+    return f"95 % interval {ratio.low:,.{digits}f}× to {ratio.high:,.{digits}f}×"
 
 
 def _arithmetic(rows: list[LayerReceipt], precision: str, engine: str, available: set[str]) -> Iterator[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from workbench._words import one_line
 from workbench.errors import WorkloadError
-from workbench.models._files import first_line
 from workbench.workload import Data
 
 
@@ -45,7 +45,7 @@ def fits(module: torch.nn.Module, test: Data, train: Data) -> int:
         with torch.no_grad():
             outputs = module(sample)
     except Exception as error:  # a user's forward may raise anything
-        reason = first_line(error)
+        reason = one_line(error)
         raise WorkloadError(f"the model fails on inputs of shape {shape}: {reason}; give inputs it takes") from error
     if not isinstance(outputs, torch.Tensor):
         raise WorkloadError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def split(data: Any, train: Any) -> tuple[Data, Data, list[str]]:
         return test, learned, notes + [note for note in more if note not in notes]
     if len(test) < SET_ASIDE_EVERY:
         raise WorkloadError(
-            f"{len(test)} examples are too few to set every fifth aside for calibration; give more, or train= as well"
+            f"{_examples(len(test))} too few to set every fifth aside for calibration; give more, or train= as well"
         )
     aside = torch.arange(len(test)) % SET_ASIDE_EVERY == SET_ASIDE_EVERY - 1
     learned = Data(test.inputs[aside], test.labels[aside])
@@ -60,24 +61,20 @@ def read(source: Any, what: str) -> tuple[Data, list[str]]:
 
 
 def _npz(path: Path, what: str) -> tuple[np.ndarray, np.ndarray]:
+    advice = f"store {what} with numpy.savez(path, inputs=…, labels=…)"
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            raise WorkloadError(
-                f"{path} holds one array; {what} needs inputs and labels: store them with "
-                "numpy.savez(path, inputs=…, labels=…)"
-            )
+            raise WorkloadError(f"{path} holds one array; {advice}")
         with loaded as arrays:
             if missing := {"inputs", "labels"} - set(arrays):
                 found = ", ".join(arrays) or "nothing"
-                raise WorkloadError(
-                    f"{path} lacks {' and '.join(sorted(missing))} and holds {found}; store {what} with "
-                    "numpy.savez(path, inputs=…, labels=…)"
-                )
+                raise WorkloadError(f"{path} lacks {' and '.join(sorted(missing))} and holds {found}; {advice}")
             return arrays["inputs"], arrays["labels"]
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        message = f"{what} can't be read from {path} ({error}); give an .npz with `inputs` and `labels`"
-        raise WorkloadError(message) from error
+    except OSError as error:
+        raise WorkloadError(f"{what} can't be read from {path} ({error.strerror or error}); {advice}") from error
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:  # numpy's own words advise to unpickle it
+        raise WorkloadError(f"{path} holds no arrays of numbers, or is damaged; {advice}") from error
 
 
 def _pair(source: Any, what: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -203,3 +200,7 @@ def _kind(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)}"
     return f"of type {type(value).__name__}"
+
+
+def _examples(count: int) -> str:
+    return "1 example is" if count == 1 else f"{count} examples are"

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from workbench._words import one_line
 from workbench.errors import WorkloadError, unknown
-from workbench.models._files import first_line, safetensors_header, stored_bytes
+from workbench.models._files import safetensors_header, stored_bytes
 from workbench.models._memory import COPIES_OF_MODEL, module_bytes, refuse_beyond_memory
 
 
@@ -36,7 +37,7 @@ def read(name: str, weights: str | None) -> torch.nn.Module:
         try:
             module = factory()
         except Exception as error:  # a user's code may raise anything
-            raise WorkloadError(f"{name}() fails: {type(error).__name__}: {first_line(error)}") from error
+            raise WorkloadError(f"{name}() fails: {type(error).__name__}: {one_line(error)}") from error
     if not isinstance(module, torch.nn.Module):
         raise WorkloadError(f"{name}() returns {type(module).__name__}; it has to return a torch.nn.Module")
     if weights is not None:
@@ -55,11 +56,11 @@ def _find(name: str) -> Callable[[], object]:
         if f"{module_name}.".startswith(f"{error.name}."):  # and not another one that it imports
             advice = "; run from the folder it lies in, or name that folder in PYTHONPATH"
         raise WorkloadError(
-            f"the module {module_name!r} of {name!r} can't be imported: {first_line(error)}{advice}"
+            f"the module {module_name!r} of {name!r} can't be imported: {one_line(error)}{advice}"
         ) from error
     except Exception as error:  # a user's module may raise anything while it is imported
         raise WorkloadError(
-            f"the module {module_name!r} of {name!r} can't be imported: {type(error).__name__}: {first_line(error)}"
+            f"the module {module_name!r} of {name!r} can't be imported: {type(error).__name__}: {one_line(error)}"
         ) from error
     factory = getattr(module, attribute, None)
     if not callable(factory):

@@ -1,4 +1,4 @@
-"""What a file really is, told from its first bytes, and one line for an exception."""
+"""What a file really is, told from its first bytes."""
 
 from __future__ import annotations
 
@@ -62,8 +62,3 @@ def safetensors_header(path: Path) -> dict[str, dict]:
 def stored_bytes(header: dict[str, dict]) -> int:
     """The size of all values a safetensors header tells of."""
     return max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what an exception says, or its type where it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -11,13 +11,16 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from workbench._words import one_line
 from workbench.datasets import card_paths, data_card, fashion_mnist, model_card
 from workbench.errors import WorkloadError, unknown
 from workbench.models import _check, _data, _digest, _factory, _memory, _onnx, _pt2, build, embedded
-from workbench.models._files import first_line, refuse_pickle
+from workbench.models._files import refuse_pickle
 from workbench.workload import Data, LoadedWorkload, Workload
 
 FILES = {".pt2": _pt2.read, ".onnx": _onnx.read}
+_ID_DIGITS = 12
+"""48 bits: two of a thousand workloads of one's own have the same with a probability of 2 in a billion."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,15 @@ def load_workload(workload: Workload) -> LoadedWorkload:
     else:
         test, train, more = _data.split(workload.data, workload.train)
         notes, data_digest = notes + more, _digest.combine(_digest.examples(test), _digest.examples(train))
+    if isinstance(module, _pt2.OneInput):
+        for part in (test, train):
+            module.require(part.inputs)
     classes = _check.fits(module, test, train)
+    key = _digest.combine(_digest.architecture(module), model.weights or _digest.weights(module), data_digest)
     return LoadedWorkload(
         name=workload.display_name,
-        key=_digest.combine(_digest.architecture(module), model.weights or _digest.weights(module), data_digest),
+        id=model.name if model.embedded and workload.is_a_name else key[:_ID_DIGITS],
+        key=key,
         module=module,
         test=test,
         train=train,
@@ -64,7 +72,11 @@ def load_workload(workload: Workload) -> LoadedWorkload:
 def _find(workload: Workload) -> _Model:
     model = workload.model
     if isinstance(model, torch.nn.Module):
-        return _Model(type(model).__name__, model, f"{type(model).__name__}, given in Python")
+        name = type(model).__name__
+        _memory.refuse_beyond_memory(f"the model {name}", _memory.COPIES_OF_MODEL * _memory.module_bytes(model))
+        return _Model(name, model, f"{name}, given in Python")
+    if isinstance(model, type) and issubclass(model, torch.nn.Module):
+        raise WorkloadError(f"the model is the class {model.__name__} itself; give an instance: {model.__name__}(…)")
     if not isinstance(model, (str, os.PathLike)):
         raise WorkloadError(
             f"the model is of type {type(model).__name__}; it can be a torch.nn.Module, the name of an embedded "
@@ -127,7 +139,7 @@ def _prepare(module: torch.nn.Module) -> tuple[torch.nn.Module, list[str]]:
             module = copy.deepcopy(module).cpu().float().eval()
         except Exception as error:  # a user's module may hold anything
             raise WorkloadError(
-                f"{type(module).__name__} can't be copied: {first_line(error)}; give it on the CPU, as float32 in eval "
+                f"{type(module).__name__} can't be copied: {one_line(error)}; give it on the CPU, as float32 in eval "
                 "mode, or store it as .pt2"
             ) from error
     if others:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from workbench._words import one_line
 from workbench.errors import WorkloadError
-from workbench.models._files import first_line
 from workbench.models._memory import COPIES_OF_MODEL, refuse_beyond_memory
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _parsed(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(path, load_external_data=False)
     except (DecodeError, ValueError) as error:
-        raise WorkloadError(f"{broken}: {first_line(error)}; export the model again") from None
+        raise WorkloadError(f"{broken}: {one_line(error)}; export the model again") from None
     if not model.graph.node or not model.opset_import:
         raise WorkloadError(f"{broken}: it holds no graph; export the model again")
     refuse_beyond_memory(f"the model {path}", COPIES_OF_MODEL * _value_bytes(model))
@@ -52,7 +52,7 @@ def _parsed(path: Path) -> onnx.ModelProto:
         onnx.load_external_data_for_model(model, str(path.parent))
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, OSError, ValueError) as error:
-        raise WorkloadError(f"{path} is not a valid ONNX model: {first_line(error)}; export it again") from None
+        raise WorkloadError(f"{path} is not a valid ONNX model: {one_line(error)}; export it again") from None
     return model
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.export.unflatten import InterpreterModule
 from torch.utils._sympy import functions as symbolic
 
+from workbench._words import one_line
 from workbench.errors import WorkloadError
-from workbench.models._files import first_line
 from workbench.models._memory import COPIES_OF_MODEL, refuse_beyond_memory
 from workbench.models._relayer import restore_layers
 
@@ -41,33 +42,62 @@ def read(path: Path) -> torch.nn.Module:
         try:
             program = torch.export.load(path)
         except Exception as error:  # the reader raises many unrelated kinds
-            reason = first_line(error)
+            reason = one_line(error)
             raise WorkloadError(f"{path} can't be read: {reason}; save it again with torch.export.save") from error
-        _check_signature(program, path)
+        example = _only_input(program, path)
         module = torch.export.unflatten(program)
-    module.__class__ = _OneInput
+    module.__class__ = OneInput
+    module.features = tuple(length if isinstance(length, int) else None for length in example.shape[1:])
+    for part in module.modules():
+        if isinstance(part, InterpreterModule):
+            part._run_with_interpreter = False  # but the code made from its graph, as below
     restore_layers(module)
     return module.eval()
 
 
-class _OneInput(torch.export.UnflattenedModule):
-    """Takes one tensor by name: a forward of ``*args`` can't be exported again with a free batch."""
+class OneInput(torch.export.UnflattenedModule):
+    """Takes one tensor by name: a forward of ``*args`` can't be exported again with a free batch.
+
+    It runs the code made from its graph and nothing else. Torch's own forward checks its inputs and walks the graph
+    node by node at every call, which a small model would be timed for.
+
+    ``features`` are the lengths of an input without its batch, None where the file leaves one open.
+    """
+
+    features: tuple[int | None, ...]
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return super().forward(inputs)
+        outputs = type(self.graph_module).forward(self, inputs)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def require(self, inputs: torch.Tensor) -> None:
+        """Raise :class:`WorkloadError` where the file was exported for inputs of another shape."""
+        found = list(inputs.shape[1:])
+        fits = len(found) == len(self.features) and all(
+            expected in (None, length) for expected, length in zip(self.features, found, strict=True)
+        )
+        if not fits:
+            expected = ", ".join("any" if length is None else str(length) for length in self.features)
+            raise WorkloadError(
+                f"the model was exported for inputs of shape [N, {expected}] and the data have {found} each; "
+                "give inputs of that shape"
+            )
 
 
-def _check_signature(program: torch.export.ExportedProgram, path: Path) -> None:
+def _only_input(program: torch.export.ExportedProgram, path: Path) -> torch.Tensor:
+    """The example of the only input, which is a tensor with a free batch dimension."""
     names = program.graph_signature.user_inputs
     nodes = {node.name: node for node in program.graph.find_nodes(op="placeholder")}
     if len(names) != 1 or not isinstance(names[0], str) or not isinstance(nodes[names[0]].meta["val"], torch.Tensor):
         raise WorkloadError(f"{path} takes {len(names)} inputs; export a model that takes one tensor [N, …]")
-    batch = nodes[names[0]].meta["val"].shape[0]
+    example = nodes[names[0]].meta["val"]
+    batch = example.shape[0]
     if not isinstance(batch, torch.SymInt):
         raise WorkloadError(
             f"{path} takes exactly {batch} example(s) at a time; export it again with "
             "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)"
         )
+    return example
 
 
 def _refuse_code(path: Path) -> None:

@@ -58,17 +58,7 @@ public:
 
     // Tasks go through the pixels of a block of channels first: its weights stay in the cache.
     void run(const Frame& frame, int64_t begin, int64_t end) const override {
-        ConvArgs common{};
-        common.pixel_stride = across_images_ ? frame.stride(input_) : shape_.window.stride_x * input_.pixel_pitch;
-        common.run_offsets = runs_.offsets.data();
-        common.runs = static_cast<int64_t>(runs_.offsets.size());
-        common.groups = packed_.groups_per_run;
-        common.output_stride = across_images_ ? frame.stride(output_) : output_.pixel_pitch;
-        if (has_residual()) common.residual_stride = across_images_ ? frame.stride(residual_) : residual_.pixel_pitch;
-        common.input_line = shape_.window.stride_y * input_.row_pitch;
-        common.output_line = output_.row_pitch;
-        common.residual_line = residual_.row_pitch;
-        common.epilogue = epilogue_;
+        ConvArgs common = args(frame);
         const int64_t segment_count = segments(frame.batch), line_pixels = across_images_ ? frame.batch : line_pixels_;
         int64_t configured = 0;
         Position at = position_of(begin, segment_count);
@@ -82,22 +72,21 @@ public:
         if (configured > 0) kernels_.release();
     }
 
-    // Threads share an image by its lines rather than by blocks of channels: those of a pixel often share a cache line,
-    // and what reads it next is cut by lines, too. By blocks where weights are many, so that each thread reads its own.
+    // Threads share an image by its lines, or by the pixels of its only one, rather than by blocks of channels: those of
+    // a pixel often share a cache line, and what reads them next is cut by lines, too. By blocks where weights are many,
+    // so that each thread reads its own, and where tiles are best left whole.
     void run_share(const Frame& frame, int64_t share, int64_t shares) const override {
-        const int64_t all = tasks(frame.batch), blocks = shape_.groups * packed_.blocks_per_group;
-        if (blocks == 1 || packed_.block_bytes * blocks > kWeightBytesKept) return Step::run_share(frame, share, shares);
-        const int64_t per_block = lines_ * segments(frame.batch), per_image = per_block * blocks;
-        const int64_t begin = all * share / shares, end = all * (share + 1) / shares;
+        const int64_t blocks = shape_.groups * packed_.blocks_per_group;
+        const bool many_weights = packed_.block_bytes * blocks > kWeightBytesKept;
+        if (across_images_ || many_weights || kernels_.configure) return Step::run_share(frame, share, shares);
+        const int64_t per_image = lines_ == 1 ? line_pixels_ : lines_ * segments(frame.batch) * blocks;
+        const int64_t all = frame.batch * per_image, begin = all * share / shares, end = all * (share + 1) / shares;
+        if (begin == end) return;
         for (int64_t image = begin / per_image; image * per_image < end; ++image) {
             const int64_t from = std::max<int64_t>(begin - image * per_image, 0);
             const int64_t to = std::min(end - image * per_image, per_image);
-            // Counted line by line, all blocks of one before the next line's; walked block by block.
-            for (int64_t block = 0; block < blocks; ++block) {
-                const int64_t first = (from - block + blocks - 1) / blocks, last = (to - block + blocks - 1) / blocks;
-                const int64_t origin = image * per_image + block * per_block;
-                run(frame, origin + first, origin + last);
-            }
+            if (lines_ == 1) run_pixels(frame, image, from, to);
+            else run_lines(frame, image, from, to);
         }
     }
 
@@ -106,6 +95,43 @@ public:
 private:
     static constexpr int64_t kBytesTogether = 1 << 14;
     static constexpr int64_t kWeightBytesKept = 1 << 17;  // a part of a second cache, which other layers want as well
+
+    ConvArgs args(const Frame& frame) const {
+        ConvArgs a{};
+        a.pixel_stride = across_images_ ? frame.stride(input_) : shape_.window.stride_x * input_.pixel_pitch;
+        a.run_offsets = runs_.offsets.data();
+        a.runs = static_cast<int64_t>(runs_.offsets.size());
+        a.groups = packed_.groups_per_run;
+        a.output_stride = across_images_ ? frame.stride(output_) : output_.pixel_pitch;
+        if (has_residual()) a.residual_stride = across_images_ ? frame.stride(residual_) : residual_.pixel_pitch;
+        a.lines = 1;
+        a.input_line = shape_.window.stride_y * input_.row_pitch;
+        a.output_line = output_.row_pitch;
+        a.residual_line = residual_.row_pitch;
+        a.epilogue = epilogue_;
+        return a;
+    }
+
+    // Some pixels of an image that is one line, in all channels.
+    void run_pixels(const Frame& frame, int64_t image, int64_t begin, int64_t end) const {
+        ConvArgs a = args(frame);
+        int64_t configured = 0;
+        for (int64_t group = 0; group < shape_.groups; ++group) {
+            for (int64_t block = 0; block < packed_.blocks_per_group; ++block) {
+                aim(a, frame, {image, group, block, 0, 0}, begin);
+                run_tiles(a, end - begin, configured);
+            }
+        }
+    }
+
+    // Some tasks of an image, counted line by line, all blocks of one before the next line's, but walked block by block.
+    void run_lines(const Frame& frame, int64_t image, int64_t begin, int64_t end) const {
+        const int64_t blocks = shape_.groups * packed_.blocks_per_group, per_block = lines_ * segments(frame.batch);
+        for (int64_t block = 0; block < blocks; ++block) {
+            const int64_t origin = (image * blocks + block) * per_block;
+            run(frame, origin + (begin - block + blocks - 1) / blocks, origin + (end - block + blocks - 1) / blocks);
+        }
+    }
 
     // A line is what tiles run along: an image row; the whole image where a 1 × 1 window makes its rows one;
     // the images of a batch where each is a single pixel.
