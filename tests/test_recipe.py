@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from workbench import engines, techniques
 from workbench.errors import RecipeError
+from workbench.measure.limits import usable_threads
 from workbench.recipe import VERSION, Place, Recipe
 
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -99,6 +100,22 @@ def test_every_recipe_has_a_summary_of_one_line_and_a_key_per_step(document):
     recipe = Recipe.parse(document)
     assert recipe.summary().isprintable()
     assert len(set(recipe.step_keys())) == len(recipe.steps)
+
+
+def test_recipes_that_differ_in_one_thing_read_differently():
+    prune, quantize, distill = {"do": "prune"}, {"do": "quantize"}, {"do": "distill"}
+    steps = [
+        [],
+        *([{**prune, **change}] for change in ({}, {"amount": 0.4}, {"kind": "weights"}, {"criterion": "l2"})),
+        *([{**prune, **change}] for change in ({"finetune_epochs": 0}, {"learning_rate": 0.01})),
+        *([{**quantize, **change}] for change in ({}, {"calibration": "mse"}, {"overrides": {"conv1": "fp32"}})),
+        *([{**distill, **change}] for change in ({}, {"temperature": 2.0}, {"labels": "hard"})),
+        [distill, prune, quantize],
+    ]
+    places = [{"batch": 64}, {"engine": "eager"}, {"device": "cuda:0"}, {"threads": usable_threads() + 1}]
+    recipes = [Recipe.parse(steps=each) for each in steps] + [Recipe.parse(place=place) for place in places]
+    recipes.append(Recipe.parse(seed=1))
+    assert len({recipe.summary() for recipe in recipes}) == len(recipes)
 
 
 @given(RECIPES)

@@ -10,19 +10,26 @@ from typing import Any
 from workbench.workload import Workload
 
 
-def python(workload: Workload, recipe: dict[str, Any]) -> str:
-    """A few lines of Python that run ``recipe`` on ``workload`` again."""
+def python(workload: Workload, recipe: dict[str, Any], baseline: str = "auto") -> str:
+    """A few lines of Python that run ``recipe`` on ``workload`` again, beside the same ``baseline``."""
+    against = "" if baseline == "auto" else f", baseline={json.dumps(baseline)}"
     return "\n".join(
         [
             "import workbench as wb",
             "",
             *_workload_lines(workload),
             f"recipe = wb.Recipe.parse({_laid_out(recipe, _literal)})",
-            "result = wb.run(workload, recipe).result()",
+            f"result = wb.run(workload, recipe{against}).result()",
             "print(result.verdict)",
             "",
         ]
     )
+
+
+def title(workload: Workload) -> str:
+    """What to call that code: some of it only works once the person's own objects are there."""
+    objects = _objects(workload)
+    return f"Python, once {_listed(objects)} are there" if objects else "Python, runs in a fresh kernel"
 
 
 def recipe_json(recipe: dict[str, Any]) -> str:
@@ -58,13 +65,27 @@ def _literal(value: Any) -> str:
 
 
 def _workload_lines(workload: Workload) -> list[str]:
-    given = {name: getattr(workload, name) for name in ("model", "data", "train", "weights", "name")}
-    given = {name: value for name, value in given.items() if value is not None}
+    given = _given(workload)
     paths = {name: os.fspath(value) for name, value in given.items() if isinstance(value, str | os.PathLike)}
     if given.keys() == paths.keys() == {"model"}:
         return [f"workload = wb.load({paths['model']!r})"]
-    objects = [name for name in given if name not in paths]
+    objects = _objects(workload)
     arguments = [f"{name}={paths[name]!r}" if name in paths else f"{name}={name}" for name in given]
-    names = " and ".join(filter(None, [", ".join(objects[:-1]), *objects[-1:]]))
-    comment = [f"# {names}: the objects given to wb.show, to be made here in the same way"] if objects else []
+    comment = (
+        [f"# {_listed(objects)}: the objects given to wb.show, to be made here in the same way"] if objects else []
+    )
     return [*comment, f"workload = wb.Workload({', '.join(arguments)})"]
+
+
+def _given(workload: Workload) -> dict[str, Any]:
+    parts = {name: getattr(workload, name) for name in ("model", "data", "train", "weights", "name")}
+    return {name: value for name, value in parts.items() if value is not None}
+
+
+def _objects(workload: Workload) -> list[str]:
+    """The parts that no code can name: they live in the notebook that made them."""
+    return [name for name, value in _given(workload).items() if not isinstance(value, str | os.PathLike)]
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -2,57 +2,89 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
-from workbench.receipt import Result
+from workbench.receipt import Interval, Result
 from workbench.widgets import _format as fmt
 
 Effect = dict[str, str]
 
-_SAME_SPEED = (0.9, 1.1)  # two runs of one recipe, at different moments, differ by as much
+_RUN_TO_RUN = math.log(1.1)
+"""Half the interval of what two runs of one recipe differ by at different moments, as a logarithm: no repetition
+within a run shows it."""
 
 
 def effects(recipe: dict[str, Any], results: Iterable[Result]) -> dict[str, Effect]:
     """For each step of ``recipe``, by name: ``{"text": "1.9× · −0.02 pt · real", "tone": "better",
-    "against": "against the same recipe without it"}``.
+    "against": "1.8 – 2.0× against the same recipe without it"}``.
 
-    ``results`` are finished runs of the same workload, newest first. A step has an effect to show
-    once both recipes, with it and without it, were measured; their medians are compared, as the history
-    shows them, since each may have had a baseline of its own. A step alone in its recipe is compared with
-    the baseline where the recipe without it wasn't measured.
+    ``results`` are finished runs of the same workload, newest first. A step has an effect to show once both
+    recipes, with it and without it, were measured beside baselines on the same engine. A step alone in its recipe
+    is compared with the baseline where the recipe without it wasn't measured so.
     """
-    known: dict[str, Result] = {}
+    known: dict[tuple[str, str], Result] = {}
+    newest: dict[str, Result] = {}
     for result in results:
-        known.setdefault(_identity(result.recipe), result)
-    whole = known.get(_identity(recipe))
+        known.setdefault((_identity(result.recipe), result.baseline.engine), result)
+        newest.setdefault(_identity(result.recipe), result)
+    whole = newest.get(_identity(recipe))
     if whole is None:
         return {}
     steps = recipe.get("steps", [])
     found = {}
     for index, step in enumerate(steps):
-        without = known.get(_identity({**recipe, "steps": [*steps[:index], *steps[index + 1 :]]}))
-        if without is not None:
-            found[step["do"]] = _difference(whole, without)
-        elif len(steps) == 1:
-            found[step["do"]] = _difference(whole, None)
+        shorter = _identity({**recipe, "steps": [*steps[:index], *steps[index + 1 :]]})
+        without = known.get((shorter, whole.baseline.engine))
+        if without is not None or len(steps) == 1:
+            found[step["do"]] = _effect(whole, without)
     return found
 
 
-def _difference(whole: Result, without: Result | None) -> Effect:
+def _effect(whole: Result, without: Result | None) -> Effect:
     before = without.variant if without else whole.baseline
-    speed = before.latency_ms.p50 / whole.variant.latency_ms.p50 if without else whole.speedup.value
+    speed = _quotient(whole.speedup, without.speedup) if without else whole.speedup
+    same_kernels = without is not None and _kernels(whole) is not None and _kernels(whole) == _kernels(without)
     lost = before.accuracy.value - whole.variant.accuracy.value
-    size = fmt.change(before.size_bytes, whole.variant.size_bytes)
-    # one line beside the toggle: what it does to the size only where it does nothing to the speed
-    same_speed = _SAME_SPEED[0] < speed < _SAME_SPEED[1]
-    resized = before.size_bytes != whole.variant.size_bytes
-    parts = [f"{size} size" if same_speed and resized else fmt.ratio(speed), fmt.points(-lost, 2)]
+    decided = 0 if same_kernels else fmt.decided(speed, 1)
+    parts = [fmt.points(-lost, 2)]
+    if decided:
+        parts.insert(0, fmt.ratio(speed.value))
+    elif before.size_bytes != whole.variant.size_bytes:  # there is one line: the size where the speed is the same
+        parts.insert(0, f"{fmt.change(before.size_bytes, whole.variant.size_bytes)} size")
     realities = {layer.reality for layer in whole.receipt}
     parts.append("simulated" if "simulated" in realities else "real" if "real" in realities else "unchanged")
-    tone = "" if same_speed else "better" if speed > 1 else "worse"
-    against = "against the same recipe without it" if without else f"against the baseline, {whole.baseline.engine} fp32"
-    return {"text": " · ".join(parts), "tone": tone, "against": against}
+    spread = f"{fmt.significant(speed.low)} – {fmt.ratio(speed.high)}"
+    if same_kernels:
+        against = "no difference: the same kernels as without it"
+    elif decided:
+        other = "the same recipe without it" if without else f"the baseline, {whole.baseline.engine} fp32"
+        against = f"{spread} against {other}"
+    elif speed.vague:
+        against = "not known yet: measured too roughly"
+    else:
+        against = f"no difference {'with or without it' if without else f'from {whole.baseline.engine} fp32'}: {spread}"
+    return {"text": " · ".join(parts), "tone": {1: "better", -1: "worse", 0: ""}[decided], "against": against}
+
+
+def _quotient(with_step: Interval, without: Interval) -> Interval:
+    """How much faster with the step than without, from the speed-up of each over one and the same baseline.
+
+    Each was measured in alternation with that baseline, so a machine that was slower at one of the two moments
+    changes neither. The errors are independent: the half widths of the logarithms add in quadrature.
+    """
+    value = with_step.value / without.value
+    half = math.hypot(*(math.log(each.high / each.low) / 2 for each in (with_step, without)), _RUN_TO_RUN)
+    return Interval(value=value, low=value * math.exp(-half), high=value * math.exp(half))
+
+
+def _kernels(result: Result) -> list[tuple] | None:
+    """What computes each layer, on weights of which shape; None where the engine doesn't say."""
+    layers = [layer for layer in result.receipt if layer.after]
+    if not layers or not all(layer.kernel for layer in layers):
+        return None
+    return [(layer.layer, layer.kernel, layer.compute_dtype, layer.after.weight_shape) for layer in layers]
 
 
 def _identity(recipe: dict[str, Any]) -> str:

@@ -67,6 +67,11 @@ def speed_difference(speedup: Interval) -> str:
     return "not known yet" if speedup.vague else "no difference"
 
 
+def unbroken(*parts: str) -> str:
+    """Parts of a line that is broken between them only."""
+    return " · ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts)
+
+
 def signed_text(text: str) -> str:
     """With the minus sign that is as wide as a plus."""
     return text.replace("-", "−")

@@ -37,6 +37,7 @@ class Row:
             "recipe": self.label,
             "when": fmt.when(self.finished_at),
             "latency": fmt.milliseconds(result.variant.latency_ms.p50),
+            "baseline": result.baseline.engine,
             "speedup": fmt.speed_difference(result.speedup),
             "accuracy": fmt.percent(result.variant.accuracy.value, 2),
             "change": fmt.points(-result.accuracy_drop.value, 2),
@@ -47,7 +48,18 @@ class Row:
         """As the plot of accuracy against latency shows it."""
         variant = self.result.variant
         ms, accuracy = float(f"{variant.latency_ms.p50:.4g}"), round(100 * variant.accuracy.value, 3)
-        return {"id": self.id, "ms": ms, "accuracy": accuracy, "label": self.label}
+        return {
+            "id": self.id,
+            "ms": ms,
+            "accuracy": accuracy,
+            "batch": batch_of(self.result.recipe),
+            "label": self.label,
+        }
+
+
+def batch_of(recipe: dict[str, Any]) -> int:
+    """Inputs of one call; 1 where the recipe doesn't say."""
+    return recipe.get("place", {}).get("batch", 1)
 
 
 @dataclass

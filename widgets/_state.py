@@ -39,6 +39,7 @@ class Submitted:
     run: int
     workload: str
     recipe: dict[str, Any]
+    baseline: str = "auto"
 
 
 Own = Ready | GivenUp | Submitted
@@ -57,6 +58,7 @@ class PageState:
     phase: Phase = "starting"
     workload: str = ""
     recipe: dict[str, Any] = field(default_factory=dict)
+    baseline: str = "auto"
     taken_up: bool = False
     message: str = "Starting the core"
     done: int = 0
@@ -140,6 +142,7 @@ def _present(state: PageState) -> frozenset[Part]:
 
 
 def _submitted(state: PageState, event: Submitted) -> PageState:
+    state = replace(state, baseline=event.baseline)
     # its first event may have overtaken this one; then the recipe is known already, and complete
     return state if state.taken_up else _show(state, event.workload, event.recipe)
 

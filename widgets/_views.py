@@ -6,6 +6,7 @@ from typing import Any
 
 from workbench import events
 from workbench.receipt import LatencyFigures, LayerReceipt, LayerState
+from workbench.recipe import Recipe
 from workbench.widgets import _format as fmt
 from workbench.widgets._state import PageState, Part
 
@@ -16,9 +17,9 @@ _NO_CALLS = {
     "cancelled": "No calls were timed before the run was cancelled.",
     "failed": "No calls were timed: the run failed.",
 }
-_ZEROS_OF_ROUNDING = {"int4": 0.4}
-_ZEROS_WORTH_SAYING = 0.1
+_ZEROS_OF_ROUNDING = {"int8": 0.1, "int4": 0.4}
 """Rounding to int8 alone makes a few per cent of small weights zero, to int4 a quarter; that is no pruning."""
+_ZEROS_WORTH_SAYING = 0.005
 
 
 def figures(state: PageState) -> View:
@@ -78,7 +79,7 @@ def progress(state: PageState) -> View:
         "phase": state.phase,
         "busy": state.busy,
         "again": state.phase in events.ENDINGS,
-        "text": counted,
+        "text": counted[:1].upper() + counted[1:],
         "share": state.done / state.total if state.total else None,
         "spoken": state.error or state.verdict if state.phase in ("finished", "failed") else state.message,
         "notices": list(state.notices),
@@ -154,6 +155,16 @@ def receipt(layers: tuple[LayerReceipt, ...]) -> list[View]:
     ]
 
 
+def about_the_program(recipe: Recipe) -> str:
+    """What a saved ``model.pt2`` is, in one line, where it isn't what was measured."""
+    if recipe.precision in ("fp32", "bf16"):
+        return ""
+    return (
+        f"model.pt2 simulates {recipe.precision.partition('-')[0]} in plain PyTorch: the predictions, not the speed. "
+        "The workbench makes its fast program from the same graph; elsewhere model.onnx, where there is one, is fast."
+    )
+
+
 def _card(label: str, mark: str) -> View:
     return {"label": label, "value": fmt.ABSENT, "tone": "", "arrow": "", "lines": [], "mark": mark}
 
@@ -163,7 +174,10 @@ def _latency_card(state: PageState) -> View:
     if state.latency:
         now, before = state.latency.variant, state.latency.baseline
         card["value"] = fmt.milliseconds(now.p50)
-        card["lines"] = [f"was {fmt.milliseconds(before.p50)} · p95 {fmt.significant(now.p95)}", f"{now.n:,} calls"]
+        card["lines"] = [
+            fmt.unbroken(f"was {fmt.milliseconds(before.p50)}", f"p95 {fmt.significant(now.p95)}"),
+            f"{now.n:,} calls",
+        ]
         if not now.steady:
             card["lines"][1] += " · not steady yet"
     return card
@@ -189,14 +203,13 @@ def _accuracy_card(state: PageState) -> View:
     if state.accuracy:
         event = state.accuracy
         drop, now = event.drop, event.variant
-        difference = f"{fmt.points(-drop.value, 2)} ({fmt.points(-drop.high, 2)[:-3]} – {fmt.points(-drop.low, 2)})"
+        spread = fmt.unbroken(f"({fmt.points(-drop.high, 2)[:-3]} – {fmt.points(-drop.low, 2)})")
         card["value"] = fmt.percent(now.value)
         card["tone"] = {1: "worse", -1: "better", 0: ""}[fmt.decided(drop, 0.0)]
         card["arrow"] = {"worse": "▼", "better": "▲", "": ""}[card["tone"]]
         seen = f"on {now.n:,}" if now.n == event.total else f"on {now.n:,} of {event.total:,}"
-        if not event.changed:
-            difference = "±0 pt, every prediction the same"
-        card["lines"] = [difference, f"{event.changed:,} changed · {seen}"]
+        difference = [f"{fmt.points(-drop.value, 2)} {spread}", fmt.unbroken(f"{event.changed:,} changed", seen)]
+        card["lines"] = difference if event.changed else ["every prediction the same", seen]
     return card
 
 
@@ -208,7 +221,8 @@ def _size_card(state: PageState) -> View:
         card["tone"] = "better" if event.variant_bytes < event.baseline_bytes else ""
         card["tone"] = "worse" if event.variant_bytes > event.baseline_bytes else card["tone"]
         card["arrow"] = {"better": "▼", "worse": "▲", "": ""}[card["tone"]]
-        was = f"{fmt.change(event.baseline_bytes, event.variant_bytes)} · was {fmt.size(event.baseline_bytes)}"
+        change = fmt.change(event.baseline_bytes, event.variant_bytes)
+        was = fmt.unbroken(change, f"was {fmt.size(event.baseline_bytes)}")
         peak = event.variant_peak_memory_bytes
         card["lines"] = [was, f"peak memory {fmt.size(peak)}" if peak is not None else "peak memory unknown here"]
     return card
@@ -292,7 +306,7 @@ def _change(layer: LayerReceipt) -> str:
 def _weight(state: LayerState | None) -> str:
     if state is None:
         return fmt.ABSENT
-    zeros = f" · {fmt.percent(state.sparsity, 0)} zeros" if state.sparsity >= 0.005 else ""
+    zeros = f" · {fmt.percent(state.sparsity, 0)} zeros" if state.sparsity >= _ZEROS_WORTH_SAYING else ""
     return f"{_shape(state.weight_shape)} {_dtype(state.dtype)} · {fmt.size(state.weight_bytes)}{zeros}"
 
 

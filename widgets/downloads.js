@@ -10,7 +10,8 @@ function render({ model, el }) {
     send(model, "wanted", model.get("wanted") + 1);
   });
   const about = "The variant as an exported PyTorch program (.pt2), as ONNX where that exists, and the receipt (JSON), which says how to load it. No pickles.";
-  el.append(h("div", { class: "wb-scroll" }, h("p", {}, about), button, status, error));
+  const note = h("p", { class: "wb-note" });
+  el.append(h("div", { class: "wb-scroll" }, h("p", {}, about), h("div", { class: "wb-take" }, button, note), status, error));
   const receive = (message, buffers) => {
     if (!message.file || !asked) return; // another view of this widget asked for it
     const link = h("a", { href: URL.createObjectURL(new Blob([buffers[0]])), download: message.file });
@@ -18,12 +19,13 @@ function render({ model, el }) {
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   };
   model.on("msg:custom", receive);
-  follow(model, ["state", "error", "saved"], () => {
+  follow(model, ["state", "error", "saved", "note"], () => {
     const state = model.get("state");
     state === "ready" ? button.removeAttribute("aria-disabled") : button.setAttribute("aria-disabled", "true");
     const files = model.get("saved").map((file) => `${file.name} (${Math.ceil(file.size_bytes / 1000).toLocaleString("en")} kB)`).join(", ");
     const words = { unready: "Available when a run has finished.", working: "Writing the model …", ready: files ? `Handed over: ${files}` : "" };
     write(status, words[state]);
+    write(note, model.get("note"));
     write(error, model.get("error"));
     error.hidden = !model.get("error");
   });

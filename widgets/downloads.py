@@ -25,6 +25,7 @@ class Downloads(Widget):
     """
 
     state = t.Enum(["unready", "ready", "working"], "unready").tag(sync=True)
+    note = t.Unicode(help="what model.pt2 is, where it isn't the fast program itself").tag(sync=True)
     error = t.Unicode().tag(sync=True)
     saved = t.List(t.Dict(), help="name and size of the files last handed over").tag(sync=True)
     wanted = t.Int(help="how often “Download model” was pressed").tag(sync=True)

@@ -115,7 +115,9 @@ function render({ model, el }) {
     parts.card.dataset.mark = mark;
     write(parts.empty, empty);
     parts.drawing.setAttribute("aria-label", ["Latency", ...sides.map((side) => `${side.name} on ${side.engine}: median ${side.label}`)].join("; "));
-    write(parts.note, mark === "recalled" ? "earlier figures" : steady ? "" : "not steady yet");
+    const dotted = sides.length && "dotted: median of undisturbed calls";
+    write(parts.note, [mark === "recalled" && "earlier figures", !steady && "not steady yet", dotted].filter(Boolean).join(" · "));
+    parts.note.title = sides.length ? "The curves show all calls; medians leave out those in moments when other programs disturbed them" : "";
     const cells = sides.map((side) => [`${side.name} (${side.engine})`, ...side.cells]);
     parts.twin.replaceChildren(table("Time of one call in milliseconds", ["ms", "p50", "p90", "p95", "p99", "calls"], cells));
     if (drawn !== (drawn = JSON.stringify([sides, live]))) chart.redraw(!live);

@@ -3,7 +3,7 @@ const CEILING = "of the fastest this machine was measured to multiply, or to rea
 function rowOf(layer) {
   const bar = h("span", { class: "wb-bar", "aria-hidden": "true" }, h("i", { style: `width: ${Math.round(100 * layer.share)}%` }));
   const time = h("td", { class: "wb-time", title: layer.time_reason || null }, h("span", { class: "wb-number" }, layer.time), bar);
-  const kernel = h("td", { class: "wb-kernel" }, h("code", { title: layer.kernel }, layer.kernel));
+  const kernel = h("td", { class: "wb-kernel" }, h("code", { title: layer.kernel }, layer.kernel.split(/(?<=_)/).map((part) => [part, h("wbr")])));
   const reality = h("td", {}, realityTag(layer.reality), layer.reason ? h("span", { class: "wb-because", title: layer.reason }, layer.reason) : null);
   const cells = [h("td", {}, layer.change), h("td", { class: "wb-number" }, layer.weights), time, h("td", { class: "wb-number", title: layer.ceiling === "—" ? null : CEILING }, layer.ceiling), h("td", { class: "wb-number" }, layer.error), kernel, reality];
   return h("tr", {}, h("th", { scope: "row" }, layer.layer, h("span", { class: "wb-op" }, layer.op)), cells);
@@ -24,7 +24,8 @@ function render({ model, el }) {
     whole.hidden = !rows.length;
     empty.hidden = rows.length > 0;
     const untimed = rows.length && rows.every((layer) => layer.time === "—") ? rows[0].time_reason : "";
-    write(note, untimed ? `No time for single layers: ${untimed}.` : "");
+    const timed = rows.length ? "Timed layer by layer, in calls of their own: together they may take longer than the median call." : "";
+    write(note, untimed ? `No time for single layers: ${untimed}.` : timed);
     body.replaceChildren(...rows.map(rowOf));
   });
 }

@@ -12,7 +12,10 @@ from workbench.widgets._rows import RowsWidget
 
 
 class ParetoPlot(Chart, RowsWidget):
-    """Each row: ``{"id": 3, "ms": 0.021, "accuracy": 91.6, "label": "int8 · onnxruntime"}``.
+    """Each row: ``{"id": 3, "ms": 0.021, "accuracy": 91.6, "batch": 1, "label": "int8 · onnxruntime"}``.
+
+    ``ms`` is the time of a call of ``batch`` inputs. Only rows of the plot's :attr:`batch` compete: a call that serves
+    64 inputs isn't beaten by a shorter one that serves a single input. The others are shown pale.
 
     A click on a point sets :attr:`selected` to its id; so does its button in the table twin.
     """
@@ -21,8 +24,10 @@ class ParetoPlot(Chart, RowsWidget):
 
     current = t.Dict(help="the run under way: ms, accuracy, label; empty without one").tag(sync=True)
     baseline = t.Dict(help="the plain model: ms, accuracy, label").tag(sync=True)
-    front = t.List(t.Int(), help="ids of the rows that no other beats, fastest first").tag(sync=True)
+    batch = t.Int(1, help="inputs of one call of the rows that compete").tag(sync=True)
+    front = t.List(t.Int(), help="ids of the competing rows that no other beats, fastest first").tag(sync=True)
 
-    @t.observe("rows")
-    def _find_front(self, change: t.Bunch) -> None:
-        self.front = pareto_front((row["id"], row["ms"], row["accuracy"]) for row in change["new"])
+    @t.observe("rows", "batch")
+    def _find_front(self, _change: t.Bunch) -> None:
+        competing = (row for row in self.rows if row["batch"] == self.batch)
+        self.front = pareto_front((row["id"], row["ms"], row["accuracy"]) for row in competing)

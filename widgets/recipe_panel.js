@@ -1,4 +1,5 @@
 const SLIDER_DELAY_MS = 80;
+const MOST_CHARACTERS_SIDE_BY_SIDE = 56; // of all choices of an option: what two lines hold
 const client = Math.random().toString(36).slice(2);
 
 // -- controls: each is {el, set(value), refuse(reasons by value)}
@@ -52,6 +53,20 @@ function segmented(label, choices, change) {
   return { el: row(h("span", { class: "wb-option-label", id }, label), h("div", { class: "wb-wide" }, group, reason)), set, refuse };
 }
 
+/** One of several in a list that opens; refused ones say why in the list itself. */
+function choice(label, choices, change) {
+  const id = unique("choice");
+  const select = h("select", { id, class: "wb-field", onchange: () => change(select.value) }, choices.map(({ value, text }) => h("option", { value, "data-text": text }, text)));
+  const set = (value) => (select.value = value);
+  const refuse = (reasons) => {
+    for (const option of select.options) {
+      option.disabled = Boolean(reasons[option.value]);
+      write(option, [option.dataset.text, reasons[option.value]].filter(Boolean).join(": "));
+    }
+  };
+  return { el: row(h("label", { for: id, class: "wb-option-label" }, label), h("div", { class: "wb-wide" }, select)), set, refuse };
+}
+
 /** A slider over the numbers that `scale` maps its places to. */
 function slider(label, scale, change, waits) {
   const id = unique("slider");
@@ -79,7 +94,8 @@ function slider(label, scale, change, waits) {
     input.value = scale.place(value);
     show(value);
   };
-  return { el: row(h("label", { for: id, class: "wb-option-label" }, label), input, output), set, refuse() {} };
+  const limit = (last) => (input.max = scale.last = last);
+  return { el: row(h("label", { for: id, class: "wb-option-label" }, label), input, output), set, limit, refuse() {} };
 }
 
 function field(label, type, change, extra = {}) {
@@ -121,6 +137,7 @@ function doubling(last) {
 }
 
 function control(option, change, waits) {
+  if (option.choices.join().length > MOST_CHARACTERS_SIDE_BY_SIDE) return choice(option.title, option.choices.map((value) => ({ value, text: value })), change);
   if (option.type === "choice") return segmented(option.title, option.choices.map((value) => ({ value, text: value.replaceAll("-", " ") })), change);
   if (option.type === "flag") return flag(option.title, change);
   if (option.type === "text") return field(option.title, "text", change);
@@ -132,10 +149,12 @@ function control(option, change, waits) {
 
 const stepOf = (recipe, name) => recipe.steps.find((step) => step.do === name);
 const valueOf = (step, option) => step?.[option.name] ?? option.default;
-const matters = (technique, step, option) => Object.entries(option.when ?? {}).every(([other, values]) => {
-  const declared = technique.options.find((each) => each.name === other);
-  return values.includes(declared ? valueOf(step, declared) : step?.[other]);
-});
+const optionOf = (technique, step, name) => {
+  const declared = technique.options.find((each) => each.name === name);
+  return declared ? valueOf(step, declared) : step?.[name];
+};
+const matters = (technique, step, option) => Object.entries(option.when).every(([other, values]) => values.includes(optionOf(technique, step, other)));
+const maximum = (technique, step, option) => Object.entries(option.maximum_when).reduce((least, [other, maxima]) => maxima[optionOf(technique, step, other)] ?? least, option.maximum);
 const trains = (technique, step) => technique.trains && technique.options.filter((option) => option.unit.startsWith("epoch")).every((option) => valueOf(step, option) > 0);
 
 /** Put a new step where its technique belongs among the others. */
@@ -146,10 +165,12 @@ function insert(recipe, step, techniques) {
 }
 
 /** Choose a device. An engine that can't run there gives way to the best one that can. */
-function moveTo(recipe, device, schema) {
-  const chosen = schema.engines.find((engine) => engine.name === recipe.place.engine);
+function moveTo(asked, device, schema) {
+  const { recipe } = asked;
+  const refuses = (name, precision) => schema.engines.find((engine) => engine.name === name)?.refuses[device]?.[precision];
   recipe.place.device = device;
-  if (chosen?.refuses[device]?.[precisionOf(recipe, schema)]) recipe.place.engine = "auto";
+  if (refuses(recipe.place.engine, precisionOf(recipe, schema))) recipe.place.engine = "auto";
+  if (refuses(asked.baseline, "fp32")) asked.baseline = "auto";
 }
 
 function precisionOf(recipe, schema) {
@@ -160,11 +181,11 @@ function precisionOf(recipe, schema) {
 
 function techniqueCard(technique, panel) {
   const effect = h("span", { class: "wb-effect", id: unique("effect") });
-  const toggle = h("button", { type: "button", role: "switch", class: "wb-switch", "aria-checked": "false", "aria-describedby": effect.id, title: technique.help }, h("span", { class: "wb-track", "aria-hidden": "true" }), technique.title);
+  const toggle = h("button", { type: "button", role: "switch", class: "wb-switch", "aria-checked": "false", title: technique.help }, h("span", { class: "wb-track", "aria-hidden": "true" }), technique.title);
   const remembered = {};
   toggle.addEventListener("click", () => {
     if (toggle.getAttribute("aria-disabled")) return;
-    panel.edit((recipe) => {
+    panel.edit(({ recipe }) => {
       const step = stepOf(recipe, technique.name);
       if (step) {
         Object.assign(remembered, step);
@@ -178,9 +199,11 @@ function techniqueCard(technique, panel) {
   const waits = () => trains(technique, stepOf(panel.recipe, technique.name));
   const options = technique.options.map((option) => ({
     option,
-    ...control(option, (value) => panel.edit((recipe) => {
+    ...control(option, (value) => panel.edit(({ recipe }) => {
       const step = stepOf(recipe, technique.name);
-      if (step) step[option.name] = value;
+      if (!step) return;
+      step[option.name] = value;
+      for (const other of technique.options) if (step[other.name] > maximum(technique, step, other)) step[other.name] = maximum(technique, step, other);
     }, technique.name), waits),
   }));
   for (const { el, option } of options) el.title = option.help;
@@ -193,11 +216,13 @@ function techniqueCard(technique, panel) {
     const refusal = step ? "" : panel.refusal(technique);
     toggle.setAttribute("aria-checked", String(Boolean(step)));
     refusal ? toggle.setAttribute("aria-disabled", "true") : toggle.removeAttribute("aria-disabled");
+    toggle.setAttribute("aria-describedby", refusal ? why.id : effect.id);
     write(why, refusal);
     why.hidden = !refusal;
     body.hidden = !step;
     for (const each of options) {
       each.el.hidden = !matters(technique, step, each.option);
+      each.limit?.(maximum(technique, step, each.option));
       each.set(valueOf(step, each.option));
       if (each.option.type === "choice") each.refuse(panel.refusedChoices(technique, each.option));
     }
@@ -212,15 +237,17 @@ function placeCard(panel) {
   const { schema } = panel;
   const effect = h("span", { class: "wb-effect wb-quiet" });
   const id = unique("place");
-  const place = (name) => (value) => panel.edit((recipe) => (recipe.place[name] = value), "place");
+  const place = (name) => (value) => panel.edit(({ recipe }) => (recipe.place[name] = value), "place");
   const never = () => false;
-  const device = segmented("Device", schema.devices.map(({ name, title }) => ({ value: name, text: title })), (name) => panel.edit((recipe) => moveTo(recipe, name, schema), "place"));
+  const device = segmented("Device", schema.devices.map(({ name, title }) => ({ value: name, text: title })), (name) => panel.edit((asked) => moveTo(asked, name, schema), "place"));
   const engine = segmented("Engine", schema.engines.map(({ name }) => ({ value: name, text: name })), place("engine"));
   const batch = slider("Batch", doubling(1024), place("batch"), never);
   const whole = { type: "integer", minimum: 1, maximum: schema.threads, unit: "" };
   const threads = schema.threads > 1 ? slider("Threads", linear(whole), place("threads"), never) : null;
+  const versus = choice("Compare with", [{ value: "auto", text: "auto: the strongest" }, ...schema.engines.map(({ name }) => ({ value: name, text: `${name} fp32` }))], (name) => panel.edit((asked) => (asked.baseline = name), "place"));
+  versus.el.title = "what each figure is set against: the untouched model in fp32 on this engine; auto: the faster of eager and compiled";
   const single = row(h("span", { class: "wb-option-label" }, "Threads"), h("span", { class: "wb-wide wb-quiet" }, "1: this process has one core"));
-  const body = h("div", { class: "wb-options" }, device.el, engine.el, batch.el, threads?.el ?? single);
+  const body = h("div", { class: "wb-options" }, device.el, engine.el, batch.el, threads?.el ?? single, versus.el);
   const card = h("section", { class: "wb-card", "aria-labelledby": id }, h("div", { class: "wb-toggle" }, h("h2", { id }, "Place"), effect), body);
   const update = () => {
     const { recipe } = panel;
@@ -232,6 +259,8 @@ function placeCard(panel) {
     engine.refuse(Object.fromEntries(schema.engines.map((each) => [each.name, each.unavailable ?? panel.refuses(each)[precision]])));
     batch.set(recipe.place.batch);
     threads?.set(recipe.place.threads ?? schema.threads);
+    versus.set(panel.baseline);
+    versus.refuse(Object.fromEntries(schema.engines.map((each) => [each.name, each.unavailable ?? panel.refuses(each).fp32])));
     panel.describe(effect, "place", true, schema.engines.find((each) => each.name === chosen)?.title ?? chosen);
   };
   return { card, update };
@@ -242,15 +271,16 @@ function makePanel(model) {
   const panel = {
     schema: model.get("_schema"),
     recipe: structuredClone(model.get("_shown").recipe),
+    baseline: model.get("_shown").baseline,
     asking: null,
     update() {},
     edit(change, part) {
-      const recipe = structuredClone(panel.recipe);
-      change(recipe);
-      panel.recipe = recipe;
+      const asked = structuredClone({ recipe: panel.recipe, baseline: panel.baseline });
+      change(asked);
+      Object.assign(panel, asked);
       panel.asking = part;
       sent += 1;
-      send(model, "_wanted", { recipe, client, number: sent });
+      send(model, "_wanted", { ...asked, client, number: sent });
       panel.update();
     },
     /** Take over what Python shows, unless a newer change of this browser is on its way. */
@@ -259,6 +289,7 @@ function makePanel(model) {
       if (shown.client === client && shown.number < sent) return;
       panel.asking = null;
       panel.recipe = structuredClone(shown.recipe);
+      panel.baseline = shown.baseline;
       panel.update();
     },
     /** The engines that may run the recipe, best first: the one chosen, or with "auto" several. */

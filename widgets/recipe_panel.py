@@ -33,6 +33,7 @@ class RecipePanel(Widget):
     """
 
     recipe = t.Dict(help="the recipe shown, complete and valid")
+    baseline = t.Unicode("auto", help='the fp32 engine to compare with; "auto": the faster of eager and compiled')
     effects = t.Dict(help='by technique: {"text": "1.9× · real", "tone": "better", "against": "…"}').tag(sync=True)
     blocked = t.Dict(help='what could do nothing to this model: {"prune": {"reason": "…", "choices": {}}}')
     error = t.Unicode(help="why the last change was refused").tag(sync=True)
@@ -40,8 +41,8 @@ class RecipePanel(Widget):
 
     _schema = t.Dict().tag(sync=True)
     _blocked = t.Dict(help="what of `blocked` holds for the recipe shown").tag(sync=True)
-    _shown = t.Dict(help="the recipe, and which browser's which change it answers").tag(sync=True)
-    _wanted = t.Dict(help="a change made in a browser: recipe, client, number").tag(sync=True)
+    _shown = t.Dict(help="recipe and baseline, and which browser's which change they answer").tag(sync=True)
+    _wanted = t.Dict(help="a change made in a browser: recipe, baseline, client, number").tag(sync=True)
 
     def __init__(
         self, catalog: Catalog | None = None, recipe: Recipe | dict | str | None = None, **traits: Any
@@ -49,7 +50,7 @@ class RecipePanel(Widget):
         self._answering: dict[str, Any] = {}
         super().__init__(**traits)
         self.recipe = Recipe.parse(recipe).model_dump(mode="json")
-        self._shown = {"recipe": self.recipe}
+        self._shown = self._asked()
         if catalog is not None:
             self.offer(catalog)
 
@@ -62,9 +63,16 @@ class RecipePanel(Widget):
     def _validate_recipe(self, proposal: t.Bunch) -> dict[str, Any]:
         return Recipe.parse(proposal["value"] or None).model_dump(mode="json")
 
-    @t.observe("recipe")
-    def _show_recipe(self, change: t.Bunch) -> None:
-        _pump.shared().put(self, Urgency.ANSWER, _shown={"recipe": change["new"], **self._answering}, error="")
+    @t.validate("baseline")
+    def _validate_baseline(self, proposal: t.Bunch) -> str:
+        return Recipe.parse(place={"engine": proposal["value"]}).place.engine
+
+    def _asked(self) -> dict[str, Any]:
+        return {"recipe": self.recipe, "baseline": self.baseline, **self._answering}
+
+    @t.observe("recipe", "baseline")
+    def _show_asked(self, _change: t.Bunch) -> None:
+        _pump.shared().put(self, Urgency.ANSWER, _shown=self._asked(), error="")
 
     @t.observe("recipe", "blocked")
     def _show_blocked(self, _change: t.Bunch | None = None) -> None:
@@ -81,10 +89,11 @@ class RecipePanel(Widget):
         self._answering = {"client": wanted["client"], "number": wanted["number"]}
         _pump.shared().put(self, Urgency.ANSWER, error="")
         try:
+            self.baseline = wanted.get("baseline", self.baseline)
             self.recipe = wanted["recipe"]
         except RecipeError as error:
             _pump.shared().put(self, Urgency.ANSWER, error=str(error))
         finally:
             # every change is answered, also one that was refused or changed nothing: its browser waits
-            _pump.shared().put(self, Urgency.ANSWER, _shown={"recipe": self.recipe, **self._answering})
+            _pump.shared().put(self, Urgency.ANSWER, _shown=self._asked())
             self._answering = {}

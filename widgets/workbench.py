@@ -18,7 +18,7 @@ from workbench.recipe import Recipe
 from workbench.session import Session, default_session
 from workbench.widgets import _code, _effects, _pump, _state, _views
 from workbench.widgets._pump import Urgency
-from workbench.widgets._runs import Runs
+from workbench.widgets._runs import Runs, batch_of
 from workbench.widgets.code_view import CodeView
 from workbench.widgets.downloads import Downloads
 from workbench.widgets.figures import Figures
@@ -87,12 +87,13 @@ class Workbench(VBox):
         Raises :class:`WorkbenchError` where it can't be sent off: a model that can't be pickled, a
         worker that doesn't start.
         """
-        recipe = Recipe.parse(self.panel.recipe)
+        recipe, baseline = Recipe.parse(self.panel.recipe), self.panel.baseline
         with self._lock:  # held until the id is known: the first event may come before `submit` returns
-            number = self.session.submit(self._workload, recipe, owner=self)
+            number = self.session.submit(self._workload, recipe, baseline=baseline, owner=self)
             self._submitted.add(number)
             name = self._workload.display_name
-            self._dispatch(_state.Submitted(number, name, recipe.model_dump(mode="json")), Urgency.ANSWER)
+            submitted = _state.Submitted(number, name, recipe.model_dump(mode="json"), baseline)
+            self._dispatch(submitted, Urgency.ANSWER)
         return number
 
     def cancel(self) -> None:
@@ -130,9 +131,9 @@ class Workbench(VBox):
 
     def _wire(self) -> None:
         self.frame.observe(self._on_view, "views")
-        self.panel.observe(lambda _: self._try_to_submit(), "recipe")
+        self.panel.observe(lambda _: self._try_to_submit(), ["recipe", "baseline"])
         self.bar.observe(self._on_workload, "workload")
-        self.bar.observe(lambda _: self._apply({}), "resets")
+        self.bar.observe(lambda _: self._start_over(), "resets")
         self.progress.observe(lambda _: self.cancel(), "cancels")
         self.progress.observe(lambda _: self._try_to_submit(), "repeats")
         self.pareto_plot.observe(self._on_selected, "selected")
@@ -163,6 +164,10 @@ class Workbench(VBox):
 
     def _apply(self, recipe: dict[str, Any]) -> None:
         self.panel.recipe = recipe
+
+    def _start_over(self) -> None:
+        self.panel.baseline = "auto"
+        self._apply({})
 
     def _on_workload(self, change: t.Bunch) -> None:
         with self._lock:
@@ -306,6 +311,7 @@ class Workbench(VBox):
         showing = _TRAINING_TAB if state.phase == "training" else _LATENCY_TAB
         if showing != self._live_tab:
             self.live.strip.selected = self._live_tab = showing
+        self.pareto_plot.batch = batch_of(state.recipe)
         self.pareto_plot.current = _views.current_point(state)
         self.pareto_plot.baseline = _views.baseline_point(state)
         self.pareto_plot.selected = self.history.selected = runs.shown(state.recipe)
@@ -319,9 +325,11 @@ class Workbench(VBox):
         recipe = Recipe.parse(state.recipe) if state.recipe else Recipe()
         self.bar.workload = state.workload
         self.bar.summary = recipe.summary()
-        self.bar.changed = self.panel.recipe != Recipe().model_dump(mode="json")
-        self.code.python = _code.python(self._workload, state.recipe)
+        self.bar.changed = self.panel.recipe != Recipe().model_dump(mode="json") or self.panel.baseline != "auto"
+        self.code.title = _code.title(self._workload)
+        self.code.python = _code.python(self._workload, state.recipe, state.baseline)
         self.code.recipe = _code.recipe_json(state.recipe)
+        self.downloads.note = _views.about_the_program(recipe)
         if self.downloads.state != "working":
             self.downloads.state = "ready" if state.result else "unready"
 

@@ -16,6 +16,7 @@ function render({ model, el }) {
     write(description, text);
     description.title = text;
     write(summary, model.get("summary"));
+    summary.title = model.get("summary");
     reset.disabled = !model.get("changed");
   });
 }

@@ -32,6 +32,7 @@ class OptionInfo(_Frozen):
     maximum: float | None = None
     unit: str = ""
     when: dict[str, list] = {}
+    maximum_when: dict[str, dict[str, float]] = {}
 
 
 class TechniqueInfo(_Frozen):
@@ -134,4 +135,5 @@ def _options(schema: dict[str, Any]):
             maximum=field.get("maximum"),
             unit=field.get("unit", ""),
             when=field.get("when", {}),
+            maximum_when=field.get("maximum_when", {}),
         )

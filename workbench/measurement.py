@@ -135,9 +135,9 @@ class Measurement:
         set_aside = self._latency.disturbed
         told = []
         if others > WORTH_SAYING:
-            told.append(f"other programs used {others:.0%} of the processor meanwhile")
+            told.append(f"other programs used {100 * others:.0f} % of the processor meanwhile")
         if set_aside > WORTH_SAYING:
-            told.append(f"{set_aside:.0%} of the comparison fell into disturbed moments and was set aside")
+            told.append(f"{100 * set_aside:.0f} % of the comparison fell into disturbed moments and was set aside")
         return "; ".join(told)
 
     def _verdict(self) -> str:

@@ -23,6 +23,7 @@ from pydantic import (
 from workbench import engines, techniques
 from workbench._recipe_errors import one_line
 from workbench.errors import RecipeError
+from workbench.measure.limits import usable_threads
 from workbench.techniques import Technique
 
 VERSION = 1
@@ -138,9 +139,18 @@ class Recipe(BaseModel):
         return next((step.scheme for step in self.steps if step.do == "quantize"), "fp32")
 
     def summary(self) -> str:
-        """A few words for legends and history, e.g. "prune 50 % + int8 · onnxruntime · batch 64"."""
-        words = [" + ".join(step.summary() for step in self.steps) or "fp32", self.place.engine]
-        return " · ".join([*words, f"batch {self.place.batch}"] if self.place.batch > 1 else words)
+        """A few words for legends and history, e.g. "prune 50 % + int8 · onnxruntime · batch 64 · 1 thread".
+
+        What isn't as it would be without a word is said, so that different recipes read differently.
+        """
+        place = self.place
+        words = [" + ".join(step.label() for step in self.steps) or "fp32", place.engine]
+        words += [place.device] if place.device != "cpu" else []
+        words += [f"batch {place.batch}"] if place.batch > 1 else []
+        if place.threads not in (None, usable_threads()):
+            words.append(f"{place.threads} thread{'s' if place.threads > 1 else ''}")
+        words += [f"seed {self.seed}"] if self.seed else []
+        return " · ".join(words)
 
 
 def summary_of(document: dict[str, Any]) -> str:

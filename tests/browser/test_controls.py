@@ -40,6 +40,18 @@ def test_quantizing_changes_the_figures_live_within_small_messages(plain, host, 
 
 
 @ONE_HOST
+def test_the_figures_are_set_against_the_baseline_that_was_chosen(plain):
+    versus = plain.get_by_label("Compare with", exact=True)
+    assert versus.input_value() == "auto"
+    versus.select_option("native")
+    the_page.figure(plain, "Speed-up").get_by_text("against native fp32").wait_for()
+    the_page.finished(plain)
+    assert 'baseline="native"' in plain.locator(".wb-code-view").text_content()
+    plain.get_by_role("button", name="Start over").click()
+    plain.wait_for_function("(box) => box.value === 'auto'", arg=versus.element_handle())
+
+
+@ONE_HOST
 def test_each_scheme_of_quantization_makes_the_model_smaller(plain):
     whole = the_page.fresh(plain, "Size on disk")
     the_page.turn(plain, "Quantize", True)
@@ -62,6 +74,18 @@ def test_pruned_channels_make_the_model_smaller_and_pruned_weights_are_zeros(pla
     plain.get_by_role("tabpanel", name="Layers").get_by_text("% zeros").first.wait_for()
 
 
+@ONE_HOST
+def test_the_amount_ends_where_the_kind_chosen_ends(plain):
+    the_page.turn(plain, "Prune", True)
+    the_page.choose(plain, "Prune", "What to remove", "weights")
+    amount = the_page.card(plain, "Prune").get_by_label("Amount")
+    amount.press("End")
+    the_page.wait_for_recipe(plain, "r.steps[0].amount === 0.99")
+    the_page.choose(plain, "Prune", "What to remove", "channels")
+    the_page.wait_for_recipe(plain, "r.steps[0].amount === 0.9")
+    assert amount.get_attribute("max") == "0.9"
+
+
 def test_training_is_live_and_cancel_stops_it(plain, host, picture):
     the_page.train(plain)
     plain.get_by_text("· loss").wait_for()
@@ -76,7 +100,7 @@ def test_training_is_live_and_cancel_stops_it(plain, host, picture):
 def test_distilling_takes_the_size_of_the_student(plain):
     whole = the_page.fresh(plain, "Size on disk")
     the_page.turn(plain, "Distill", True)
-    the_page.choose(plain, "Distill", "Student", "fashion student")
+    the_page.choose(plain, "Distill", "Student", "fashion-student")
     the_page.choose(plain, "Distill", "Labels", "hard")  # no teacher to ask: the quickest of them
     the_page.card(plain, "Distill").get_by_label("Epochs").press("Home")
     the_page.wait_for_recipe(plain, "r.steps[0].epochs === 1")
@@ -124,6 +148,10 @@ def test_every_toggle_and_every_choice_reaches_the_recipe(plain):
             choice = card.locator(f'[role="radio"][data-value="{value}"]')
             if choice.is_visible():  # another choice may have made it pointless
                 choice.click()
+                the_page.wait_for_recipe(plain, f"Object.values({step}).includes('{value}')")
+        for box in card.get_by_role("combobox").all():
+            for value in box.locator("option:enabled").evaluate_all("(all) => all.map((each) => each.value)"):
+                box.select_option(value)
                 the_page.wait_for_recipe(plain, f"Object.values({step}).includes('{value}')")
         sliders = card.locator('input[type="range"]:visible').evaluate_all("(all) => all.map((each) => each.id)")
         for slider in (plain.locator(f"#{slider}") for slider in sliders):

@@ -73,9 +73,14 @@ def turn(page: Page, title: str, on: bool) -> None:
 
 def choose(page: Page, title: str, option: str, choice: str) -> None:
     """Take one of the choices of an option, and wait until its run is the one shown."""
-    radio = card(page, title).get_by_role("radiogroup", name=option, exact=True).get_by_role("radio", name=choice)
-    radio.click()
-    value = json.dumps(radio.get_attribute("data-value"))
+    group = card(page, title).get_by_role("radiogroup", name=option, exact=True)
+    if group.count():
+        radio = group.get_by_role("radio", name=choice)
+        radio.click()
+        value = json.dumps(radio.get_attribute("data-value"))
+    else:
+        card(page, title).get_by_label(option, exact=True).select_option(choice)
+        value = json.dumps(choice)
     wait_for_recipe(page, f"[r.place, ...r.steps].some((part) => Object.values(part).includes({value}))")
 
 

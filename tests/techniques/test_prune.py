@@ -62,7 +62,7 @@ def test_a_depthwise_convolution_stays_depthwise(few):
 def test_the_classes_are_never_pruned_and_the_reason_is_given(workload, few):
     variant = pruned(workload.module, few, amount=0.9, **AT_ONCE)
     assert variant.module.fc2.out_features == 10
-    assert variant.unchanged == {"fc2": "its outputs are the model's"}
+    assert variant.unchanged == {"fc2": "all its outputs stay: they are the model's"}
 
 
 def test_the_outputs_are_kept_behind_a_softmax_too(few):
@@ -118,7 +118,7 @@ def test_more_than_nine_tenths_of_the_channels_is_refused_with_the_limit():
 def test_a_single_layer_can_lose_no_channel_and_the_toggle_says_so(few):
     module = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).eval()
     assert "the only one" in Prune().blocked(module)
-    with pytest.raises(WorkbenchError, match="its outputs are the model's"):
+    with pytest.raises(WorkbenchError, match="all its outputs stay"):
         pruned(module, few)
 
 

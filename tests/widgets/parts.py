@@ -15,6 +15,7 @@ class HandDrivenSession:
 
     def __init__(self) -> None:
         self.submitted: list[tuple[int, Workload, Recipe]] = []
+        self.baselines: list[str] = []
         self.cancelled_by: list[object] = []
         self.refusal: Exception | None = None
         self.entries: list = []
@@ -26,6 +27,7 @@ class HandDrivenSession:
             raise self.refusal
         number = next(self._numbers)
         self.submitted.append((number, workload, recipe))
+        self.baselines.append(baseline)
         return number
 
     def cancel(self, number: int | None = None, *, owner: object = None) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.results import a_result
 from workbench import events
-from workbench.receipt import Interval
+from workbench.receipt import Interval, Result
 from workbench.recipe import Recipe
 from workbench.widgets import Figures, _format, _histogram, _views
 from workbench.widgets._effects import effects
@@ -118,20 +118,66 @@ def recipe(*steps: dict) -> dict:
     return Recipe.parse(steps=list(steps)).model_dump(mode="json")
 
 
-def test_a_toggle_s_effect_is_its_recipe_against_the_one_without_it():
-    quantize = {"do": "quantize"}
-    plain, quantized = a_result(recipe=recipe(), latency_ms=0.3), a_result(recipe=recipe(quantize), latency_ms=0.2)
-    plain = plain.model_copy(update={"speedup": Interval(value=9.9, low=9.8, high=10.0)})  # of another baseline
-    effect = effects(recipe(quantize), [quantized, plain])["quantize"]
+QUANTIZE = {"do": "quantize"}
+
+
+def beside(engine: str, result: Result) -> Result:
+    """The same figures from a run whose baseline ran on this engine."""
+    return result.model_copy(update={"baseline": result.baseline.model_copy(update={"engine": engine})})
+
+
+def in_fp32(speedup: float) -> Result:
+    """The plain model, on other kernels than those of int8."""
+    result = a_result(recipe=recipe(), speedup=speedup, latency_ms=0.9)
+    layers = [layer.model_copy(update={"kernel": "Conv", "compute_dtype": "fp32"}) for layer in result.receipt]
+    return result.model_copy(update={"receipt": tuple(layers)})
+
+
+def test_a_toggle_s_effect_is_the_quotient_of_two_speedups_whatever_the_machine_s_pace_was():
+    quantized = a_result(recipe=recipe(QUANTIZE), speedup=6.0, latency_ms=0.2)
+    effect = effects(recipe(QUANTIZE), [quantized, in_fp32(4.0)])["quantize"]
     assert effect["text"] == "1.50× · ±0 pt · real"
-    assert effect["against"] == "against the same recipe without it"
+    # ±2 % of each speed-up and ±10 % from run to run: exp(√(ln(1.02/0.98)²/2 + ln(1.1)²)) = 1.1045
+    assert effect["against"] == "1.36 – 1.66× against the same recipe without it"
+
+
+def test_speedups_too_near_each_other_are_no_effect():
+    quantized = a_result(recipe=recipe(QUANTIZE), speedup=4.2)
+    effect = effects(recipe(QUANTIZE), [quantized, in_fp32(4.0)])["quantize"]
+    assert (effect["text"], effect["tone"]) == ("±0 pt · real", "")
+    assert effect["against"].startswith("no difference with or without it: 0.9")
+
+
+def test_what_was_measured_too_roughly_to_tell_is_not_called_no_difference():
+    rough = {"speedup": Interval(value=4.0, low=0.5, high=30.0)}
+    quantized = a_result(recipe=recipe(QUANTIZE)).model_copy(update=rough)
+    effect = effects(recipe(QUANTIZE), [quantized, in_fp32(4.0)])["quantize"]
+    assert effect["against"].startswith("not known yet")
+
+
+def test_runs_beside_different_baselines_are_not_compared():
+    quantized = a_result(recipe=recipe(QUANTIZE), speedup=6.0)
+    against_another = beside("compiled", in_fp32(0.5))
+    effect = effects(recipe(QUANTIZE), [quantized, against_another])["quantize"]
+    assert effect["against"].endswith("against the baseline, eager fp32")
+    prune = {"do": "prune"}
+    both = a_result(recipe=recipe(prune, QUANTIZE))
+    assert effects(recipe(prune, QUANTIZE), [both, beside("compiled", quantized)]) == {}
+
+
+def test_the_same_kernels_are_never_said_to_be_faster_or_slower():
+    prune = {"do": "prune", "kind": "weights"}
+    pruned = a_result(recipe=recipe(prune), speedup=2.0)
+    effect = effects(recipe(prune), [pruned, a_result(recipe=recipe(), speedup=4.0)])["prune"]
+    assert (effect["text"], effect["tone"]) == ("±0 pt · real", "")
+    assert effect["against"] == "no difference: the same kernels as without it"
 
 
 def test_a_toggle_alone_is_compared_with_the_baseline_until_its_absence_was_measured():
     quantized = a_result(recipe=recipe({"do": "quantize"}), speedup=3.0)
     effect = effects(recipe({"do": "quantize"}), [quantized])["quantize"]
     assert effect["text"].startswith("3.00×")
-    assert effect["against"] == "against the baseline, eager fp32"
+    assert effect["against"] == "2.94 – 3.06× against the baseline, eager fp32"
 
 
 def test_an_unmeasured_recipe_has_no_effects():

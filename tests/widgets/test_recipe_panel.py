@@ -61,13 +61,31 @@ def test_the_same_mistake_made_twice_is_refused_twice(panel):
         ask(panel, number, {"steps": [{"do": "quantise"}]})
         _pump.shared().flush()
         assert "did you mean quantize?" in panel.error
-        assert panel._shown == {"recipe": panel.recipe, "client": "browser", "number": number}
+        assert panel._shown == {"recipe": panel.recipe, "baseline": "auto", "client": "browser", "number": number}
 
 
 def test_a_recipe_from_a_newer_version_is_refused_in_place(panel):
     ask(panel, 1, {"workbench_recipe": 99})
     _pump.shared().flush()
     assert "newer workbench" in panel.error
+
+
+def test_an_unknown_baseline_is_refused_in_place(panel):
+    panel._wanted = {"client": "browser", "number": 1, "recipe": {}, "baseline": "eagre"}
+    _pump.shared().flush()
+    assert panel._shown["baseline"] == "auto"
+    assert "eager" in panel.error
+
+
+def test_the_amount_ends_where_its_declaration_says_for_the_kind_chosen(panel):
+    options = {option["name"]: option for each in panel._schema["techniques"] for option in each["options"]}
+    amount = options["amount"]
+    for kind in options["kind"]["choices"]:
+        most = amount["maximum_when"]["kind"].get(kind, amount["maximum"])
+        step = {"do": "prune", "kind": kind, "amount": most}
+        assert Recipe.parse(steps=[step])
+        with pytest.raises(RecipeError):
+            Recipe.parse(steps=[{**step, "amount": most + 0.001}])
 
 
 def test_the_answer_names_the_change_it_answers(panel):

@@ -52,6 +52,7 @@ def test_a_finished_run_joins_history_and_plot_once(bench, session, settle):
     settle()
     assert len(bench.history.rows) == len(bench.pareto_plot.rows) == 1
     assert bench.pareto_plot.front == [1]
+    assert bench.history.rows[0]["baseline"] == "eager"
     assert bench.history.selected == bench.pareto_plot.selected == 1
 
 
@@ -62,6 +63,17 @@ def test_a_recipe_measured_again_is_one_point_with_its_newest_figures_and_two_ro
         bench.progress.repeats += 1
     assert [row["id"] for row in bench.history.rows] == [1, 2]
     assert [row["id"] for row in bench.pareto_plot.rows] == bench.pareto_plot.front == [2]
+
+
+def test_only_calls_of_one_batch_size_compete_for_the_front(bench, session, settle):
+    finish(session, latency_ms=0.02)
+    bench.panel.recipe = {"place": {"batch": 64}}
+    finish(session, latency_ms=1.5)
+    settle()
+    assert (bench.pareto_plot.batch, bench.pareto_plot.front) == (64, [2])
+    bench.panel.recipe = {}
+    settle()
+    assert (bench.pareto_plot.batch, bench.pareto_plot.front) == (1, [1])
 
 
 @pytest.mark.parametrize("part", ["history", "pareto_plot"])
@@ -179,6 +191,20 @@ def test_the_code_names_the_recipe_that_ran(bench, session, settle):
     exec(body, {"wb": __import__("workbench")}, names)
     assert names["recipe"] == Recipe.parse(INT8)
     assert Recipe.parse(bench.code.recipe) == Recipe.parse(INT8)
+
+
+def test_the_baseline_chosen_is_that_of_the_run_and_of_its_code_until_one_starts_over(bench, session, settle):
+    asked = {"client": "browser", "number": 1, "recipe": {}, "baseline": "eager"}
+    bench.panel._wanted = asked
+    settle()
+    assert session.baselines == ["auto", "eager"]
+    assert 'wb.run(workload, recipe, baseline="eager")' in bench.code.python
+    assert bench.bar.changed
+    bench.bar.resets += 1
+    settle()
+    assert session.baselines[-1] == "auto"
+    assert "baseline" not in bench.code.python
+    assert not bench.bar.changed
 
 
 def test_a_closed_page_hears_nothing_more(bench, session):
@@ -307,6 +333,19 @@ def test_the_code_for_a_model_of_ones_own_keeps_all_its_parts():
     lines = _code.python(workload, COMPLETE).splitlines()
     assert lines[2] == "# model and train: the objects given to wb.show, to be made here in the same way"
     assert lines[3] == "workload = wb.Workload(model=model, data='test.npz', train=train, name='mine')"
+    assert _code.title(workload) == "Python, once model and train are there"
+    assert _code.title(Workload("model.pt2", data="test.npz")) == "Python, runs in a fresh kernel"
+
+
+@pytest.mark.parametrize(("scheme", "said"), [("int8-static", "simulates int8"), ("int4-weights", "simulates int4")])
+def test_beside_the_download_stands_what_a_simulated_program_is(bench, session, settle, scheme, said):
+    assert bench.downloads.note == ""
+    bench.panel.recipe = {"steps": [{"do": "quantize", "scheme": scheme}]}
+    settle()
+    assert said in bench.downloads.note
+    bench.panel.recipe = {"steps": [{"do": "quantize", "scheme": "bf16"}]}
+    settle()
+    assert bench.downloads.note == ""
 
 
 def test_a_core_that_cannot_be_started_says_why_on_the_page(session, settle, monkeypatch):

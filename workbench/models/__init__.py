@@ -63,4 +63,4 @@ def _names() -> list[str]:
 
 
 def _line(card: ModelCard) -> str:
-    return f"{card.description}; {card.parameters:,} parameters, {card.accuracy.value:.1%} on Fashion-MNIST"
+    return f"{card.description}; {card.parameters:,} parameters, {100 * card.accuracy.value:.1f} % on Fashion-MNIST"

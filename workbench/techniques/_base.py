@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from workbench.workload import Data
 
 
-def option(default: Any, help: str, *, unit: str | None = None, when: dict[str, list] | None = None, **limits: Any):
+def option(
+    default: Any,
+    help: str,
+    *,
+    unit: str | None = None,
+    when: dict[str, list] | None = None,
+    maximum_when: dict[str, dict[str, float]] | None = None,
+    **limits: Any,
+):
     """Declare one option of a technique.
 
     Parameters
@@ -29,10 +37,13 @@ def option(default: Any, help: str, *, unit: str | None = None, when: dict[str, 
         What the number counts ("epochs", "fraction"); absent for names.
     when
         ``{"other field": [values]}``: the option matters only then and is hidden otherwise.
+    maximum_when
+        ``{"other field": {value: maximum}}``: where a choice allows less than ``le``.
     limits
         ``ge``, ``le``, ``title`` and the like, as pydantic's ``Field`` takes them.
     """
-    extra = {key: value for key, value in (("unit", unit), ("when", when)) if value is not None}
+    declared = {"unit": unit, "when": when, "maximum_when": maximum_when}
+    extra = {key: value for key, value in declared.items() if value is not None}
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
@@ -89,6 +100,8 @@ class Technique(BaseModel):
     """Where toggles put it among the steps: a student is chosen (10) before it is pruned (20) and quantized (90)."""
     main_option: ClassVar[str]
     """The field a bare value sets on the command line: ``--quantize int8`` sets ``scheme``."""
+    summarized: ClassVar[tuple[str, ...]] = ()
+    """The fields that :meth:`summary` tells of."""
 
     @field_validator("*", mode="after")
     @classmethod
@@ -126,5 +139,19 @@ class Technique(BaseModel):
         return False
 
     def summary(self) -> str:
-        """A few words for legends and history, e.g. "prune 50 %"."""
+        """A few words, e.g. "prune 50 %"."""
         return self.do
+
+    def label(self) -> str:
+        """The summary with what it leaves out of options that matter and aren't at their default: "…, criterion l2"."""
+        told = {"do", *self.summarized}
+        others = {name: field for name, field in type(self).model_fields.items() if name not in told}
+        changed = [
+            f"{field.title.lower()} {getattr(self, name)}"
+            for name, field in others.items()
+            if getattr(self, name) != field.default and self._matters(field.json_schema_extra.get("when", {}))
+        ]
+        return ", ".join([self.summary(), *changed])
+
+    def _matters(self, when: dict[str, list]) -> bool:
+        return all(getattr(self, other) in values for other, values in when.items())

@@ -93,7 +93,7 @@ def _plan(
         reason = _untouchable(graph, group)
         count = channels - channels_kept(channels, amount)
         if not reason and count == 0:
-            reason = f"{amount:.0%} of its {channels} channels is less than are removed at a time"
+            reason = f"{100 * amount:.0f} % of its {channels} channels is less than are removed at a time"
         if reason:
             kept |= dict.fromkeys(layers, reason)
             continue
@@ -143,7 +143,7 @@ def _untouchable(graph: torch_pruning.DependencyGraph, group: torch_pruning.depe
     for member in group:
         node, layer = member.dep.target, member.dep.target.module
         if not node.outputs and graph.is_out_channel_pruning_fn(member.dep.handler):
-            return "its outputs are the model's"
+            return "all its outputs stay: they are the model's"
         if isinstance(layer, torch.nn.MultiheadAttention):
             return "its channels are shared out between attention heads"
         if isinstance(layer, torch.nn.GroupNorm):

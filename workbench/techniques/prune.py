@@ -29,6 +29,7 @@ class Prune(Technique):
     trains: ClassVar[bool] = True
     order: ClassVar[int] = 20
     main_option: ClassVar[str] = "amount"
+    summarized: ClassVar[tuple[str, ...]] = ("amount", "kind")
 
     do: Literal["prune"] = "prune"
     kind: Literal["channels", "weights"] = option(
@@ -43,6 +44,7 @@ class Prune(Technique):
         title="Amount",
         ge=_LEAST,
         le=_MOST_WEIGHTS,
+        maximum_when={"kind": {"channels": _MOST_CHANNELS}},
     )
     criterion: Literal["l1", "l2", "random"] = option(
         "l1",
@@ -132,7 +134,7 @@ class Prune(Technique):
         module = copy.deepcopy(original)
         masks = smallest(module, self.amount)
         masks.apply()
-        reason = f"none of its weights is among the smallest {self.amount:.0%} of the model"
+        reason = f"none of its weights is among the smallest {100 * self.amount:.0f} % of the model"
         whole = [name.rpartition(".")[0] for name, keep in masks.keep.items() if bool(keep.all())]
         return module, dict.fromkeys(whole, reason), masks
 

@@ -42,6 +42,7 @@ class Quantize(Technique):
     works_on: ClassVar[str] = "graph"
     order: ClassVar[int] = 90
     main_option: ClassVar[str] = "scheme"
+    summarized: ClassVar[tuple[str, ...]] = ("scheme", "overrides")
 
     do: Literal["quantize"] = "quantize"
     scheme: Annotated[_Scheme, BeforeValidator(_full_name)] = option(
@@ -148,7 +149,7 @@ class Quantize(Technique):
         return None
 
     def summary(self) -> str:
-        kept = f", {len(self.overrides)} fp32" if self.overrides and self.scheme != "bf16" else ""
+        kept = f", {' and '.join(self.overrides)} in fp32" if self.overrides and self.scheme != "bf16" else ""
         return self.scheme.removesuffix("-static").replace("-", " ") + kept
 
     def _check_overrides(self, module: torch.nn.Module) -> None:
