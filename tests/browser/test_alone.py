@@ -47,11 +47,11 @@ WIDGETS = {
 
 @pytest.fixture(scope="module")
 def cells(host, open_page, picture):
-    """A notebook that makes what the widgets show and then draws each of them: the output areas by widget."""
+    """A notebook that makes what the widgets show and then draws each of them: its cells, by widget."""
     (host.server.data / "alone.ipynb").write_text(notebook(RESULT, *(code for code, _ in WIDGETS.values())))
     outputs = ".jp-CodeCell .jp-OutputArea-child .wb"
-    last = list(WIDGETS).index("Tabs")
-    page = host.open(open_page, "alone.ipynb", drawn=lambda page: page.locator(outputs).nth(last).wait_for())
+    all_drawn = lambda page: page.locator(outputs).nth(len(WIDGETS) - 1).wait_for()  # noqa: E731
+    page = host.open(open_page, "alone.ipynb", drawn=all_drawn)
     picture(page, "lab-alone")
     yield dict(zip(WIDGETS, page.locator(".jp-CodeCell").all()[1:], strict=True))
     assert page.errors == []

@@ -145,16 +145,19 @@ def test_the_copied_recipe_is_that_of_the_run(plain):
 def test_the_model_can_be_taken_away_and_is_the_one_measured(plain, tmp_path):
     the_page.turn(plain, "Quantize", True)
     the_page.finished(plain)
-    files = []
-    plain.on("download", lambda file: files.append(file))
+    names, files = ["model.onnx", "model.pt2", "receipt.json", "recipe.json"], []
+    keep = lambda file: files.append(file)  # noqa: E731, Playwright takes no method of a list
+    plain.on("download", keep)
     the_page.tab(plain, "Download")
     plain.get_by_role("button", name="Download model").click()
     handed_over = plain.get_by_text("Handed over").inner_text()
+    while len(files) < len(names):
+        plain.wait_for_event("download")
+    plain.remove_listener("download", keep)
     for file in files:
         file.save_as(tmp_path / file.suggested_filename)
-    named = [each.partition(" (")[0] for each in handed_over.removeprefix("Handed over: ").split(", ")]
-    assert sorted(named) == ["model.onnx", "model.pt2", "receipt.json", "recipe.json"]
-    assert {path.name for path in tmp_path.iterdir()} == set(named)
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert all(f"{name} (" in handed_over for name in names)
     assert Recipe.parse((tmp_path / "recipe.json").read_text()) == Recipe.parse(the_page.recipe(plain))
     code = json.loads((tmp_path / "receipt.json").read_text())["load"].partition("load it with: ")[2]
     load = [sys.executable, "-c", f"{code}; print(model(torch.rand(3, 1, 28, 28)).shape)"]
