@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,13 +71,18 @@ class Lab:
     def __init__(self, server: Server) -> None:
         self.server = server
 
-    def open(self, open_page: OpenPage, notebook: str = "workbench.ipynb") -> Page:
+    def open(
+        self,
+        open_page: OpenPage,
+        notebook: str = "workbench.ipynb",
+        drawn: Callable[[Page], None] = the_page.drawn,
+    ) -> Page:
         # in a workspace of its own: the common one brings back what other windows have open
         workspace = notebook.partition(".")[0]
         page = open_page(f"{self.server.address}/lab/workspaces/{workspace}/tree/{notebook}", height=1000)
         page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
         page.evaluate(RUN_ALL)
-        the_page.drawn(page)
+        drawn(page)
         return page
 
     def reload(self, page: Page) -> None:
@@ -107,3 +113,20 @@ def lab(data: Path) -> Iterator[Lab]:
     command += ["--ServerApp.log_level=ERROR", "--LabApp.expose_app_in_browser=True"]
     with served("jupyterlab", command, data, ready="api") as server:
         yield Lab(server)
+
+
+def notebook(*sources: str) -> str:
+    """A notebook with a cell of code for each of these."""
+    cells = [
+        {
+            "cell_type": "code",
+            "id": f"cell-{n}",
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+            "source": source,
+        }
+        for n, source in enumerate(sources)
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    return json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})

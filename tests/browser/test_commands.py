@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -42,6 +43,12 @@ class Started:
                 return below
             time.sleep(0.1)  # processes tell nobody that they come
 
+    def end_kernels(self) -> None:
+        """End those that a browser has started, as its Kernel menu does."""
+        kernels, token = f"http://127.0.0.1:{self.port}/api/kernels", self.address.partition("token=")[2]
+        for kernel in json.loads(asked(kernels, token)):
+            asked(f"{kernels}/{kernel['id']}", token, method="DELETE")
+
 
 @contextmanager
 def started(folder: Path, *arguments: str) -> Iterator[Started]:
@@ -53,7 +60,7 @@ def started(folder: Path, *arguments: str) -> Iterator[Started]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=os.environ | {"WORKBENCH_DATA": str(folder)},
+            env=os.environ | {"WORKBENCH_DATA": str(folder), "JUPYTERLAB_WORKSPACES_DIR": str(folder)},
             start_new_session=True,
             preexec_fn=let_it_be_interrupted,
         )
@@ -80,14 +87,25 @@ def printed_address(process: subprocess.Popen, log: Path) -> str:
     pytest.fail(f"no address was printed:\n{log.read_text()[-2000:]}", pytrace=False)
 
 
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 def landed_at(address: str) -> str:
     """Where a browser without cookies ends up."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(address, timeout=PATIENCE_SECONDS) as answer:
+    with DIRECT.open(address, timeout=PATIENCE_SECONDS) as answer:
         return answer.url
 
 
-ONLY_APP = pytest.mark.parametrize("command", ["app"], indirect=True, scope="module")
+def asked(address: str, token: str, method: str = "GET") -> bytes:
+    """What the server's own interface answers."""
+    request = urllib.request.Request(address, headers={"Authorization": f"token {token}"}, method=method)
+    with DIRECT.open(request, timeout=PATIENCE_SECONDS) as answer:
+        return answer.read()
+
+
+ONLY_APP, ONLY_LAB = (
+    pytest.mark.parametrize("command", [name], indirect=True, scope="module") for name in ("app", "lab")
+)
 FLAGS = {"app": [], "lab": ["--no-browser"]}
 
 
@@ -118,6 +136,23 @@ def test_a_second_one_on_the_same_port_says_which_port_to_take(command):
     )
     assert second.returncode == 1
     assert re.fullmatch(rf"workbench: port {command.port} can't be used .*--port {command.port + 1}\n", second.stderr)
+
+
+@ONLY_LAB
+def test_jupyterlab_opens_the_notebook_at_the_printed_address(command, open_page):
+    page = open_page(command.address)
+    page.locator(".jp-Notebook .jp-CodeCell").get_by_text("wb.show()").wait_for()
+    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()  # its kernel has come
+    page.context.close()
+    command.end_kernels()
+
+
+def test_nobody_else_on_the_network_can_reach_it(command):
+    everything = [psutil.Process(command.process.pid), *command.settled()]
+    sockets = [socket for process in everything for socket in process.net_connections("inet")]
+    listening = {socket.laddr for socket in sockets if socket.status == psutil.CONN_LISTEN}
+    assert command.port in {address.port for address in listening}
+    assert {address.ip for address in listening} == {"127.0.0.1"}
 
 
 def test_it_opens_with_the_printed_token_and_not_without(command):

@@ -21,7 +21,8 @@ AT_REST_ON_ITS_TOGGLES = """() => {
     return ["finished", "cancelled"].includes(phase) && run.sort().join() === shown.sort().join();
 }"""
 LIVE_UPDATE_BYTES = 20_000
-ONE_HOST = pytest.mark.parametrize("host", ["voila"], indirect=True, scope="session")  # each control is tried in both
+# Training takes long, and each of these toggles is tried in both.
+ONE_HOST = pytest.mark.parametrize("host", ["voila"], indirect=True, scope="session")
 FLUSH_SECONDS = 0.09  # the pump writes at most ten times a second: what comes within this is one update
 
 
@@ -51,7 +52,6 @@ def test_the_figures_are_set_against_the_baseline_that_was_chosen(plain):
     plain.wait_for_function("(box) => box.value === 'auto'", arg=versus.element_handle())
 
 
-@ONE_HOST
 def test_each_scheme_of_quantization_makes_the_model_smaller(plain):
     whole = the_page.fresh(plain, "Size on disk")
     the_page.turn(plain, "Quantize", True)
@@ -63,7 +63,6 @@ def test_each_scheme_of_quantization_makes_the_model_smaller(plain):
     assert sizes[2] not in sizes[:2]  # two bytes a weight instead of one
 
 
-@ONE_HOST
 def test_pruned_channels_make_the_model_smaller_and_pruned_weights_are_zeros(plain):
     whole = the_page.fresh(plain, "Size on disk")
     the_page.turn(plain, "Prune", True)
@@ -97,17 +96,36 @@ def test_training_is_live_and_cancel_stops_it(plain, host, picture):
 
 
 @ONE_HOST
-def test_distilling_takes_the_size_of_the_student(plain):
-    whole = the_page.fresh(plain, "Size on disk")
+def test_three_toggles_together_are_three_steps_and_each_takes_from_the_size(plain, picture):
+    sizes = [the_page.fresh(plain, "Size on disk")]
     the_page.turn(plain, "Distill", True)
     the_page.choose(plain, "Distill", "Student", "fashion-student")
     the_page.choose(plain, "Distill", "Labels", "hard")  # no teacher to ask: the quickest of them
     the_page.card(plain, "Distill").get_by_label("Epochs").press("Home")
     the_page.wait_for_recipe(plain, "r.steps[0].epochs === 1")
-    assert the_page.fresh(plain, "Size on disk") != whole
+    sizes.append(the_page.fresh(plain, "Size on disk"))
+    the_page.turn(plain, "Prune", True)
+    the_page.card(plain, "Prune").get_by_label("Fine-tuning").press("Home")
+    the_page.wait_for_recipe(plain, "r.steps[1].finetune_epochs === 0")
+    sizes.append(the_page.fresh(plain, "Size on disk"))
+    the_page.turn(plain, "Quantize", True)
+    sizes.append(the_page.fresh(plain, "Size on disk"))
+    the_page.finished(plain)
+    picture(plain, "voila-three-toggles")
+    assert [step["do"] for step in the_page.recipe(plain)["steps"]] == ["distill", "prune", "quantize"]
+    assert len(set(sizes)) == 4
 
 
-@ONE_HOST
+def test_another_workload_is_measured_and_the_way_back_leads_to_the_first(plain):
+    sizes = []
+    for workload in ("fashion-cnn", "fashion-mlp", "fashion-cnn"):
+        plain.get_by_label("Workload", exact=True).select_option(workload)
+        plain.locator(".wb-code-view code").get_by_text(f"wb.load('{workload}')").wait_for(state="attached")
+        sizes.append(the_page.fresh(plain, "Size on disk"))
+    the_page.finished(plain)
+    assert sizes[0] == sizes[2] != sizes[1]
+
+
 def test_a_larger_batch_takes_longer_and_fewer_threads_are_used(plain):
     one = float(the_page.fresh(plain, "Latency, median").split()[0])
     batch = plain.get_by_label("Batch", exact=True)

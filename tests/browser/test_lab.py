@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests.browser import the_page
+from tests.browser.hosts import notebook
 
 ONLY_LAB = pytest.mark.parametrize("host", ["lab"], indirect=True, scope="session")
 CELLS = "Array.from(jupyterapp.shell.currentWidget.content.model.cells, (cell) => cell.toJSON().cell_type)"
@@ -29,13 +28,6 @@ torch.manual_seed(0)
 data = (torch.randn(400, 64), torch.arange(400) % 4)
 wb.show(Own().eval(), data)
 """
-
-
-def notebook(source: str) -> str:
-    """A notebook of one cell."""
-    cell = {"cell_type": "code", "id": "own", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    return json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
 
 
 @ONLY_LAB

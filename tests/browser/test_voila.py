@@ -11,19 +11,29 @@ ONLY_VOILA = pytest.mark.parametrize("host", ["voila"], indirect=True, scope="se
 WAITING = "waiting: another notebook is measuring on this machine"
 
 
+def too_small(page, *selectors: str) -> list[str]:
+    """Which of these parts of the page hold more than they show, downwards or sideways."""
+    smaller = "(part) => part.scrollHeight > part.clientHeight + 1 || part.scrollWidth > part.clientWidth + 1"
+    return [selector for selector in selectors if page.locator(selector).evaluate(smaller)]
+
+
 @ONLY_VOILA
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1280, 720)])
 def test_everything_is_on_one_screen(plain, picture, width, height):
     plain.set_viewport_size({"width": width, "height": height})
-    for part in (
-        "document.scrollingElement",
-        "document.querySelector('[aria-label=Figures]')",
-        "document.querySelector('[aria-label=Toggles]')",
-    ):
-        assert plain.evaluate(f"{part}.scrollHeight <= {part}.clientHeight + 1"), part
-        assert plain.evaluate(f"{part}.scrollWidth <= {part}.clientWidth + 1"), part
+    assert too_small(plain, "html", "[aria-label=Figures]", "[aria-label=Toggles]", "[aria-label=Recipe]") == []
     picture(plain, f"{width}x{height}")
     plain.set_viewport_size({"width": 1440, "height": 900})
+
+
+@ONLY_VOILA
+def test_with_every_toggle_on_nothing_is_cut_off_and_at_most_their_own_column_scrolls(plain, picture):
+    for title in the_page.switches(plain):
+        the_page.turn(plain, title, True)
+    the_page.cancel(plain).click()  # it would train, and how that ends is other tests' question
+    the_page.at_rest(plain)
+    picture(plain, "every-toggle-on")
+    assert too_small(plain, "html", "[aria-label=Figures]", "[aria-label=Recipe]") == []
 
 
 @ONLY_VOILA

@@ -5,9 +5,10 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from workbench import cli
+from workbench import cli, techniques
 from workbench.recipe import Recipe
 
 
@@ -26,6 +27,44 @@ def test_flags_make_the_same_recipe_as_json():
     assert flags == Recipe.parse(document)
 
 
+PARTS = [
+    (
+        "--distill fashion-student --distill-labels hard --distill-temperature 2 --distill-weight 0.5 "
+        "--distill-epochs 3 --distill-learning-rate 0.02",
+        {"do": "distill", "student": "fashion-student", "labels": "hard", "temperature": 2, "weight": 0.5, "epochs": 3}
+        | {"learning_rate": 0.02},
+    ),
+    (
+        "--prune 0.4 --prune-kind weights --prune-criterion random --prune-finetune-epochs 0 "
+        "--prune-learning-rate 0.001",
+        {"do": "prune", "amount": 0.4, "kind": "weights", "criterion": "random", "finetune_epochs": 0}
+        | {"learning_rate": 0.001},
+    ),
+    (
+        "--quantize int4-weights --quantize-group-size 64 --quantize-calibration mse "
+        '--quantize-calibration-samples 8 --quantize-overrides {"fc1":"fp32"}',
+        {"do": "quantize", "scheme": "int4-weights", "group_size": 64, "calibration": "mse", "calibration_samples": 8}
+        | {"overrides": {"fc1": "fp32"}},
+    ),
+]
+PLACE = "--engine native --device cuda:1 --threads 2 --batch 8"
+
+
+@pytest.mark.parametrize(("flags", "step"), PARTS, ids=[step["do"] for _, step in PARTS])
+def test_each_option_of_a_technique_has_a_flag(flags, step):
+    assert step.keys() == techniques.find(step["do"]).model_fields.keys()  # a new option is tried here too
+    defaults = Recipe.parse(steps=[{"do": step["do"]}]).steps[0].model_dump()
+    assert [name for name in step if name != "do" and step[name] == defaults[name]] == []  # or a flag could do nothing
+    assert parse(*flags.split()) == Recipe.parse(steps=[step])
+
+
+def test_flags_of_all_techniques_and_of_the_place_make_one_recipe():
+    together = " ".join([PLACE, *(flags for flags, _ in reversed(PARTS))])  # their order doesn't matter
+    place = {"engine": "native", "device": "cuda:1", "threads": 2, "batch": 8}
+    expected = Recipe.parse(steps=[step for _, step in PARTS], place=place, seed=5)
+    assert parse(*together.split(), "--seed", "5") == expected
+
+
 def test_a_recipe_file_is_taken_as_it_is(tmp_path):
     recipe = Recipe.parse(steps=[{"do": "quantize"}], seed=3)
     (tmp_path / "recipe.json").write_text(recipe.to_json())
@@ -40,7 +79,12 @@ def test_run_prints_one_json_object_with_the_promised_names(tmp_path):
     result = json.loads(done.stdout)
     assert {"workload", "recipe", "baseline", "variant", "speedup", "accuracy_drop"} <= set(result)
     assert {"receipt", "environment"} <= set(result)
-    assert {"p50", "p90", "p95", "p99", "n"} <= set(result["variant"]["latency_ms"])
+    for side in (result["baseline"], result["variant"]):
+        assert {"latency_ms", "accuracy", "size_bytes", "peak_memory_bytes", "engine", "device"} <= set(side)
+        assert {"p50", "p90", "p95", "p99", "n"} <= set(side["latency_ms"])
+        assert {"value", "low", "high", "n"} <= set(side["accuracy"])
+    for interval in (result["speedup"], result["accuracy_drop"]):
+        assert {"value", "low", "high"} <= set(interval)
     assert {path.name for path in tmp_path.iterdir()} == {"model.pt2", "model.onnx", "recipe.json", "receipt.json"}
     assert Recipe.parse((tmp_path / "recipe.json").read_text()).precision == "int8-static"
     how_to_load = json.loads((tmp_path / "receipt.json").read_text())["load"]
@@ -68,6 +112,15 @@ def test_a_mistake_is_one_line_on_stderr_and_a_nonzero_exit(arguments, words, ca
     error = capfd.readouterr().err.strip()
     assert words in error
     assert len([line for line in error.splitlines() if not line.startswith("·")]) == 1
+
+
+@pytest.mark.parametrize("arguments", [["run", "fashion-cn"], ["run", "fashion-cnn", "--engine", "eagre"]])
+def test_debug_adds_the_traceback_to_the_line(arguments, capfd):
+    assert cli.main([*arguments, "--debug"]) == 1
+    said = [line for line in capfd.readouterr().err.strip().splitlines() if not line.startswith("·")]
+    line, first, *_, last = said
+    assert first == "Traceback (most recent call last):"
+    assert line.removeprefix("workbench: ") in last
 
 
 @pytest.mark.parametrize(
@@ -147,13 +200,23 @@ def test_a_taken_port_is_named_with_another_to_try(capsys):
     assert f"PORT={port + 1} make app" in capsys.readouterr().err
 
 
-def test_a_model_and_data_of_ones_own_run_from_the_command_line(tmp_path):
-    import numpy as np
+MINE = """\
+import torch
+def make(): return torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+"""
 
-    (tmp_path / "mine.py").write_text("import torch\ndef make(): return torch.nn.Sequential(torch.nn.Linear(6, 3))\n")
+
+def test_a_model_and_data_of_ones_own_are_distilled_pruned_and_quantized_from_the_command_line(tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
     random = np.random.default_rng(0)
     np.savez(tmp_path / "data.npz", inputs=random.random((60, 6), dtype="float32"), labels=np.arange(60) % 3)
     command = [sys.executable, "-m", "workbench.cli", "run", "mine:make", "--data", "data.npz", "--baseline", "eager"]
+    command += ["--distill", "half-width", "--distill-epochs", "1", "--prune", "0.5", "--prune-finetune-epochs", "0"]
+    command += ["--quantize", "int8"]
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["workload"] == "make"
+    result = json.loads(done.stdout)
+    assert result["workload"] == "make"
+    first, last = (row["after"] for row in result["receipt"])
+    assert first["weight_shape"] == [2, 6]  # 8 outputs, half as wide, and half of those
+    assert {first["dtype"], last["dtype"]} == {"int8"}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 import workbench as wb
 from workbench import engines
@@ -47,3 +48,16 @@ def test_distilling_shows_a_live_curve_and_a_smaller_model(session, labels):
     run = session.start(wb.load("fashion-cnn"), Recipe.parse(steps=[distill], place={"threads": 1}), baseline="eager")
     assert [event.loss for event in run if event.kind == "training"]
     assert run.result().variant.size_bytes < run.result().baseline.size_bytes / 4
+
+
+def test_distilled_pruned_and_quantized_in_one_run_each_step_leaves_its_mark(session):
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4)).eval()
+    own = wb.Workload(module, data=(torch.rand(200, 16), torch.arange(200) % 4))
+    distill = {"do": "distill", "student": "half-width", "epochs": 1}
+    prune = {"do": "prune", "amount": 0.5, "finetune_epochs": 1}
+    recipe = Recipe.parse(steps=[distill, prune, {"do": "quantize"}], place={"threads": 1})
+    seen = list(session.start(own, recipe, baseline="eager"))
+    assert {event.technique for event in seen if event.kind == "training"} == {"distill", "prune"}
+    rows = [row.after for row in seen[-1].result.receipt]
+    assert [(row.dtype, row.weight_shape) for row in rows] == [("int8", (8, 16)), ("int8", (4, 8))]

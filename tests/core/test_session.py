@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import workbench as wb
+from workbench import engines
 from workbench.errors import WorkloadError
 from workbench.recipe import Recipe
 from workbench.session import RunCancelled, RunFailed, Session
@@ -15,6 +16,7 @@ from workbench.store import Store
 
 CNN = wb.load("fashion-cnn")
 STUDENT = wb.load("fashion-student")
+TINY = wb.Workload(torch.nn.Linear(4, 3), data=(torch.rand(60, 4), torch.arange(60) % 3))
 
 
 def eager(**fields) -> Recipe:
@@ -58,6 +60,29 @@ def test_estimates_come_before_the_figures_are_final(session):
     assert not latencies[0].final
     assert accuracies[0].variant.n < accuracies[0].total
     assert seen[-1].kind == "finished"
+
+
+@pytest.mark.skipif(engines.find("compiled").unavailable() is not None, reason="needs a compiler")
+def test_until_compiled_is_ready_eager_is_the_baseline_and_the_run_says_so_before_any_figure(session):
+    unlike_any_other = Recipe.parse(place={"engine": "eager", "threads": 1, "batch": 3})
+    seen = list(session.start(TINY, unlike_any_other))
+    told = [n for n, event in enumerate(seen) if event.kind == "notice" and "eager stands in" in event.message]
+    assert len(told) == 1
+    assert "until compiled is ready" in seen[told[0]].message
+    assert told[0] < next(n for n, event in enumerate(seen) if event.kind == "latency")
+    assert seen[-1].result.baseline.engine == "eager"
+
+
+def test_a_history_that_lasts_only_as_long_as_the_session_is_said_in_its_runs(tmp_path):
+    (tmp_path / "file").write_text("not a directory")
+    session = Session(Store(tmp_path / "file"))
+    try:
+        seen = list(session.start(TINY, eager(), baseline="eager"))
+        assert any("kept in memory" in event.message for event in seen if event.kind == "notice")
+        assert seen[-1].kind == "finished"
+        assert [entry.result for entry in session.history()] == [seen[-1].result]
+    finally:
+        session.close()
 
 
 def test_events_of_a_run_carry_its_growing_id(session):

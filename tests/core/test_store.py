@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
-import threading
 
 from tests.results import a_result
 from workbench.store import Store
@@ -22,19 +23,42 @@ def test_history_outlives_the_process(tmp_path):
     assert [entry.result for entry in Store(tmp_path).entries()] == [a_result()]
 
 
+WRITER = """
+import sys
+from pathlib import Path
+from tests.results import a_result
+from workbench.store import Store
+
+store = Store(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(50):
+    store.add("key", a_result())
+sys.exit(store.notice or 0)
+"""
+
+
 def test_two_notebooks_can_write_at_once(tmp_path):
-    stores = [Store(tmp_path), Store(tmp_path)]
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    writers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for writer in writers:
+        writer.stdout.readline()
+    for writer in writers:
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+    assert [writer.communicate() and writer.returncode for writer in writers] == [0, 0]
+    assert len(Store(tmp_path).entries(limit=1000)) == 100
 
-    def write(store: Store) -> None:
-        for _ in range(50):
-            store.add("key", a_result())
 
-    threads = [threading.Thread(target=write, args=[store]) for store in stores]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(stores[0].entries(limit=1000)) == 100
+def test_a_reader_never_waits_for_a_writer(tmp_path):
+    store = Store(tmp_path)
+    store.add("key", a_result())
+    [path] = tmp_path.glob("*.sqlite")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("DELETE FROM runs")
+        assert len(Store(tmp_path).entries()) == 1
 
 
 def test_history_is_intact_after_a_writer_was_killed(tmp_path):

@@ -84,3 +84,14 @@ def variant(name: str, precision: str) -> Variant:
     prepared = prepare_pt2e(export(module(name), images(name, 8)).module(), quantizer)
     prepared(images(name, 64))
     return Variant(module(name), precision, convert_pt2e(prepared))
+
+
+def tolerance(precision: str, reference: torch.Tensor) -> float:
+    """How far apart two correct executions may be, from the largest output and at most four layers.
+
+    fp32: sums of up to 144 terms, each rounded to 2⁻²⁴, in another order: 4 · 144 · 2⁻²⁴ < 1e-4.
+    bf16: a value and a weight rounded to 2⁻⁹ in each layer, and intermediate results too: 4 · 3 · 2⁻⁹.
+    int8: per layer one value may fall on the other side of a rounding, by one of 255 steps.
+    """
+    share = {"fp32": 1e-4, "bf16": 12 * 2**-9}.get(precision, 4 / 255)
+    return share * reference.abs().max().item()

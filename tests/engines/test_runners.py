@@ -6,7 +6,7 @@ import onnx
 import pytest
 import torch
 
-from tests.engines.models import MODELS, images, module, variant
+from tests.engines.models import MODELS, images, module, tolerance, variant
 from workbench import engines
 from workbench.engines import LayerTimesUnavailable
 from workbench.errors import Cancelled, EngineError
@@ -26,17 +26,6 @@ def runner(engine: str, precision: str, name: str, batch: int = 4):
     if reason:
         pytest.skip(reason)
     return engines.find(engine).prepare(variant(name, precision), images(name, batch), threads=1)
-
-
-def tolerance(precision: str, reference: torch.Tensor) -> float:
-    """How far apart two correct executions may be, from the largest output and at most four layers.
-
-    fp32: sums of up to 144 terms, each rounded to 2⁻²⁴, in another order: 4 · 144 · 2⁻²⁴ < 1e-4.
-    bf16: a value and a weight rounded to 2⁻⁹ in each layer, and intermediate results too: 4 · 3 · 2⁻⁹.
-    int8: per layer one value may fall on the other side of a rounding, by one of 255 steps.
-    """
-    share = {"fp32": 1e-4, "bf16": 12 * 2**-9}.get(precision, 4 / 255)
-    return share * reference.abs().max().item()
 
 
 @pytest.mark.parametrize(("engine", "precision", "name"), CASES)

@@ -14,6 +14,7 @@ from workbench.techniques._channels import channels_kept
 from workbench.techniques._masks import weights
 from workbench.techniques.prune import Prune
 from workbench.variant import Variant
+from workbench.workload import Data
 
 AT_ONCE = {"finetune_epochs": 0}
 
@@ -46,6 +47,18 @@ def test_every_architecture_still_runs_at_any_batch(few, architecture, criterion
     )
     for batch in (1, 3):
         assert module(few.train.inputs[:batch]).shape == (batch, 10)
+
+
+@pytest.mark.parametrize(("criterion", "kept"), [("l1", [0.3, 0.3, 0.3, 0.3]), ("l2", [1.0, 0.0, 0.0, 0.0])])
+def test_the_smallest_sum_goes_by_l1_and_the_smallest_sum_of_squares_by_l2(few, criterion, kept):
+    module = nn.Sequential(nn.Linear(4, 2), nn.ReLU(), nn.Linear(2, 3)).eval()
+    with torch.no_grad():
+        # sums 1.2 and 1, sums of squares 0.36 and 1; the layer after them treats both alike
+        module[0].weight.copy_(torch.tensor([[0.3, 0.3, 0.3, 0.3], [1.0, 0.0, 0.0, 0.0]]))
+        module[2].weight.fill_(0.1)
+    rows = dataclasses.replace(few, train=Data(torch.rand(8, 4), torch.arange(8) % 3))
+    smaller = pruned(module, rows, amount=0.5, criterion=criterion, **AT_ONCE).module
+    assert torch.equal(smaller[0].weight, torch.tensor([kept]))
 
 
 def test_layers_joined_by_a_residual_addition_lose_the_same_channels(few):
