@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from playwright.sync_api import TimeoutError
 
 from tests.browser import the_page
 from tests.browser.servers import PATIENCE_SECONDS
+from workbench.recipe import Recipe
 
 OPENING_BYTES = 7_000_000
 PLACE_OF_AN_INT8_POINT = """(plot) => {
@@ -130,12 +132,39 @@ def test_the_copied_code_repeats_the_run_in_a_fresh_process(plain, tmp_path):
     assert ran.stdout.strip()
 
 
-def test_the_model_can_be_taken_away(plain):
+def test_the_copied_recipe_is_that_of_the_run(plain):
+    the_page.turn(plain, "Quantize", True)
+    the_page.choose(plain, "Quantize", "Scheme", "int8 static")  # the toggle brings back the scheme it last had
+    the_page.tab(plain, "Code")
+    plain.get_by_role("button", name="Copy recipe").click()
+    plain.get_by_text("Copied").wait_for()
+    copied = Recipe.parse(plain.evaluate("navigator.clipboard.readText()"))
+    assert copied == Recipe.parse(the_page.recipe(plain))
+    assert copied.precision == "int8-static"
+
+
+def test_the_model_can_be_taken_away_and_is_the_one_measured(plain, tmp_path):
+    the_page.turn(plain, "Quantize", True)
+    the_page.choose(plain, "Quantize", "Scheme", "int8 static")  # others have no .onnx
+    the_page.finished(plain)
+    names, files = ["model.onnx", "model.pt2", "receipt.json", "recipe.json"], []
+    keep = lambda file: files.append(file)  # noqa: E731, Playwright takes no method of a list
+    plain.on("download", keep)
     the_page.tab(plain, "Download")
-    with plain.expect_download() as downloading:
-        plain.get_by_role("button", name="Download model").click()
-    assert downloading.value.suggested_filename.startswith(("model", "receipt"))
-    plain.get_by_text("Handed over").wait_for()
+    plain.get_by_role("button", name="Download model").click()
+    handed_over = plain.get_by_text("Handed over").inner_text()
+    while len(files) < len(names):
+        plain.wait_for_event("download")
+    plain.remove_listener("download", keep)
+    for file in files:
+        file.save_as(tmp_path / file.suggested_filename)
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert all(f"{name} (" in handed_over for name in names)
+    assert Recipe.parse((tmp_path / "recipe.json").read_text()) == Recipe.parse(the_page.recipe(plain))
+    code = json.loads((tmp_path / "receipt.json").read_text())["load"].partition("load it with: ")[2]
+    load = [sys.executable, "-c", f"{code}; print(model(torch.rand(3, 1, 28, 28)).shape)"]
+    loaded = subprocess.run(load, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=PATIENCE_SECONDS)
+    assert loaded.stdout.strip() == "torch.Size([3, 10])", loaded.stderr
 
 
 def test_the_dark_theme_is_dark_and_readable(plain, host, open_page, picture):

@@ -1,0 +1,70 @@
+"""Each small widget in a cell of its own, without the page that composes them, in JupyterLab."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.hosts import notebook
+from tests.results import a_result
+
+ONLY_LAB = pytest.mark.parametrize("host", ["lab"], indirect=True, scope="session")
+RESULT = f"""\
+from workbench import catalog
+from workbench.receipt import Result
+from workbench.widgets import *
+
+result = Result.model_validate_json({a_result().model_dump_json()!r})
+offered = catalog.Catalog(
+    workloads=(),
+    techniques=catalog.technique_infos(),
+    engines=catalog.engine_infos(),
+    devices=(catalog.DeviceInfo(name="cpu", title="CPU"),),
+    students=(),
+    preferred=("eager",),
+    threads=1,
+)
+"""
+ROW = {"id": 1, "recipe": "int8 on eager", "when": "now", "latency": "1 ms", "speedup": "2×", "accuracy": "92 %"}
+ROW |= {"change": "0 pt", "size": "1 MB", "baseline": "eager"}
+POINT = {"id": 1, "ms": 0.5, "accuracy": 91.5, "batch": 1, "label": "int8"}
+CURVE = {"technique": "prune", "points": [[0.1, 2.0], [0.2, 1.5]], "epochs": 1, "progress": "step 2", "live": False}
+WIDGETS = {
+    "Figures": ("Figures(result)", "2.00×"),
+    "LayerTable": ("LayerTable(result)", "conv1"),
+    "ReceiptView": ("ReceiptView(result)", "QLinearConv"),
+    "HistoryTable": (f"HistoryTable(rows=[{ROW}])", "int8 on eager"),
+    "RecipePanel": ("RecipePanel(offered)", "Prune"),
+    "LatencyPlot": ("LatencyPlot()", "Latency"),
+    "ParetoPlot": (f"ParetoPlot(rows=[{POINT}])", "latency of a call at batch 1, ms, logarithmic"),
+    "TrainingPlot": (f"TrainingPlot(view={CURVE})", "training loss"),
+    "RunProgress": ("RunProgress()", "Starting"),
+    "CodeView": ('CodeView(python="print(1)")', "print(1)"),
+    "Downloads": ("Downloads()", "Download model"),
+    "WorkloadBar": ('WorkloadBar(workload="mine")', "Start over"),
+    "Tabs": ('Tabs("Details", {"One": CodeView(), "Two": CodeView()})', "Two"),
+}
+
+
+@pytest.fixture(scope="module")
+def cells(host, open_page, picture):
+    """A notebook that makes what the widgets show and then draws each of them: its cells, by widget."""
+    (host.server.data / "alone.ipynb").write_text(notebook(RESULT, *(code for code, _ in WIDGETS.values())))
+    outputs = ".jp-CodeCell .jp-OutputArea-child .wb"
+    all_drawn = lambda page: page.locator(outputs).nth(len(WIDGETS) - 1).wait_for()  # noqa: E731
+    page = host.open(open_page, "alone.ipynb", drawn=all_drawn)
+    picture(page, "lab-alone")
+    yield dict(zip(WIDGETS, page.locator(".jp-CodeCell").all()[1:], strict=True))
+    assert page.errors == []
+    page.context.close()
+
+
+@ONLY_LAB
+@pytest.mark.parametrize("name", WIDGETS)
+def test_a_widget_draws_itself_alone(cells, name):
+    cells[name].locator(".jp-OutputArea").get_by_text(WIDGETS[name][1]).locator("visible=true").last.wait_for()
+
+
+def test_every_widget_of_the_library_is_tried():
+    from workbench import widgets
+
+    assert WIDGETS.keys() == set(widgets.__all__) - {"Workbench", "show"}
