@@ -22,10 +22,15 @@ _TRAINING = Recipe.parse(steps=[{"do": "prune", "finetune_epochs": 5}], place={"
 
 
 class Stuck(torch.nn.Linear):
-    """Never comes back from a batch of three."""
+    """Never comes back from a batch of three, and writes into ``pipe`` when it is there."""
+
+    def __init__(self, pipe: Path) -> None:
+        super().__init__(4, 3)
+        self.pipe = pipe
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         if len(inputs) == 3:
+            self.pipe.write_text("stuck")
             time.sleep(3600)
         return super().forward(inputs)
 
@@ -54,9 +59,11 @@ def _row(what: str, aim: str, at_most_s: float, seconds: list[float]) -> Row:
 def _start_stuck(session: Session) -> Run:
     data = (torch.rand(60, 4), torch.arange(60) % 3)
     recipe = Recipe.parse(place={"engine": "eager", "threads": 1, "batch": 3})
-    run = session.start(wb.Workload(Stuck(4, 3), data=data), recipe)
-    next(event for event in run if event.kind == "started")
-    time.sleep(3)  # into the call from which it doesn't come back
+    with tempfile.TemporaryDirectory() as folder:
+        pipe = Path(folder) / "stuck"
+        os.mkfifo(pipe)
+        run = session.start(wb.Workload(Stuck(pipe), data=data), recipe)
+        pipe.read_text()  # waits for it
     return run
 
 
@@ -78,16 +85,13 @@ def _cancelled_s(session: Session, start: Callable[[Session], Run]) -> float:
 
 def _killed_s(session: Session) -> float:
     run = _start_training(session)
-    old = session.worker_pid
     began = time.monotonic()
-    os.kill(old, signal.SIGKILL)
+    os.kill(session.worker_pid, signal.SIGKILL)
     try:
         run.result()
     except RunFailed:
         pass
     else:
         raise RuntimeError("the run of the killed worker didn't fail")
-    while session.worker_pid == old:
-        time.sleep(0.01)
-    session.catalog()
+    session.catalog()  # waits for the new worker, which was started before the run was said to have failed
     return time.monotonic() - began

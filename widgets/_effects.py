@@ -27,8 +27,9 @@ def effects(recipe: dict[str, Any], results: Iterable[Result]) -> dict[str, Effe
     known: dict[tuple[str, str], Result] = {}
     newest: dict[str, Result] = {}
     for result in results:
-        known.setdefault((_identity(result.recipe), result.baseline.engine), result)
-        newest.setdefault(_identity(result.recipe), result)
+        identity = _identity(result.recipe)
+        known.setdefault((identity, result.baseline.engine), result)
+        newest.setdefault(identity, result)
     whole = newest.get(_identity(recipe))
     if whole is None:
         return {}
@@ -45,7 +46,8 @@ def effects(recipe: dict[str, Any], results: Iterable[Result]) -> dict[str, Effe
 def _effect(whole: Result, without: Result | None) -> Effect:
     before = without.variant if without else whole.baseline
     speed = _quotient(whole.speedup, without.speedup) if without else whole.speedup
-    same_kernels = without is not None and _kernels(whole) is not None and _kernels(whole) == _kernels(without)
+    kernels = _kernels(whole)
+    same_kernels = without is not None and kernels is not None and kernels == _kernels(without)
     lost = before.accuracy.value - whole.variant.accuracy.value
     decided = 0 if same_kernels else fmt.decided(speed, 1)
     parts = [fmt.points(-lost, 2)]

@@ -40,7 +40,8 @@ class Baselines:
     def stands_in(self, workload: LoadedWorkload, place: Place, chosen: str) -> bool:
         """Whether eager is the baseline only because compiled, which may be faster, isn't ready yet."""
         key = _key(workload, place)
-        return chosen == "auto" and key not in {**self._faster, **self._failed} and not _why_not_compiled(place)
+        pending = key not in self._faster and key not in self._failed
+        return chosen == "auto" and pending and not _why_not_compiled(place)
 
     def notice(self, workload: LoadedWorkload, place: Place, chosen: str) -> str | None:
         """What the page says about the baseline while it isn't the final one."""

@@ -53,7 +53,7 @@ public:
 
     int64_t tasks(int64_t batch) const override {
         const int64_t images = across_images_ ? 1 : batch;
-        return images * shape_.groups * packed_.blocks_per_group * lines_ * segments(batch);
+        return images * blocks() * lines_ * segments(batch);
     }
 
     // Tasks go through the pixels of a block of channels first: its weights stay in the cache.
@@ -76,10 +76,9 @@ public:
     // a pixel often share a cache line, and what reads them next is cut by lines, too. By blocks where weights are many,
     // so that each thread reads its own, and where tiles are best left whole.
     void run_share(const Frame& frame, int64_t share, int64_t shares) const override {
-        const int64_t blocks = shape_.groups * packed_.blocks_per_group;
-        const bool many_weights = packed_.block_bytes * blocks > kWeightBytesKept;
+        const bool many_weights = packed_.block_bytes * blocks() > kWeightBytesKept;
         if (across_images_ || many_weights || kernels_.configure) return Step::run_share(frame, share, shares);
-        const int64_t per_image = lines_ == 1 ? line_pixels_ : lines_ * segments(frame.batch) * blocks;
+        const int64_t per_image = lines_ == 1 ? line_pixels_ : lines_ * segments(frame.batch) * blocks();
         const int64_t all = frame.batch * per_image, begin = all * share / shares, end = all * (share + 1) / shares;
         if (begin == end) return;
         for (int64_t image = begin / per_image; image * per_image < end; ++image) {
@@ -95,6 +94,9 @@ public:
 private:
     static constexpr int64_t kBytesTogether = 1 << 14;
     static constexpr int64_t kWeightBytesKept = 1 << 17;  // a part of a second cache, which other layers want as well
+
+    // Of channels, over all groups.
+    int64_t blocks() const { return shape_.groups * packed_.blocks_per_group; }
 
     ConvArgs args(const Frame& frame) const {
         ConvArgs a{};
@@ -126,10 +128,10 @@ private:
 
     // Some tasks of an image, counted line by line, all blocks of one before the next line's, but walked block by block.
     void run_lines(const Frame& frame, int64_t image, int64_t begin, int64_t end) const {
-        const int64_t blocks = shape_.groups * packed_.blocks_per_group, per_block = lines_ * segments(frame.batch);
-        for (int64_t block = 0; block < blocks; ++block) {
-            const int64_t origin = (image * blocks + block) * per_block;
-            run(frame, origin + (begin - block + blocks - 1) / blocks, origin + (end - block + blocks - 1) / blocks);
+        const int64_t count = blocks(), per_block = lines_ * segments(frame.batch);
+        for (int64_t block = 0; block < count; ++block) {
+            const int64_t origin = (image * count + block) * per_block;
+            run(frame, origin + (begin - block + count - 1) / count, origin + (end - block + count - 1) / count);
         }
     }
 
