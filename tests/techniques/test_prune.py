@@ -9,7 +9,6 @@ from torch import nn
 
 from tests.techniques import parts
 from workbench.errors import Cancelled, RecipeError, WorkbenchError
-from workbench.recipe import Recipe
 from workbench.techniques._channels import channels_kept
 from workbench.techniques._masks import weights
 from workbench.techniques.prune import Prune
@@ -118,13 +117,20 @@ def test_an_amount_too_small_for_any_channel_of_this_model_is_refused(workload, 
 
 
 @pytest.mark.parametrize("kind", ["channels", "weights"])
-def test_a_saved_recipe_that_removes_nothing_is_refused_with_the_limits_and_never_silently_dropped(kind):
-    with pytest.raises(RecipeError, match=r"^prune amount is between 0.001 and 0.99, not 0$"):
-        Recipe.parse(steps=[{"do": "prune", "kind": kind, "amount": 0}])
+def test_an_amount_of_0_removes_nothing_and_every_layer_says_so(workload, few, kind):
+    variant = pruned(workload.module, few, kind=kind, amount=0, **AT_ONCE)
+    assert torch.equal(variant.module(few.train.inputs), workload.module(few.train.inputs))
+    assert variant.unchanged == dict.fromkeys(("conv1", "conv2", "fc1", "fc2"), "an amount of 0 removes nothing")
+
+
+def test_an_amount_of_0_still_fine_tunes(workload, few):
+    before = weights(workload.module)
+    after = weights(pruned(workload.module, few, amount=0, finetune_epochs=1).module)
+    assert all(not torch.equal(before[name], after[name]) for name in before)
 
 
 def test_more_than_nine_tenths_of_the_channels_is_refused_with_the_limit():
-    with pytest.raises(RecipeError, match=r"prune amount is between 0.001 and 0.9 for channels, not 0.95"):
+    with pytest.raises(RecipeError, match=r"prune amount is between 0 and 0.9 for channels, not 0.95"):
         Prune(amount=0.95)
 
 

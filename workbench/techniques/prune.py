@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 else:
     torch = lazy("torch")
 
-_LEAST, _MOST_CHANNELS, _MOST_WEIGHTS = 0.001, 0.9, 0.99
+_MOST_CHANNELS, _MOST_WEIGHTS = 0.9, 0.99
 
 
 class Prune(Technique):
@@ -39,10 +39,10 @@ class Prune(Technique):
     )
     amount: float = option(
         0.5,
-        "how much to remove: of each layer's channels (up to 0.9), or of all weights (up to 0.99)",
+        "how much to remove: of each layer's channels (up to 0.9), or of all weights (up to 0.99); 0 only fine-tunes",
         unit="fraction",
         title="Amount",
-        ge=_LEAST,
+        ge=0,
         le=_MOST_WEIGHTS,
         maximum_when={"kind": {"channels": _MOST_CHANNELS}},
     )
@@ -72,9 +72,7 @@ class Prune(Technique):
     @model_validator(mode="after")
     def _channel_limit(self) -> Prune:
         if self.kind == "channels" and self.amount > _MOST_CHANNELS:
-            raise RecipeError(
-                f"prune amount is between {_LEAST} and {_MOST_CHANNELS} for channels, not {self.amount:g}"
-            )
+            raise RecipeError(f"prune amount is between 0 and {_MOST_CHANNELS} for channels, not {self.amount:g}")
         return self
 
     def training_epochs(self) -> int:
@@ -90,11 +88,14 @@ class Prune(Technique):
         Raises
         ------
         WorkbenchError
-            Nothing in this model can be removed.
+            An amount above 0 removes nothing from this model.
         """
         context.checkpoint()
         context.progress(f"pruning {self.kind}", 0, 0)
-        if self.kind == "channels":
+        masks = None
+        if self.amount == 0:
+            module, kept = self._whole(variant.module)
+        elif self.kind == "channels":
             from workbench.techniques._channels import narrowed
 
             module, kept = narrowed(
@@ -105,7 +106,6 @@ class Prune(Technique):
                 seed=context.seed,
                 checkpoint=context.checkpoint,
             )
-            masks = None
         else:
             module, kept, masks = self._without_weights(variant.module)
         if self.finetune_epochs:
@@ -127,6 +127,12 @@ class Prune(Technique):
 
     def summary(self) -> str:
         return f"prune {self.amount * 100:g} % {self.kind}"
+
+    def _whole(self, original: torch.nn.Module) -> tuple[torch.nn.Module, dict[str, str]]:
+        from workbench.techniques._masks import weights
+
+        layers = [name.rpartition(".")[0] for name in weights(original)]
+        return copy.deepcopy(original), dict.fromkeys(layers, "an amount of 0 removes nothing")
 
     def _without_weights(self, original: torch.nn.Module) -> tuple[torch.nn.Module, dict[str, str], Masks]:
         from workbench.techniques._masks import smallest
