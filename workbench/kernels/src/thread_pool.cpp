@@ -99,16 +99,19 @@ void ThreadPool::serve(Worker& worker, int thread) {
         uint32_t expected = made;
         return worker.offer.compare_exchange_strong(expected, accepted, std::memory_order_acquire);
     };
+    const auto offered = [&worker] { return worker.offer.load(std::memory_order_relaxed) != none; };
+    uint32_t calls = 0;
     for (;;) {
-        worker.awake.store(false, std::memory_order_relaxed);
-        worker.offer.wait(none, std::memory_order_relaxed);
+        worker.calls.wait(calls, std::memory_order_relaxed);
+        calls = worker.calls.load(std::memory_order_relaxed);
         worker.awake.store(true, std::memory_order_relaxed);
-        do {
+        while (spin_until(offered)) {
             if (!accept()) continue;  // called off meanwhile
             if (current_processor() == caller_processor_) move_away(worker, caller_processor_);
             job_(context_, thread);
             worker.offer.store(none, std::memory_order_release);
-        } while (spin_until([&worker] { return worker.offer.load(std::memory_order_relaxed) != none; }));
+        }
+        worker.awake.store(false, std::memory_order_relaxed);
     }
 }
 
@@ -124,10 +127,13 @@ bool ThreadPool::try_run(int threads, Job job, void* context) {
     uint64_t offered = 0;
     for (int i = 0; i < workers; ++i) {
         Worker& worker = workers_[static_cast<size_t>(i)];
-        if (!waking && !worker.awake.load(std::memory_order_relaxed)) continue;
+        const bool awake = worker.awake.load(std::memory_order_relaxed);
+        if (!waking && !awake) continue;
         offered |= uint64_t{1} << i;
         worker.offer.store(made, std::memory_order_release);
-        worker.offer.notify_one();
+        if (awake) continue;
+        worker.calls.fetch_add(1, std::memory_order_relaxed);
+        worker.calls.notify_one();
     }
     job(context, 0);
     int came = 0;

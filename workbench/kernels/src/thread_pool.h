@@ -28,8 +28,11 @@ public:
 
 private:
     enum Offer : uint32_t { none, made, accepted };
+    // `calls` counts how often a sleeping worker was woken. It sleeps on this, not on the offer: one that wakes up when
+    // its offer has been called off has to stay for the next.
     struct alignas(64) Worker {
         std::atomic<uint32_t> offer{none};
+        std::atomic<uint32_t> calls{0};
         std::atomic<bool> awake{false};
         pthread_t handle{};
     };
