@@ -17,7 +17,7 @@ from benchmarks._native_report import Row, verdicts
 from benchmarks.native import OUT
 from workbench import kernels
 
-LIMITS = {"avx2": "AVX2", "avx512vnni": "AVX512_CORE_VNNI"}
+LIMITS = {"avx2": "AVX2", "avxvnni": "AVX2_VNNI", "avx512vnni": "AVX512_CORE_VNNI"}
 """WORKBENCH_ISA: ONEDNN_MAX_CPU_ISA."""
 
 
