@@ -45,6 +45,31 @@ def test_a_model_defined_in_a_cell_becomes_int8_and_shows_its_receipt(host, open
     assert page.errors == []
     page.context.close()
 
+NOTHING_TO_PRUNE = """\
+import torch
+import workbench as wb
+
+model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+wb.show(model, (torch.randn(400, 4, 6, 6), torch.arange(400) % 4))
+"""
+
+
+@ONLY_LAB
+def test_a_toggle_that_could_do_nothing_is_greyed_says_why_and_stays_off(host, open_page, picture):
+    (host.server.data / "nothing.ipynb").write_text(notebook(NOTHING_TO_PRUNE))
+    page = host.open(open_page, "nothing.ipynb")
+    the_page.finished(page)
+    prune = the_page.switch(page, "Prune")
+    assert prune.get_attribute("aria-disabled") == "true"
+    reason = page.locator(f"#{prune.get_attribute('aria-describedby')}")
+    assert "this model has no" in reason.inner_text()
+    prune.click(force=True)
+    picture(page, "lab-nothing-to-prune")
+    assert prune.get_attribute("aria-checked") == "false"
+    assert the_page.recipe(page)["steps"] == []
+    assert page.errors == []
+    page.context.close()
+
 
 @ONLY_LAB
 def test_keys_pressed_on_the_page_leave_the_notebook_alone(plain):

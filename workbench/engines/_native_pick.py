@@ -6,6 +6,7 @@ batch size: how threads share the work, which depends on what else the machine d
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ _TILE_BATCH = 4
 _UNDISTURBED = 0.9  # of a processor while measuring; with less of one, other programs decided as well
 _PLAN_BUDGET_S = 0.03
 _CHUNKS = (1, 4, 16, 64)
-_MOST_RUNS = 2000
+_TURN_S = 0.0003
 _WORTH_THREADS = 0.9  # of one thread's time: for less gain, others had better have the processors
 
 
@@ -126,19 +127,29 @@ def choose_plan(program: Program, inputs: torch.Tensor, outputs: torch.Tensor, t
         plans.append(Plan(batch, outputs, 0, threads))
     pointers = inputs.data_ptr(), outputs.data_ptr()
     samples: dict[Plan, list[float]] = {plan: [] for plan in plans}
+
+    def timed_calls(plan: Plan) -> list[float]:
+        calls: list[float] = []
+        begin = now = time.perf_counter()
+        while now < begin + _TURN_S:
+            start = now
+            program.run(*pointers, batch, plan.chunk, plan.threads)
+            now = time.perf_counter()
+            calls.append(now - start)
+        return calls
+
     wait_for_sleeping_threads()  # PyTorch's: it may just have run a model
     end = time.perf_counter() + _PLAN_BUDGET_S * len(plans)
-    for run in range(_MOST_RUNS):
+    for turn in itertools.count():
         for plan in plans:  # in turn, so that a busy moment falls on all alike
-            start = time.perf_counter()
-            program.run(*pointers, batch, plan.chunk, plan.threads)
-            samples[plan].append(time.perf_counter() - start)
-        if run >= 3 and time.perf_counter() > end:
+            calls = timed_calls(plan)
+            samples[plan] += calls[1:] or calls  # the first may have found the threads asleep
+        if turn >= 3 and time.perf_counter() > end:
             break
 
     def lasts(plan: Plan) -> float:
         # The lower decile: above the lucky minimum, and what another program did to most of the runs doesn't count.
-        decile = sorted(samples[plan][1:])[(len(samples[plan]) - 1) // 10]
+        decile = sorted(samples[plan])[len(samples[plan]) // 10]
         return decile if plan.threads == 1 else decile / _WORTH_THREADS
 
     return min(plans, key=lasts)
