@@ -45,6 +45,7 @@ def test_a_model_defined_in_a_cell_becomes_int8_and_shows_its_receipt(host, open
     assert page.errors == []
     page.context.close()
 
+
 NOTHING_TO_PRUNE = """\
 import torch
 import workbench as wb
