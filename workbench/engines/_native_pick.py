@@ -32,7 +32,7 @@ _TILE_BATCH = 4
 _UNDISTURBED = 0.9  # of a processor while measuring; with less of one, other programs decided as well
 _PLAN_BUDGET_S = 0.03
 _CHUNKS = (1, 4, 16, 64)
-_TURN_S = 0.0003
+_TURN_S = 0.0003  # calls of one kind in a row, as in use: between two kinds the threads may fall asleep
 _WORTH_THREADS = 0.9  # of one thread's time: for less gain, others had better have the processors
 
 
