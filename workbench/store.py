@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_SCHEMA = """
+_PATIENCE_S = 10.0
+_SETUP = """
+PRAGMA journal_mode=WAL;
+PRAGMA synchronous=NORMAL;
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     finished_at TEXT NOT NULL,
@@ -118,11 +122,18 @@ class Store:
         self._database.close()
 
     def _open(self, path: str) -> sqlite3.Connection:
-        database = sqlite3.connect(path, timeout=10, check_same_thread=False, isolation_level=None)
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=NORMAL")
-        database.executescript(_SCHEMA)
-        return database
+        database = sqlite3.connect(path, timeout=_PATIENCE_S, check_same_thread=False, isolation_level=None)
+        end = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                database.executescript(_SETUP)
+                return database
+            except sqlite3.OperationalError as error:
+                # Of two that set up a new file at once, SQLite refuses one without waiting (its timeout is for writes).
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    database.close()
+                    raise
+            time.sleep(0.02)
 
     def _fall_back(self, why: str) -> None:
         self.notice = f"{why}; history is kept in memory and ends with this session"

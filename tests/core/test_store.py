@@ -38,6 +38,35 @@ sys.exit(store.notice or 0)
 """
 
 
+OPENER = """
+import sys
+from pathlib import Path
+from workbench.store import Store
+
+print("ready", flush=True)
+for directory in Path(sys.argv[1]).iterdir():
+    sys.stdin.readline()
+    print(Store(directory).notice, flush=True)
+"""
+
+
+def test_a_new_history_can_be_opened_by_several_notebooks_at_once(tmp_path):
+    for number in range(30):
+        (tmp_path / str(number)).mkdir()
+    command = [sys.executable, "-c", OPENER, str(tmp_path)]
+    openers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [opener.stdout.readline() for opener in openers] == ["ready\n"] * 3
+    told = []
+    for _ in range(30):
+        for opener in openers:
+            opener.stdin.write("\n")
+            opener.stdin.flush()
+        told += [opener.stdout.readline() for opener in openers]
+    for opener in openers:
+        opener.communicate()
+    assert told == ["None\n"] * 90
+
+
 def test_two_notebooks_can_write_at_once(tmp_path):
     command = [sys.executable, "-c", WRITER, str(tmp_path)]
     writers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
