@@ -138,7 +138,7 @@ def test_a_toggle_s_effect_is_the_quotient_of_two_speedups_whatever_the_machine_
     effect = effects(recipe(QUANTIZE), [quantized, in_fp32(4.0)])["quantize"]
     assert effect["text"] == "1.50× · ±0 pt · real"
     # ±2 % of each speed-up and ±10 % from run to run: exp(√(ln(1.02/0.98)²/2 + ln(1.1)²)) = 1.1045
-    assert effect["against"] == "1.36 – 1.66× against the same recipe without it"
+    assert effect["against"] == "1.36 – 1.66× over the recipe without it"
 
 
 def test_speedups_too_near_each_other_are_no_effect():
@@ -159,7 +159,7 @@ def test_runs_beside_different_baselines_are_not_compared():
     quantized = a_result(recipe=recipe(QUANTIZE), speedup=6.0)
     against_another = beside("compiled", in_fp32(0.5))
     effect = effects(recipe(QUANTIZE), [quantized, against_another])["quantize"]
-    assert effect["against"].endswith("against the baseline, eager fp32")
+    assert effect["against"].endswith("over the baseline, eager fp32")
     prune = {"do": "prune"}
     both = a_result(recipe=recipe(prune, QUANTIZE))
     assert effects(recipe(prune, QUANTIZE), [both, beside("compiled", quantized)]) == {}
@@ -177,7 +177,7 @@ def test_a_toggle_alone_is_compared_with_the_baseline_until_its_absence_was_meas
     quantized = a_result(recipe=recipe({"do": "quantize"}), speedup=3.0)
     effect = effects(recipe({"do": "quantize"}), [quantized])["quantize"]
     assert effect["text"].startswith("3.00×")
-    assert effect["against"] == "2.94 – 3.06× against the baseline, eager fp32"
+    assert effect["against"] == "2.94 – 3.06× over the baseline, eager fp32"
 
 
 def test_an_unmeasured_recipe_has_no_effects():
