@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from workbench.engines import Kernel, LayerTimesUnavailable, Runner, Work
 from workbench.measure import ceilings
 from workbench.measure.outputs import output_errors
+from workbench.measure.spinning import wait_for_sleeping_threads
 from workbench.measure.weights import layer_states, share_of_zeros, weighted_layers
 from workbench.receipt import LayerReceipt, LayerState, Reality
 from workbench.variant import Variant
@@ -42,6 +43,7 @@ def receipt(
     before, after = layer_states(Variant(module=original)), layer_states(variant, runner.kernels)
     layers_before, layers_after = weighted_layers(original), weighted_layers(variant.module)
     errors = output_errors(original, variant, inputs[:_ERROR_EXAMPLES])
+    wait_for_sleeping_threads()  # PyTorch's: it has just run both models
     try:
         times, no_times = runner.layer_times_ms(inputs), ""
     except LayerTimesUnavailable as reason:
