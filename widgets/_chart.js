@@ -99,7 +99,6 @@ function baseLayout(card) {
     showlegend: false,
     dragmode: false,
     hovermode: "closest",
-    transition: { duration: 0 },
   };
 }
 

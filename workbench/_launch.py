@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from workbench import _closed_pages
 from workbench._scratch import Scratch
 from workbench.errors import WorkbenchError
 
@@ -77,6 +78,7 @@ def _app(chosen: argparse.Namespace) -> int:
             sys.executable, "-m", "voila", str(notebooks_directory() / "workbench.ipynb"),
             "--no-browser", f"--port={chosen.port}", f"--Voila.ip={_HOST}", f"--token={token}",
             f"--theme={chosen.theme}", "--VoilaConfiguration.allow_theme_override=YES", "--Voila.log_level=ERROR",
+            f"--Voila.logging_config={_closed_pages.LOGGING}",
             "--preheat_kernel=True", "--pool_size=1", "--template=workbench",
             "--VoilaConfiguration.multi_kernel_manager_class=workbench.widgets._voila.KernelManager",
             f"--KernelManager.cull_idle_timeout={_CLOSED_SECONDS}",
@@ -103,6 +105,7 @@ def _lab(chosen: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "jupyterlab", str(notebooks_directory() / "workbench.ipynb")]
     command += [f"--port={chosen.port}", f"--ServerApp.ip={_HOST}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={token}", "--ServerApp.log_level=ERROR", "--LabApp.log_level=ERROR"]
+    command.append(f"--ServerApp.logging_config={_closed_pages.LOGGING}")
     if chosen.no_browser or not os.environ.get("DISPLAY"):
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
