@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ else:
 
 _AROUND_A_LAYER = ("quantize_rows", "rescale_rows")
 """Kernels that a layer needs beside the one that multiplies, which is the one to name."""
+_WAKING_S = 1e-3
 
 
 class NativeRunner(Runner):
@@ -74,22 +76,30 @@ class NativeRunner(Runner):
         self._run(inputs.data_ptr(), outputs.data_ptr(), plan.batch, plan.chunk, plan.threads)
         return outputs
 
-    def step_times_ns(self, inputs: torch.Tensor) -> list[float]:
-        """Nanoseconds of each step of the program in one run, as many threads sharing it as a call would use."""
+    def step_times_ns(self, inputs: torch.Tensor, repeats: int = 1) -> list[list[float]]:
+        """Nanoseconds of each step of the program in ``repeats`` runs, as many threads sharing it as a call would use.
+
+        The runs follow one another closely, after some that aren't counted, as they do where whole calls are timed:
+        a thread that sleeps takes longer to wake up than a small program to run.
+        """
         inputs = as_batch(inputs, self._features)
         if self._table_rows:
             self._check_ids(inputs)
         outputs = torch.empty((len(inputs), *self._outputs))
         program = self._open_program()
-        threads = self._timed_threads(inputs)
-        return program.step_times_ns(inputs.data_ptr(), outputs.data_ptr(), len(inputs), threads)
+        arguments = inputs.data_ptr(), outputs.data_ptr(), len(inputs), self._timed_threads(inputs)
+        begin = time.perf_counter()
+        while time.perf_counter() - begin < _WAKING_S:
+            program.step_times_ns(*arguments)
+        return [program.step_times_ns(*arguments) for _ in range(repeats)]
 
     def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
         """Medians by layer, from clock reads inside the program; fused steps count to their layer."""
+        runs = iter(self.step_times_ns(inputs, repeats))
 
         def once() -> dict[str, float]:
             spent: dict[str, float] = defaultdict(float)
-            for op, nanoseconds in zip(self._ops, self.step_times_ns(inputs), strict=True):
+            for op, nanoseconds in zip(self._ops, next(runs), strict=True):
                 if op is not None and op.layers:
                     spent[op.layers[0]] += nanoseconds / 1e6
             return spent
