@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 
-class AboutOthersOnly(logging.Filter):
+class WithoutClosedPages(logging.Filter):
     """Lets no record pass that only says that a page has gone.
 
     Tornado tells it to a task that Jupyter's server awaits nowhere, so asyncio prints it with a traceback.
@@ -18,7 +18,7 @@ class AboutOthersOnly(logging.Filter):
 
 
 LOGGING = {
-    "filters": {"closed_pages": {"()": f"{__name__}.{AboutOthersOnly.__name__}"}},
+    "filters": {"closed_pages": {"()": f"{__name__}.{WithoutClosedPages.__name__}"}},
     "loggers": {"asyncio": {"filters": ["closed_pages"]}},
 }
 """For the ``logging_config`` of a Jupyter application."""
