@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -117,11 +117,11 @@ def node_times_ms(
     return spent
 
 
-def median_times_ms(once: Callable[[], dict[str, float]], repeats: int) -> dict[str, float]:
-    """Medians by layer of the times that ``once`` gives, called ``repeats`` times."""
+def median_times_ms(runs: Iterable[dict[str, float]]) -> dict[str, float]:
+    """Medians by layer of the times that each of ``runs`` took."""
     samples = defaultdict(list)
-    for _ in range(repeats):
-        for layer, milliseconds in once().items():
+    for run in runs:
+        for layer, milliseconds in run.items():
             samples[layer].append(milliseconds)
     return {layer: statistics.median(values) for layer, values in samples.items()}
 

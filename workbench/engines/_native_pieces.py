@@ -130,7 +130,7 @@ class TorchPiece:
 
         use_threads(self._threads)
         with torch.inference_mode():
-            return median_times_ms(once, repeats)
+            return median_times_ms(once() for _ in range(repeats))
 
     def close(self) -> None:
         self._module = None

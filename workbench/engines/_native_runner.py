@@ -34,6 +34,7 @@ else:
 _AROUND_A_LAYER = ("quantize_rows", "rescale_rows")
 """Kernels that a layer needs beside the one that multiplies, which is the one to name."""
 _WAKING_S = 1e-3
+"""How long a program runs before its steps are timed, so that its threads have woken up."""
 
 
 class NativeRunner(Runner):
@@ -76,7 +77,7 @@ class NativeRunner(Runner):
         self._run(inputs.data_ptr(), outputs.data_ptr(), plan.batch, plan.chunk, plan.threads)
         return outputs
 
-    def step_times_ns(self, inputs: torch.Tensor, repeats: int = 1) -> list[list[float]]:
+    def step_times_ns(self, inputs: torch.Tensor, repeats: int) -> list[list[float]]:
         """Nanoseconds of each step of the program in ``repeats`` runs, as many threads sharing it as a call would use.
 
         The runs follow one another closely, after some that aren't counted, as they do where whole calls are timed:
@@ -95,16 +96,15 @@ class NativeRunner(Runner):
 
     def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
         """Medians by layer, from clock reads inside the program; fused steps count to their layer."""
-        runs = iter(self.step_times_ns(inputs, repeats))
 
-        def once() -> dict[str, float]:
+        def by_layer(steps_ns: list[float]) -> dict[str, float]:
             spent: dict[str, float] = defaultdict(float)
-            for op, nanoseconds in zip(self._ops, next(runs), strict=True):
+            for op, nanoseconds in zip(self._ops, steps_ns, strict=True):
                 if op is not None and op.layers:
                     spent[op.layers[0]] += nanoseconds / 1e6
             return spent
 
-        return median_times_ms(once, repeats)
+        return median_times_ms(map(by_layer, self.step_times_ns(inputs, repeats)))
 
     def layer_work(self, inputs: torch.Tensor) -> dict[str, list[Work]]:
         threads = self._timed_threads(inputs)

@@ -98,7 +98,7 @@ class EagerRunner(Runner):
         measure = self._time_modules if self._variant.graph is None else self._time_nodes
         with torch.inference_mode():
             self._module(inputs)
-            return median_times_ms(lambda: measure(inputs), repeats)
+            return median_times_ms(measure(inputs) for _ in range(repeats))
 
     def save(self, directory: str | Path) -> list[Path]:
         return [save_program(self._variant, self._example, directory)]
