@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import pytest
 from playwright.sync_api import Page
 
 from tests.browser import the_page
@@ -25,6 +26,9 @@ SAVE = "() => jupyterapp.commands.execute('docmanager:save')"
 CHANGE_THEME = "(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })"
 
 OpenPage = Callable[..., Page]
+ONLY_VOILA, ONLY_LAB = (
+    pytest.mark.parametrize("host", [name], indirect=True, scope="session") for name in ("voila", "lab")
+)
 
 
 class Host(Protocol):

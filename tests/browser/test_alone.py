@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.hosts import notebook
+from tests.browser.hosts import ONLY_LAB, notebook
 from tests.results import a_result
 
-ONLY_LAB = pytest.mark.parametrize("host", ["lab"], indirect=True, scope="session")
 RESULT = f"""\
 from workbench import catalog
 from workbench.receipt import Result

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.browser.hosts import notebook
-from tests.browser.test_alone import ONLY_LAB
+from tests.browser.hosts import ONLY_LAB, notebook
 
 TWO_VIEWS = """\
 import ipywidgets

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import random
 
-import pytest
-
 from tests.browser import the_page
+from tests.browser.hosts import ONLY_VOILA
 
 CLICK = """(name) => {
     const buttons = [...document.querySelectorAll(".wb-page button:not([hidden], :disabled)")];
@@ -22,7 +21,7 @@ AT_REST_ON_ITS_TOGGLES = """() => {
 }"""
 LIVE_UPDATE_BYTES = 20_000
 # Training takes long, and each of these toggles is tried in both.
-ONE_HOST = pytest.mark.parametrize("host", ["voila"], indirect=True, scope="session")
+ONE_HOST = ONLY_VOILA
 FLUSH_SECONDS = 0.09  # the pump writes at most ten times a second: what comes within this is one update
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.browser import the_page
-from tests.browser.hosts import notebook
+from tests.browser.hosts import ONLY_LAB, notebook
 
-ONLY_LAB = pytest.mark.parametrize("host", ["lab"], indirect=True, scope="session")
 CELLS = "Array.from(jupyterapp.shell.currentWidget.content.model.cells, (cell) => cell.toJSON().cell_type)"
 OWN_MODEL = """\
 import torch

@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from tests.browser import the_page
+from tests.browser.hosts import ONLY_VOILA
 
-ONLY_VOILA = pytest.mark.parametrize("host", ["voila"], indirect=True, scope="session")
 WAITING = "waiting: another notebook is measuring on this machine"
 
 
