@@ -20,13 +20,16 @@ class Variant:
     ``module`` always holds the fp32 weights (pruned, distilled, …). ``graph`` is there once an int8
     or int4 scheme was applied: the exported graph with quantize/dequantize pairs (QDQ), or with dequantized
     weights alone, whose first dimension (the batch) is dynamic. ``bf16`` needs no graph: the engine casts.
-    ``unchanged`` says for a layer's qualified name why a technique left it alone.
+    ``unchanged`` says for a layer's qualified name why a technique left it alone, ``remarks`` what it did there that
+    isn't seen from the figures. ``notices`` are for the person: what a technique found out about the whole model.
     """
 
     module: torch.nn.Module
     precision: Precision = "fp32"
     graph: torch.fx.GraphModule | None = None
     unchanged: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     def having(self, **changes) -> Variant:
         """A copy with some fields replaced."""

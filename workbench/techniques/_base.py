@@ -64,11 +64,13 @@ class Context:
 
     ``train`` is what it may learn or calibrate from (never the test data). ``checkpoint`` is called
     at every batch boundary and raises ``Cancelled`` once the run was cancelled. ``progress`` takes
-    (message, done, total); ``curve`` takes training points.
+    (message, done, total); ``curve`` takes training points. ``saturates``: the engine chosen adds pairs of 8-bit
+    products in 16 bits here, which overflow where both factors use all of their 8 bits.
     """
 
     train: Data
     seed: int = 0
+    saturates: bool = False
     checkpoint: Callable[[], None] = lambda: None
     progress: Callable[[str, int, int], None] = lambda message, done, total: None
     curve: Callable[[TrainingPoint], None] = lambda point: None
