@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cloudpickle
 
+from workbench._moment import digest
 from workbench._words import one_line
-from workbench.errors import WorkloadError
+from workbench.errors import WorkbenchError, WorkloadError
 from workbench.models import _memory
 from workbench.workload import Workload
 
@@ -25,11 +26,12 @@ class Parcel:
 
     token: int
     workload: Workload
+    moment: bytes
     pickled: bytes
 
 
 class Parcels:
-    """The last few workloads that were packed, within a budget; going back to one of them costs nothing."""
+    """The last few workloads that were packed, within a budget; going back to one that is as it was is quick."""
 
     def __init__(self) -> None:
         self._tokens = itertools.count(1)
@@ -46,18 +48,26 @@ class Parcels:
                 "for a model of your own: wb.Workload(model, data=(inputs, labels))"
             )
         for parcel in self._recent:
-            if _same(parcel.workload, workload):
+            if workload.is_a_name and parcel.workload == workload:
                 return parcel
-        _refuse_beyond_memory(workload.model)
         try:
-            pickled = cloudpickle.dumps(workload)
+            sent = _unwrapped(workload)
+            moment = digest(sent)
+            before = next((parcel for parcel in self._recent if parcel.workload is workload), None)
+            if before and before.moment == moment:
+                return before
+            _refuse_beyond_memory(sent.model)
+            pickled = cloudpickle.dumps(sent)
+        except WorkbenchError:
+            raise
         except Exception as error:  # a model may hold anything, and anything may refuse in its own way
             raise WorkloadError(
                 f"the model or its data can't be sent to the worker: {one_line(error)}; "
                 "define it in a module or simplify it"
             ) from error
-        parcel = Parcel(next(self._tokens), workload, pickled)
-        recent = [*self._recent, parcel][-_KEPT:]
+        parcel = Parcel(next(self._tokens), workload, moment, pickled)
+        others = [each for each in self._recent if each is not before]  # nobody can ask for what it was any more
+        recent = [*others, parcel][-_KEPT:]
         while len(recent) > 1 and sum(len(each.pickled) for each in recent) > _KEPT_BYTES:
             recent.pop(0)
         self._recent = recent
@@ -75,6 +85,11 @@ def _refuse_beyond_memory(model: Any) -> None:
         _memory.refuse_beyond_memory(f"the model {type(model).__name__}", needed_bytes)
 
 
-def _same(one: Workload, other: Workload) -> bool:
-    """Only names are cheap and safe to compare: tensors aren't."""
-    return one is other or (one.is_a_name and other.is_a_name and one == other)
+def _unwrapped(workload: Workload) -> Workload:
+    """The workload with its module out of what is wrapped around it and can't be pickled."""
+    torch = sys.modules.get("torch")  # as above
+    if not (torch and isinstance(workload.model, torch.nn.Module)):
+        return workload
+    from workbench.models import intake
+
+    return replace(workload, model=intake.unwrapped(workload.model))
