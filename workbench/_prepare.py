@@ -2,74 +2,90 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import torch
 
-from workbench import blocked, devices, engines
+from workbench import blocked, devices
+from workbench._placing import failures_of, require_engine
 from workbench.core import completions
 from workbench.engines import Runner
-from workbench.errors import EngineError, WorkbenchError
+from workbench.errors import EngineError, WorkbenchError, WorkloadError
 from workbench.measure import layers
+from workbench.measure.fidelity import require_faithful
 from workbench.measure.limits import require_threads
-from workbench.receipt import LayerReceipt
+from workbench.models import intake
 from workbench.recipe import Recipe
 from workbench.techniques import Context
 from workbench.variant import Variant
 from workbench.workload import Data
 
 
-def prepare(model: torch.nn.Module, example: torch.Tensor, recipe: Recipe, calibration: Any) -> Runner:
+def prepare(model: torch.nn.Module, example: Any, recipe: Recipe, calibration: Any) -> Runner:
     """Apply ``recipe`` to ``model``; see :func:`workbench.prepare`."""
-    if reason := blocked.first_reason(recipe.steps, model):
+    if not isinstance(model, torch.nn.Module):
+        raise WorkloadError(f"the model is of type {type(model).__name__}; give a torch.nn.Module")
+    module, _ = intake.taken_in(model, own_copy=True)  # what runs is of this moment, and forward may write to buffers
+    example = intake.as_float(example, "example")
+    intake.require_output(module, example)
+    train = _training_data(example, calibration, recipe)
+    if reason := blocked.first_reason(recipe.steps, module):
         raise WorkbenchError(reason)
     devices.require(recipe.place.device)
     require_threads(recipe.place.threads)
-    candidates = completions(recipe)
-    context = Context(train=_examples(example if calibration is None else calibration, recipe), seed=recipe.seed)
-    was_training = model.training
-    variant = Variant(module=model.eval())
-    try:
+    context = Context(train=train, seed=recipe.seed)
+
+    @cache
+    def made(saturates: bool) -> Variant:
+        variant = Variant(module=module)
         for step in recipe.steps:
-            variant = step.apply(variant, context)
-        for candidate in candidates:
-            try:
-                runner = _prepare_on(candidate, variant, example)
-            except EngineError:
-                if candidate is candidates[-1]:
-                    raise
-                continue
-            runner.write_receipt = partial(_receipt, model, variant, runner, example)
-            return runner
-    finally:
-        model.train(was_training)
+            variant = step.apply(variant, replace(context, saturates=saturates))
+        return variant
+
+    for candidate in (candidates := completions(recipe)):
+        try:
+            return _on_engine(candidate, made, module, example)
+        except EngineError:
+            if candidate is candidates[-1]:
+                raise
+    raise AssertionError("a recipe has one completion at least")
 
 
-def _prepare_on(recipe: Recipe, variant: Variant, example: torch.Tensor) -> Runner:
-    engine, place = engines.find(recipe.place.engine), recipe.place
-    reason = engine.unavailable() or engine.refuses(recipe.precision, place.device)
-    if reason:
-        raise EngineError(f"{engine.title} can't run this recipe: {reason}")
-    return engine.prepare(variant, example, device=place.device, threads=place.threads)
+def _on_engine(
+    recipe: Recipe, made: Callable[[bool], Variant], module: torch.nn.Module, example: torch.Tensor
+) -> Runner:
+    """The variant that ``made`` gives an engine that saturates, or doesn't, on the engine of ``recipe``."""
+    place = recipe.place
+    engine = require_engine(place, recipe.precision)
+    variant = made(engine.saturates())
+    with failures_of(engine):
+        runner = engine.prepare(variant, example, device=place.device, threads=place.threads)
+        require_faithful(engine, runner, variant, example, batch=len(example))
+    runner.notices = variant.notices
+    runner.write_receipt = partial(layers.receipt, module, variant, runner, example)
+    return runner
 
 
-def _receipt(
-    model: torch.nn.Module, variant: Variant, runner: Runner, example: torch.Tensor
-) -> tuple[LayerReceipt, ...]:
-    was_training = model.training
-    model.eval()
-    try:
-        return layers.receipt(model, variant, runner, example)
-    finally:
-        model.train(was_training)
+def _training_data(example: torch.Tensor, calibration: Any, recipe: Recipe) -> Data:
+    """What steps may learn and calibrate from; labels are asked for, and looked at, only where a step trains."""
+    pair = isinstance(calibration, (tuple, list)) and len(calibration) == 2
+    given = calibration[0] if pair else calibration
+    inputs = example if given is None else intake.as_float(given, "calibration")
+    if inputs.shape[1:] != example.shape[1:]:
+        raise WorkloadError(
+            f"calibration has inputs of shape [N, {_features(inputs)}] and the example is [N, {_features(example)}]; "
+            "give both as the model takes them"
+        )
+    trains = [step.do for step in recipe.steps if step.training_epochs() > 0]
+    if not trains:
+        return Data(inputs, torch.zeros(len(inputs), dtype=torch.int64))
+    if not pair:
+        raise WorkbenchError(f"{trains[0]!r} trains: pass calibration=(inputs, labels), not inputs alone")
+    return intake.labelled(inputs, calibration[1], "calibration")
 
 
-def _examples(calibration: Any, recipe: Recipe) -> Data:
-    if isinstance(calibration, torch.Tensor):
-        trains = [step.do for step in recipe.steps if step.training_epochs() > 0]
-        if trains:
-            raise WorkbenchError(f"{trains[0]!r} trains: pass calibration=(inputs, labels), not inputs alone")
-        return Data(calibration, torch.zeros(len(calibration), dtype=torch.int64))
-    inputs, labels = calibration
-    return Data(torch.as_tensor(inputs), torch.as_tensor(labels))
+def _features(inputs: torch.Tensor) -> str:
+    return ", ".join(map(str, inputs.shape[1:]))

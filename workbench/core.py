@@ -20,6 +20,7 @@ from workbench.baseline import Baselines
 from workbench.engines._program import how_to_load
 from workbench.errors import Cancelled, EngineError, WorkbenchError
 from workbench.measure import accuracy, layers, machine
+from workbench.measure.accuracy import no_better_than_guessing
 from workbench.measure.limits import available_memory_bytes, require_threads, usable_threads
 from workbench.measurement import Measurement
 from workbench.recipe import Place, Recipe
@@ -98,6 +99,8 @@ class Core:
         predictions = self._predictions(workload, context)
         plain_fp32 = self._baselines.strongest(workload, place, baseline, context)
         recipe, variant = self._first_that_runs(run, workload, candidates, baseline, context)
+        for notice in filter(None, (no_better_than_guessing(predictions, workload.test), *variant.variant.notices)):
+            self._outbox.event(events.Notice(run=run, message=notice))
         stands_in = self._baselines.stands_in(workload, place, baseline)
         measurement = Measurement(workload, recipe, plain_fp32, variant, predictions, stands_in=stands_in)
         with machine.measuring(data_directory(), waiting=lambda: self._wait_for_others(context)):

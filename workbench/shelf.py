@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from workbench import engines
-from workbench.engines import Runner
-from workbench.errors import EngineError
+from workbench._placing import failures_of, require_engine
+from workbench.engines import Engine, Runner
 from workbench.measure import memory
 from workbench.measure.accuracy import batch_for
+from workbench.measure.fidelity import require_faithful
 from workbench.measure.limits import usable_threads
 from workbench.measure.warmup import warm_up
 from workbench.recipe import Place, Recipe
@@ -61,7 +63,9 @@ class Shelf:
 
     def variant(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> Variant:
         """The variant after all steps, resuming at the longest prefix that was made before."""
-        keys = [(workload.key, key) for key in ("", *recipe.step_keys())]
+        heeding = [False, *itertools.accumulate((step.heeds_saturation for step in recipe.steps), operator.or_)]
+        step_keys = ("", *recipe.step_keys())
+        keys = [(workload.key, key, heeds and context.saturates) for key, heeds in zip(step_keys, heeding, strict=True)]
         self._variants.setdefault(keys[0], Variant(module=workload.module))
         done = max(n for n, key in enumerate(keys) if key in self._variants)
         variant = self._variants[keys[done]]
@@ -80,39 +84,33 @@ class Shelf:
         Raises
         ------
         EngineError
-            When the engine isn't there, refuses the precision or device, or fails on the model.
+            When the engine isn't there, refuses the precision or device, fails on the model, or computes something
+            else than it.
         """
         key = _key(workload, recipe)
         if key not in self._prepared:
-            self._check(recipe)
-            variant = self.variant(workload, recipe, context)
+            engine = require_engine(recipe.place, recipe.precision)
+            variant = self.variant(workload, recipe, replace(context, saturates=engine.saturates()))
             context.checkpoint()
-            self._prepared[key] = self._prepare(workload, recipe.place, variant, context)
+            self._prepared[key] = self._prepare(workload, recipe, engine, variant, context)
             self._make_room()
         self._prepared.move_to_end(key)
         return self._prepared[key]
 
-    def _check(self, recipe: Recipe) -> None:
-        engine = engines.find(recipe.place.engine)
-        reason = engine.unavailable()
-        if reason:
-            raise EngineError(f"{engine.title} isn't available: {reason}")
-        reason = engine.refuses(recipe.precision, recipe.place.device)
-        if reason:
-            raise EngineError(f"{engine.title} can't run {recipe.precision} on {recipe.place.device}: {reason}")
-
-    def _prepare(self, workload: LoadedWorkload, place: Place, variant: Variant, context: Context) -> Prepared:
-        engine = engines.find(place.engine)
+    def _prepare(
+        self, workload: LoadedWorkload, recipe: Recipe, engine: Engine, variant: Variant, context: Context
+    ) -> Prepared:
         context.progress(f"preparing {engine.title}", 0, 0)
-        example = workload.example(place.batch)
-        runner = engine.prepare(
-            variant, example, device=place.device, threads=place.threads, checkpoint=context.checkpoint
-        )
-        growth_bytes = memory.peak_memory_growth(lambda: runner(example))
+        place, example, checkpoint = recipe.place, workload.example(recipe.place.batch), context.checkpoint
+        with failures_of(engine):
+            runner = engine.prepare(variant, example, device=place.device, threads=place.threads, checkpoint=checkpoint)
+            growth_bytes = memory.peak_memory_growth(lambda: runner(example))
+            checkpoint()
+            require_faithful(engine, runner, variant, workload.test.inputs, batch=place.batch)
+            runner(workload.example(batch_for(place.batch)))  # engines plan once for each batch size
+            warm = warm_up(lambda: runner(example), budget_s=_WARM_UP_BUDGET_SECONDS, checkpoint=checkpoint)
         size_bytes = memory.stored_bytes(variant, runner.kernels)
-        runner(workload.example(batch_for(place.batch)))  # engines plan once for each batch size
         peak_bytes = None if growth_bytes is None else size_bytes + growth_bytes
-        warm = warm_up(lambda: runner(example), budget_s=_WARM_UP_BUDGET_SECONDS, checkpoint=context.checkpoint)
         return Prepared(place, variant, runner, size_bytes, peak_bytes, warm.steady)
 
     def _make_room(self) -> None:

@@ -60,6 +60,9 @@ class Runner(ABC):
     kernels: Mapping[str, Kernel]
     """By layer (the qualified name of the module in the variant, "features.0")."""
 
+    notices: tuple[str, ...] = ()
+    """What else is to be known of it, a line each; set by ``wb.prepare``."""
+
     write_receipt: Callable[[], tuple[LayerReceipt, ...]] | None = None
     """Measures and writes :attr:`receipt`; set where the model that it is compared with is known."""
 
@@ -97,6 +100,8 @@ class Engine(ABC):
     title: ClassVar[str]
     slow_to_prepare: ClassVar[bool] = False
     """Takes seconds even for a small model: never prepared ahead in the worker's own process."""
+    is_reference: ClassVar[bool] = False
+    """It runs modules and graphs as PyTorch does: what other engines are compared with."""
 
     @abstractmethod
     def unavailable(self) -> str | None:
@@ -108,6 +113,13 @@ class Engine(ABC):
     def refuses(self, precision: Precision, device: str) -> str | None:
         """Why it can't run this precision on this device; ``None`` when it can."""
         return None if device == "cpu" else f"{self.title} runs on the CPU here"
+
+    def saturates(self) -> bool:
+        """Whether it adds pairs of 8-bit products in 16 bits here, which overflow: 255 · 127 · 2 > 32,767.
+
+        Then the same recipe is quantized in a reduced range for it: 7 bits for one of the factors.
+        """
+        return False
 
     @abstractmethod
     def prepare(

@@ -11,6 +11,7 @@ from workbench._lazy import lazy
 from workbench.engines._aoti import Build, cached_package, compiler, load, package_target, program_of, start_build
 from workbench.engines._aoti_code import kernels
 from workbench.engines._base import Engine, LayerTimesUnavailable, Runner, weight_only_refusal
+from workbench.engines._cpu import pairs_saturate
 from workbench.engines._inputs import as_batch, use_threads
 from workbench.engines._program import save_program
 from workbench.errors import EngineError
@@ -44,6 +45,9 @@ class Compiled(Engine):
         if precision in WEIGHT_ONLY:
             return weight_only_refusal(self.title)
         return None if device == "cpu" else "the compiled engine builds for the CPU here; choose device cpu"
+
+    def saturates(self) -> bool:
+        return pairs_saturate(onednn=True)
 
     def prepare(
         self,

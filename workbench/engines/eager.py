@@ -31,6 +31,7 @@ class Eager(Engine):
 
     name = "eager"
     title = "PyTorch eager"
+    is_reference = True
 
     def unavailable(self) -> str | None:
         return None

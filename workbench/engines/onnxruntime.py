@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import statistics
 import tempfile
 from collections import defaultdict
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench._lazy import lazy
 from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner, weight_only_refusal
-from workbench.engines._cpu import cpu_flags
+from workbench.engines._cpu import pairs_saturate
 from workbench.engines._inputs import as_batch
 from workbench.engines._layers import judge, quantized_layers, weighted
 from workbench.engines._onnx import OnnxModel, exported
@@ -57,6 +56,9 @@ class OnnxRuntime(Engine):
         if precision == "bf16":
             return "ONNX Runtime has no bfloat16 kernels for the CPU; choose eager, compiled or openvino"
         return None
+
+    def saturates(self) -> bool:
+        return pairs_saturate(onednn=False)
 
     def prepare(
         self,
@@ -161,8 +163,6 @@ def _session(model: OnnxModel, threads: int, **options: Any):
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     # Threads that spin between calls would slow down the runner measured next to this one.
     settings.add_session_config_entry("session.force_spinning_stop", "1")
-    if _products_saturate():
-        settings.add_session_config_entry("session.x64quantprecision", "1")  # u8 weights: exact, a little slower
     for name, value in options.items():
         setattr(settings, name, value)
     try:
@@ -171,9 +171,3 @@ def _session(model: OnnxModel, threads: int, **options: Any):
         )
     except Exception as error:  # pybind wraps each status code in a kind of its own
         raise EngineError(f"ONNX Runtime can't run this model: {' '.join(str(error).split())[:200]}") from error
-
-
-def _products_saturate() -> bool:
-    """Whether u8 × s8 products overflow in this CPU's kernels: x86 without VNNI adds pairs of them in 16 bits."""
-    flags = cpu_flags()
-    return platform.machine().lower() in ("x86_64", "amd64") and not flags & {"avx512_vnni", "avx_vnni"}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench._lazy import lazy
 from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner, weight_only_refusal
-from workbench.engines._cpu import cpu_flags
+from workbench.engines._cpu import cpu_flags, pairs_saturate
 from workbench.engines._inputs import as_batch
 from workbench.engines._layers import judge, quantized_layers, weighted
 from workbench.engines._onnx import OnnxModel, exported
@@ -61,6 +61,9 @@ class OpenVino(Engine):
         if precision == "bf16" and flags and not flags & {"avx512_bf16", "amx_bf16", "bf16"}:
             return "OpenVINO has no bfloat16 kernels for this CPU; they need AVX512-BF16 or AMX"
         return None
+
+    def saturates(self) -> bool:
+        return pairs_saturate(onednn=True)
 
     def prepare(
         self,

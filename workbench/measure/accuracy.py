@@ -134,3 +134,18 @@ def evaluate(
 def _classes(logits: torch.Tensor) -> torch.Tensor:
     logits = logits.detach().cpu()
     return logits.argmax(dim=1).masked_fill(logits.isnan().any(dim=1), NOT_A_NUMBER)
+
+
+def no_better_than_guessing(predictions: torch.Tensor, data: Data) -> str | None:
+    """Words where ``predictions`` are right no more often than one and the same answer would be; None where they are.
+
+    Outputs that aren't scores of the labels' classes, an embedding's for instance, show in that.
+    """
+    right = wilson(int((predictions == data.labels).sum()), len(data))
+    most_frequent = float(torch.bincount(data.labels).max()) / len(data)
+    if right.high >= most_frequent or right.low > most_frequent:
+        return None
+    return (
+        f"the model is right on {100 * right.value:.1f} % of the examples, fewer than always giving the most frequent "
+        f"class would be ({100 * most_frequent:.1f} %): are its outputs scores of these classes?"
+    )

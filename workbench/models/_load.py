@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from workbench._words import one_line
 from workbench.datasets import card_paths, data_card, fashion_mnist, model_card
 from workbench.errors import WorkloadError, unknown
-from workbench.models import _check, _data, _digest, _factory, _memory, _onnx, _pt2, build, embedded
+from workbench.models import _check, _data, _digest, _factory, _memory, _onnx, _pt2, build, embedded, intake
 from workbench.models._files import refuse_pickle
 from workbench.workload import Data, LoadedWorkload, Workload
 
 FILES = {".pt2": _pt2.read, ".onnx": _onnx.read}
+_REPEATED_EXAMPLES = 64
 _ID_DIGITS = 12
 """48 bits: two of a thousand workloads of one's own have the same with a probability of 2 in a billion."""
 
@@ -42,7 +41,7 @@ def load_workload(workload: Workload) -> LoadedWorkload:
             "leave them out"
         )
     model = _find(workload)
-    module, notes = _prepare(model.module)
+    module, notes = intake.taken_in(model.module, own_copy=False)
     if model.embedded and workload.data is None:
         test, train, data_digest = _embedded_data()
         if workload.train is not None:
@@ -55,6 +54,8 @@ def load_workload(workload: Workload) -> LoadedWorkload:
         for part in (test, train):
             module.require(part.inputs)
     classes = _check.fits(module, test, train)
+    if random := _check.randomness(module, test.inputs[:_REPEATED_EXAMPLES]):
+        notes.append(random)
     key = _digest.combine(_digest.architecture(module), model.weights or _digest.weights(module), data_digest)
     return LoadedWorkload(
         name=workload.display_name,
@@ -122,27 +123,3 @@ def _embedded_data() -> tuple[Data, Data, str]:
 def _as_data(images: Any, labels: Any) -> Data:
     """Turn uint8 images [N, 28, 28] into float32 [N, 1, 28, 28] in 0…1."""
     return Data(torch.tensor(images).unsqueeze(1).float().div_(255), torch.tensor(labels).long())
-
-
-def _prepare(module: torch.nn.Module) -> tuple[torch.nn.Module, list[str]]:
-    """A module in eval mode with finite float32 weights on the CPU; the given one stays as it was."""
-    kinds = {each.dtype for each in [*module.parameters(), *module.buffers()] if each.is_floating_point()}
-    devices = {each.device.type for each in [*module.parameters(), *module.buffers()]}
-    if "meta" in devices:
-        raise WorkloadError("the model's weights are on the meta device, so it has none; load them before giving it")
-    notes = []
-    others = sorted(str(kind).removeprefix("torch.") for kind in kinds - {torch.float32})
-    if others or devices - {"cpu"} or any(part.training for part in module.modules()):
-        size_bytes = _memory.module_bytes(module)
-        _memory.refuse_beyond_memory(f"a copy of the {type(module).__name__}", _memory.COPIES_OF_MODEL * size_bytes)
-        try:
-            module = copy.deepcopy(module).cpu().float().eval()
-        except Exception as error:  # a user's module may hold anything
-            raise WorkloadError(
-                f"{type(module).__name__} can't be copied: {one_line(error)}; give it on the CPU, as float32 in eval "
-                "mode, or store it as .pt2"
-            ) from error
-    if others:
-        notes.append(f"{' and '.join(others)} weights were converted to float32")
-    _check.finite_weights(module)
-    return module, notes

@@ -98,6 +98,9 @@ class Technique(BaseModel):
     works_on: ClassVar[str] = "module"
     """"module" (an nn.Module in, one out) or "graph" (post-training, makes the QDQ graph, comes last)."""
 
+    heeds_saturation: ClassVar[bool] = False
+    """Whether what it makes depends on :attr:`Context.saturates`."""
+
     order: ClassVar[int]
     """Where toggles put it among the steps: a student is chosen (10) before it is pruned (20) and quantized (90)."""
     main_option: ClassVar[str]

@@ -1,0 +1,114 @@
+"""Whether a prepared runner computes what its model does: asked of every runner before anybody sees a figure of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from workbench._lazy import lazy
+from workbench.engines import Engine, Runner
+from workbench.engines._program import executed
+from workbench.errors import EngineError
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.variant import Variant
+else:
+    torch = lazy("torch")
+
+_ROUNDING = {"fp32": 1e-3}
+"""What sums in another order may differ by, relative to the output's norm. Float32 has 6e-8 a step; a thousand steps
+in a row, each amplified by the same factor as the signal, stay below a tenth of this."""
+_STEPS = 0.02
+"""A value that falls on the other side of a rounding step moves by that step, and so on through the layers: two exact
+int8 or bf16 engines were seen 0.5 % apart at most, on networks of twenty layers."""
+_TIMES_THE_SIMULATED = 2.0
+"""Errors of independent roundings add as squares: an engine that rounds as much again is off by 1.4 times as much."""
+_NOTHING = 1e-6
+"""Outputs smaller than this are as good as zero: what is left of sums that cancel."""
+_BUDGET_S = 0.3
+
+
+def require_faithful(engine: Engine, runner: Runner, variant: Variant, inputs: torch.Tensor, *, batch: int) -> None:
+    """Compare the runner with the variant's module on real inputs, at two batch sizes.
+
+    It may be off by twice what the variant's own simulation (its quantize/dequantize graph, its bfloat16 cast) is off
+    by, and by what rounding explains; see the constants above.
+
+    Parameters
+    ----------
+    engine, runner, variant
+        What prepared, what it prepared, and of what. An engine that is the reference itself isn't asked.
+    inputs
+        float32 [N, …], real examples.
+    batch
+        The size it was prepared for. The other is 1, or beside 1 what a third of a second allows, 256 at most.
+
+    Raises
+    ------
+    EngineError
+        In one line: at which batch size it is off, by how much, and how much its precision explains.
+    """
+    if engine.is_reference:
+        return
+    module, simulated = variant.module, executed(variant)
+    begin = time.perf_counter()
+    for size in (batch, None):
+        if size is None:
+            size = _another_size(batch, (time.perf_counter() - begin) / batch)
+        examples = _first(inputs, size)
+        wanted = _called(module, examples)
+        explained = 0.0 if simulated is module else _apart(_called(simulated, examples), wanted)
+        allowed = _TIMES_THE_SIMULATED * explained + _ROUNDING.get(variant.precision, _STEPS)
+        found = _apart(runner(examples), wanted)
+        if found <= allowed:
+            continue
+        if _is_random(module, examples, wanted):
+            raise EngineError(
+                f"the model's forward draws random numbers, so {engine.title} can't be held to it; "
+                "the eager engine draws them as the module does"
+            )
+        raise EngineError(
+            f"{engine.title} computes something else than the model: its output is off by {_percent(found)} of its "
+            f"norm for {size} examples at a time, where {variant.precision} explains {_percent(explained)}"
+        )
+
+
+def _another_size(batch: int, seconds_each: float) -> int:
+    return 1 if batch > 1 else max(2, min(256, int(_BUDGET_S / max(seconds_each, 1e-9))))
+
+
+def _first(inputs: torch.Tensor, count: int) -> torch.Tensor:
+    """The first ``count`` inputs, repeated from the start where there are fewer."""
+    return inputs[torch.arange(count) % len(inputs)].contiguous()
+
+
+def _called(module: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        return module(inputs.clone())  # it may work in place
+
+
+def _apart(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """‖found − wanted‖₂ / ‖wanted‖₂; infinite where shapes, or the places of NaN and infinity, differ."""
+    if found.shape != wanted.shape:
+        return math.inf
+    found, wanted = found.double(), wanted.double()
+    finite = wanted.isfinite()
+    if not torch.equal(finite, found.isfinite()):
+        return math.inf
+    distance, size = float((found - wanted)[finite].norm()), float(wanted[finite].norm())
+    return distance / (size + _NOTHING * math.sqrt(wanted.numel()))
+
+
+def _is_random(module: torch.nn.Module, inputs: torch.Tensor, before: torch.Tensor) -> bool:
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(1)
+        return _apart(module(inputs.clone()), before) > _ROUNDING["fp32"]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if math.isfinite(share) else "all"
