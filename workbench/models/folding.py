@@ -22,7 +22,7 @@ _FOLDED_BY: dict[type, Callable[[torch.nn.Module, str], object]] = {
 
 
 def folded_parametrizations(module: torch.nn.Module) -> torch.nn.Module:
-    """A copy in which weight norms, spectral norms, masks and the like are plain weights; the module itself without any.
+    """A copy in which weight norms, spectral norms and masks are plain weights; the module itself where there is none.
 
     Both kinds are known: ``torch.nn.utils.parametrize``'s, and the older ones that compute the weight in a hook before
     each call. In eval mode the copy's outputs are the module's.
