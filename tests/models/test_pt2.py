@@ -168,3 +168,19 @@ def test_code_for_a_shape_in_a_pt2_file_is_refused(data, saved: Path, tmp_path: 
 
     with pytest.raises(WorkloadError, match="holds the shape expression"):
         load(Workload(_rewritten(saved, tmp_path / "bad.pt2", change), data))
+
+
+@pytest.mark.parametrize("decomposed", [False, True])
+@pytest.mark.parametrize("layer", [nn.BatchNorm2d(3), nn.Dropout(0.5)], ids=["batch norm", "dropout"])
+def test_a_file_exported_in_training_mode_is_refused(layer, decomposed, data, tmp_path: Path):
+    module = nn.Sequential(layer, nn.Flatten(), nn.Linear(48, 5)).train()
+    program = torch.export.export(module, (torch.rand(2, 3, 4, 4),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    torch.export.save(program.run_decompositions() if decomposed else program, tmp_path / "m.pt2")
+    with pytest.raises(WorkloadError, match=r"exported in training mode, its \w*(batch_norm|dropout)\w* says; .*eval"):
+        load(Workload(tmp_path / "m.pt2", data))
+
+
+def test_a_batch_norm_without_statistics_is_no_sign_of_training_mode(data, tmp_path: Path):
+    module = nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten(), nn.Linear(48, 5)).eval()
+    torch.export.save(graph.export(module, torch.rand(2, 3, 4, 4)), tmp_path / "m.pt2")
+    assert load(Workload(tmp_path / "m.pt2", data)).classes == 5

@@ -34,7 +34,7 @@ def read(path: Path) -> torch.nn.Module:
     ------
     WorkloadError
         If it is no such file, would run code while it loads, is too large for memory, or takes
-        anything but one tensor with a free batch dimension.
+        anything but one tensor with a free batch dimension, or was exported in training mode.
     """
     _refuse_code(path)
     with warnings.catch_warnings():
@@ -45,6 +45,7 @@ def read(path: Path) -> torch.nn.Module:
             reason = one_line(error)
             raise WorkloadError(f"{path} can't be read: {reason}; save it again with torch.export.save") from error
         example = _only_input(program, path)
+        _refuse_training(program, path)
         module = torch.export.unflatten(program)
     module.__class__ = OneInput
     module.features = tuple(length if isinstance(length, int) else None for length in example.shape[1:])
@@ -98,6 +99,20 @@ def _only_input(program: torch.export.ExportedProgram, path: Path) -> torch.Tens
             "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)"
         )
     return example
+
+
+def _refuse_training(program: torch.export.ExportedProgram, path: Path) -> None:
+    """In training mode, batch norms go by each batch's own statistics and dropout is on: these are other numbers."""
+    for node in program.graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        names = [argument.name for argument in schema.arguments] if schema else []
+        given = dict(zip(names, node.args, strict=False)) | node.kwargs
+        statistics_of_its_own = "running_mean" in names and given.get("running_mean") is None
+        if (given.get("training") is True or given.get("train") is True) and not statistics_of_its_own:
+            raise WorkloadError(
+                f"{path} was exported in training mode, its {schema.name.removeprefix('aten::')} says; "
+                "export it again after model.eval()"
+            )
 
 
 def _refuse_code(path: Path) -> None:
