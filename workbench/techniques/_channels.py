@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch_pruning
 
 from workbench.errors import WorkbenchError
+from workbench.techniques import _groups, _objections
+from workbench.techniques._branches import require_one_path
+from workbench.techniques._coupling import Member, coupled
 from workbench.techniques._training import seeded
 
 Checkpoint = Callable[[], None]
@@ -23,11 +24,12 @@ class _Cut:
     root: str
     layers: tuple[str, ...]
     indices: tuple[int, ...]
+    members: tuple[Member, ...]
 
 
 def narrowed(
     module: torch.nn.Module,
-    example: torch.Tensor,
+    inputs: torch.Tensor,
     amount: float,
     criterion: str,
     *,
@@ -38,12 +40,13 @@ def narrowed(
 
     Layers whose channels must stay equal (a residual addition, a depthwise convolution) are cut
     together, following the dependency graph of Fang et al., "DepGraph: Towards Any Structural
-    Pruning", CVPR 2023. The model's outputs are never cut.
+    Pruning", CVPR 2023. The model's outputs are never cut. A cut is left out where the model doesn't
+    run after it, or where the channels turn out not to belong together.
 
     Parameters
     ----------
-    example
-        float32 [batch, …], at least one input the module takes.
+    inputs
+        float32 [N, …], at least one the module takes; five of them are tried.
     amount
         Share of each layer's channels to remove, above 0 and below 1. Rounded so that layers of 16
         channels or more keep an even number, 32 a multiple of 4, 64 a multiple of 8.
@@ -54,23 +57,20 @@ def narrowed(
     Raises
     ------
     WorkbenchError
-        No channel of this model can be removed.
+        No channel of this model can be removed, or its forward decides by the values of its input.
     """
-    example = example[:1].expand(2, *example.shape[1:]).contiguous()
-    wanted = _shapes(module, example)
+    examples = _spread(inputs, 5)
+    wanted = _objections.shapes(module, examples)
+    require_one_path(module, examples)
     with seeded(seed):
-        cuts, kept = _plan(module, example, amount, criterion)
-    smaller = _cut(module, example, cuts)
-    if _shapes(smaller, example) != wanted:
-        for cut in list(cuts):
-            checkpoint()
-            if _shapes(_cut(module, example, [cut]), example) != wanted:
-                cuts.remove(cut)
-                kept |= dict.fromkeys(cut.layers, "its number of channels is written into the model's forward")
-        smaller = _cut(module, example, cuts)
-    if not cuts or _shapes(smaller, example) != wanted:
+        cuts, kept = _plan(module, examples, amount, criterion)
+    if _objection(module, cuts, examples, wanted):
+        cuts, left_out = _tenable(module, cuts, examples, wanted, checkpoint)
+        kept |= left_out
+    if not cuts:
         raise WorkbenchError(f"no channel of this model can be removed: {_why(kept)}")
-    return smaller, kept
+    narrower = {layer for cut in cuts for layer in cut.layers}
+    return _cut(module, cuts, examples), {layer: why for layer, why in kept.items() if layer not in narrower}
 
 
 def channels_kept(channels: int, amount: float) -> int:
@@ -79,99 +79,101 @@ def channels_kept(channels: int, amount: float) -> int:
     return min(channels, max(step, round(channels * (1 - amount) / step) * step))
 
 
+def _spread(inputs: torch.Tensor, count: int) -> torch.Tensor:
+    """``count`` of the inputs from all over; the same again where there are fewer."""
+    return inputs[torch.arange(count) * max(1, len(inputs) // count) % len(inputs)]
+
+
 def _plan(
-    module: torch.nn.Module, example: torch.Tensor, amount: float, criterion: str
+    module: torch.nn.Module, examples: torch.Tensor, amount: float, criterion: str
 ) -> tuple[list[_Cut], dict[str, str]]:
-    twin, graph = _dependencies(module, example)
-    names = {layer: name for name, layer in twin.named_modules()}
-    importance = _importance(criterion)
+    """What to cut, and why layers are left out that can be told so beforehand."""
+    twin, graph = _groups.dependencies(module, examples)
+    names = {part: name for name, part in [*twin.named_parameters(), *twin.named_modules()]}
+    tied = _objections.tied(twin)
+    kept = _objections.beside(twin, set(graph.module2node), examples)
     cuts: list[_Cut] = []
-    kept: dict[str, str] = {}
-    for group in graph.get_all_groups():
-        layers = tuple(names[layer] for layer in _narrowed_layers(graph, group) if layer in names)
-        channels = len(group[0].idxs)
-        reason = _untouchable(graph, group)
-        count = channels - channels_kept(channels, amount)
-        if not reason and count == 0:
-            reason = f"{100 * amount:.0f} % of its {channels} channels is less than are removed at a time"
-        if reason:
-            kept |= dict.fromkeys(layers, reason)
+    seen: set[str] = set()
+    for root in [part for part in graph.module2node if isinstance(part, _objections.LAYERS)]:
+        if names[root] in seen:
             continue
-        scores = importance(group)
-        indices = scores.argsort(stable=True)[:count].sort().values
-        cuts.append(_Cut(names[group[0].dep.target.module], layers, tuple(indices.tolist())))
+        layers, found = _considered(graph, root, names, tied, amount, criterion)
+        seen.update(layers)
+        if isinstance(found, _Cut):
+            cuts.append(found)
+        else:
+            kept |= dict.fromkeys(layers, found)
     return cuts, kept
 
 
-def _cut(module: torch.nn.Module, example: torch.Tensor, cuts: list[_Cut]) -> torch.nn.Module:
-    twin, graph = _dependencies(module, example)
+def _considered(
+    graph: torch_pruning.DependencyGraph,
+    root: torch.nn.Module,
+    names: dict[object, str],
+    tied: dict[str, str],
+    amount: float,
+    criterion: str,
+) -> tuple[tuple[str, ...], _Cut | str]:
+    """The layers that would lose channels with ``root``, and the cut or why there is none."""
+    layers: tuple[str, ...] = (names[root],)
+    try:
+        group = _groups.group_of(graph, root)
+        layers = tuple(names[layer] for layer in _groups.narrowed_layers(graph, group) if layer in names)
+        members = _groups.members_of(graph, group, names)
+        shared = [tied[member.name] for member in members if member.name in tied]
+        if reason := _groups.untouchable(graph, group) or next(iter(shared), None):
+            return layers, reason
+        channels = len(group[0].idxs)
+        count = channels - channels_kept(channels, amount)
+        if count == 0:
+            alike = tuple(
+                name for name in layers if graph.get_out_channels(graph.model.get_submodule(name)) == channels
+            )
+            return alike, f"{100 * amount:.0f} % of its {channels} channels is less than are removed at a time"
+        indices = _groups.importance_by(criterion)(group).argsort(stable=True)[:count].sort().values
+        return layers, _Cut(names[root], layers, tuple(indices.tolist()), members)
+    except Exception:  # torch-pruning fails in as many ways as models are built
+        return layers, _objections.NOT_FOLLOWED
+
+
+def _tenable(
+    module: torch.nn.Module,
+    cuts: Sequence[_Cut],
+    examples: torch.Tensor,
+    wanted: dict[int, torch.Size],
+    checkpoint: Checkpoint,
+) -> tuple[list[_Cut], dict[str, str]]:
+    """The cuts that can be made together, and by layer why others can't."""
+    tenable: list[_Cut] = []
+    left_out: dict[str, str] = {}
     for cut in cuts:
-        root = twin.get_submodule(cut.root)
-        group = graph.get_pruning_group(root, graph.get_pruner_of_module(root).prune_out_channels, list(cut.indices))
-        group.prune()
+        checkpoint()
+        if reason := _objection(module, [*tenable, cut], examples, wanted):
+            left_out |= dict.fromkeys(cut.layers, reason)
+        else:
+            tenable.append(cut)
+    return tenable, left_out
+
+
+def _objection(
+    module: torch.nn.Module, cuts: Sequence[_Cut], examples: torch.Tensor, wanted: dict[int, torch.Size]
+) -> str | None:
+    """Why these cuts can't be made together."""
+    try:
+        smaller = _cut(module, cuts, examples)
+    except Exception:  # as above
+        return _objections.NOT_FOLLOWED
+    touched = {member.name for cut in cuts for member in cut.members}
+    if reason := _objections.failure(smaller, examples, wanted, touched):
+        return reason
+    return None if coupled(module, [cut.members for cut in cuts], examples[:2]) else _objections.NOT_FOLLOWED
+
+
+def _cut(module: torch.nn.Module, cuts: Sequence[_Cut], examples: torch.Tensor) -> torch.nn.Module:
+    twin, graph = _groups.dependencies(module, examples)
+    for cut in cuts:
+        _groups.group_of(graph, twin.get_submodule(cut.root), cut.indices).prune()
     return twin
-
-
-def _dependencies(
-    module: torch.nn.Module, example: torch.Tensor
-) -> tuple[torch.nn.Module, torch_pruning.DependencyGraph]:
-    """A copy of ``module`` and the graph of which of its channels belong together."""
-    twin = copy.deepcopy(module).eval().requires_grad_(True)
-    try:
-        with torch.enable_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return twin, torch_pruning.DependencyGraph().build_dependency(twin, example_inputs=example)
-    except Exception as error:  # it traces through autograd and fails in as many ways as models do
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise WorkbenchError(f"the channels of this model can't be followed from layer to layer: {reason}") from error
-
-
-def _narrowed_layers(
-    graph: torch_pruning.DependencyGraph, group: torch_pruning.dependency.Group
-) -> list[torch.nn.Module]:
-    """The layers of a group with weights whose own outputs would become fewer."""
-    return [
-        member.dep.target.module
-        for member in group
-        if graph.is_out_channel_pruning_fn(member.dep.handler)
-        and isinstance(member.dep.target.module, torch.nn.Module)
-        and any(True for _ in member.dep.target.module.parameters(recurse=False))
-    ]
-
-
-def _untouchable(graph: torch_pruning.DependencyGraph, group: torch_pruning.dependency.Group) -> str | None:
-    for member in group:
-        node, layer = member.dep.target, member.dep.target.module
-        if not node.outputs and graph.is_out_channel_pruning_fn(member.dep.handler):
-            return "all its outputs stay: they are the model's"
-        if isinstance(layer, torch.nn.MultiheadAttention):
-            return "its channels are shared out between attention heads"
-        if isinstance(layer, torch.nn.GroupNorm):
-            return "its channels are normalised in groups of fixed size"
-        if isinstance(layer, torch.nn.modules.conv._ConvNd) and 1 < layer.groups < layer.out_channels:
-            return "its convolution works on groups of fixed size"
-    return None
-
-
-def _importance(criterion: str) -> Callable[[torch_pruning.dependency.Group], torch.Tensor]:
-    if criterion == "random":
-        return lambda group: torch.rand(len(group[0].idxs))
-    norm = {"l1": 1, "l2": 2}[criterion]
-    measure = torch_pruning.importance.GroupMagnitudeImportance(p=norm)
-
-    def scores(group: torch_pruning.dependency.Group) -> torch.Tensor:
-        return measure(group).detach()
-
-    return scores
-
-
-@torch.no_grad()
-def _shapes(module: torch.nn.Module, example: torch.Tensor) -> tuple | str:
-    """What comes out for batches of 2 and 1; the error in words where the module doesn't run."""
-    try:
-        return tuple(tuple(module(inputs).shape) for inputs in (example, example[:1]))
-    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-        return str(error)
 
 
 def _why(kept: dict[str, str]) -> str:

@@ -1,0 +1,102 @@
+"""Whether channels that are said to belong together really do."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from workbench.techniques._training import seeded
+
+_Conv, _ConvTransposed = torch.nn.modules.conv._ConvNd, torch.nn.modules.conv._ConvTransposeNd
+
+
+@dataclass(frozen=True)
+class Member:
+    """Where a group's channels are in one layer or parameter: channel ``c`` is at ``positions[c]``.
+
+    ``takes`` tells a layer's inputs from its outputs. A channel has several positions after a flattening or where it is
+    taken twice.
+    """
+
+    name: str
+    takes: bool
+    positions: tuple[tuple[int, ...], ...]
+
+
+def coupled(module: torch.nn.Module, groups: Sequence[Sequence[Member]], inputs: torch.Tensor) -> bool:
+    """Whether ``module`` computes the same when the channels of each group change places in all of its members.
+
+    It does where the members are all that these channels pass through, whatever else is done with them. Where a layer
+    takes other channels than is thought, or something counts them off, it doesn't.
+    """
+    for dtype in (torch.float64, torch.float32):  # a forward may insist on floats of its own
+        twin = _stirred(module).to(dtype)
+        try:
+            with torch.no_grad():
+                before = twin(inputs.to(dtype))
+                for members in groups:
+                    _shuffle(twin, members)
+                after = twin(inputs.to(dtype))
+        except (RuntimeError, ValueError, TypeError, IndexError):
+            continue
+        # Sums of the same numbers in another order differ by some eps, other numbers by far more.
+        return bool((after - before).abs().max() <= torch.finfo(dtype).eps ** (2 / 3) * before.abs().max())
+    return False
+
+
+@torch.no_grad()
+def _stirred(module: torch.nn.Module) -> torch.nn.Module:
+    """A copy with some noise on its weights: no channel is the same as another, none without effect."""
+    twin = copy.deepcopy(module)
+    with seeded(0):
+        for weight in twin.parameters():
+            size = weight.square().mean().sqrt()
+            weight.add_(torch.randn_like(weight), alpha=0.1 * (float(size) or 1.0))
+    return twin
+
+
+def _shuffle(module: torch.nn.Module, members: Sequence[Member]) -> None:
+    order = _other_order(members)
+    for member in members:
+        target = [position for places in member.positions for position in places]
+        source = [position for channel in order for position in member.positions[channel]]
+        for tensor, dim in _parts(module, member):
+            moved = torch.arange(tensor.shape[dim]).index_put((torch.tensor(target),), torch.tensor(source))
+            tensor.data = tensor.data.index_select(dim, moved)
+
+
+def _other_order(members: Sequence[Member]) -> list[int]:
+    """The channels in an order in which each stands where one was that is in as many places of each member."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for channel, places in enumerate(zip(*(member.positions for member in members), strict=True)):
+        alike.setdefault(tuple(map(len, places)), []).append(channel)
+    chance = random.Random(0)
+    order = list(range(len(members[0].positions)))
+    for channels in alike.values():
+        for channel, other in zip(channels, chance.sample(channels, len(channels)), strict=True):
+            order[channel] = other
+    return order
+
+
+def _parts(module: torch.nn.Module, member: Member) -> list[tuple[torch.Tensor, int]]:
+    """The tensors that have an entry for each channel, with the dimension it is in."""
+    parent, _, name = member.name.rpartition(".")
+    layer = getattr(module.get_submodule(parent), name)
+    if isinstance(layer, torch.nn.Parameter):
+        return [(layer, max(dim for dim, size in enumerate(layer.shape) if size > 1))]
+    if isinstance(layer, torch.nn.RNNBase):
+        return [(weight, 1) for name, weight in layer.named_parameters() if name.startswith("weight_ih_l0")]
+    if isinstance(layer, torch.nn.Embedding):
+        return [(layer.weight, 1)]
+    if isinstance(layer, torch.nn.Linear | _Conv):
+        depthwise = isinstance(layer, _Conv) and layer.groups == layer.out_channels > 1
+        if member.takes and not depthwise:
+            return [(layer.weight, 0 if isinstance(layer, _ConvTransposed) else 1)]
+        across = isinstance(layer, _ConvTransposed) and not depthwise
+        return [(layer.weight, 1 if across else 0), *([] if layer.bias is None else [(layer.bias, 0)])]
+    tensors = [*layer.parameters(recurse=False), *layer.buffers(recurse=False)]
+    return [(tensor, -1) for tensor in tensors if tensor.dim() and len(tensor) > 1]
