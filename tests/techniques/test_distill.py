@@ -105,9 +105,29 @@ def test_a_student_for_other_inputs_is_refused_in_words(few):
 
 
 def test_a_student_with_other_classes_is_refused_in_words(few):
-    module = nn.Sequential(nn.Flatten(), nn.Linear(784, 7)).eval()
-    with pytest.raises(WorkbenchError, match=r"gives outputs of shape \[10\] and the model \[7\]; use 'half-width'"):
+    module = nn.Sequential(nn.Flatten(), nn.Linear(784, 12)).eval()
+    with pytest.raises(WorkbenchError, match=r"gives outputs of shape \[10\] and the model \[12\]; use 'half-width'"):
         distilled(module, few, student=STUDENT)
+
+
+@pytest.mark.parametrize("student", ["half-width", STUDENT])
+def test_targets_that_are_no_class_numbers_are_refused_before_the_teacher_is_asked(workload, few, student):
+    progress = []
+    context = dataclasses.replace(
+        few,
+        train=dataclasses.replace(few.train, labels=few.train.labels.float()),
+        progress=lambda message, done, total: progress.append(message),
+    )
+    with pytest.raises(
+        WorkbenchError, match=r"distill trains classifiers, .* the targets are float32 of shape \[1024\]"
+    ):
+        distilled(workload.module, context, student=student)
+    assert not progress
+
+
+def test_a_student_of_half_the_width_has_plain_weights(few):
+    module = nn.Sequential(nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(784, 32)), nn.Linear(32, 10))
+    assert distilled(module.eval(), few).module[1].weight.shape == (16, 784)
 
 
 @pytest.mark.parametrize("student", ["half-width", STUDENT])

@@ -58,6 +58,31 @@ def test_a_single_example_is_not_enough_to_train_on(few):
         learn(context)
 
 
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (torch.zeros(1024), r"the targets are float32 of shape \[1024\]"),
+        (torch.zeros(1024, 10), r"the targets are float32 of shape \[1024, 10\]"),
+        (torch.zeros(1024, dtype=torch.int32), r"the targets are int32 of shape \[1024\]"),
+        (torch.zeros(1024, 10, dtype=torch.int64), r"the targets are int64 of shape \[1024, 10\]"),
+        (torch.arange(1024) % 11, r"the targets go from 0 to 10 while the model has 10 outputs"),
+        (torch.arange(1024) % 2 - 1, r"the targets go from -1 to 0 while"),
+    ],
+)
+def test_targets_that_are_no_class_numbers_are_refused_and_the_model_stays(few, labels, told):
+    module, before = model(), model()
+    context = dataclasses.replace(few, train=Data(few.train.inputs, labels))
+    with pytest.raises(WorkbenchError, match=rf"prune trains classifiers, .* {told}.*; give class numbers"):
+        learn(context, module=module)
+    assert parts.same_weights(module, before)
+
+
+def test_outputs_that_are_no_classes_are_refused(few):
+    module = nn.Conv2d(1, 10, 3)
+    with pytest.raises(WorkbenchError, match=r"outputs of shape \[2, 10, 26, 26\] for 2 examples instead of"):
+        learn(few, module=module)
+
+
 @pytest.mark.parametrize("examples", [2, 5, 300, 600])
 def test_any_number_of_examples_trains(few, examples):
     context = dataclasses.replace(few, train=Data(few.train.inputs[:examples], few.train.labels[:examples]))

@@ -12,6 +12,7 @@ import torch
 
 from workbench.errors import WorkbenchError
 from workbench.techniques._base import Context, TrainingPoint
+from workbench.workload import Data
 
 _POINT_SECONDS = 0.1
 
@@ -58,9 +59,10 @@ def train(
     Raises
     ------
     WorkbenchError
-        The loss is no longer finite, or there are fewer than two examples.
+        The loss is no longer finite, there are fewer than two examples, or their labels are no class numbers.
     """
     inputs = context.train.inputs
+    require_class_numbers(module, context.train, plan.technique)
     if len(inputs) < 2:
         raise WorkbenchError(f"{plan.technique} trains and needs at least 2 training examples, not {len(inputs)}")
     batch = min(plan.batch, len(inputs))
@@ -83,6 +85,29 @@ def train(
                 after_step()
                 meter.add(loss.item())
     module.eval().to(memory_format=torch.contiguous_format)
+
+
+def require_class_numbers(module: torch.nn.Module, train: Data, technique: str) -> None:
+    """Raise :class:`WorkbenchError` where ``technique`` would train ``module`` on targets that are no class numbers."""
+    if reason := _no_classes(module, train):
+        raise WorkbenchError(
+            f"{technique} trains classifiers, on int64 class numbers [N], and {reason}; give class numbers, or a "
+            "recipe that trains nothing (prune with finetune_epochs 0 doesn't)"
+        )
+
+
+@torch.no_grad()
+def _no_classes(module: torch.nn.Module, train: Data) -> str | None:
+    labels = train.labels
+    if labels.dtype != torch.int64 or labels.dim() != 1:
+        return f"the targets are {str(labels.dtype).removeprefix('torch.')} of shape {list(labels.shape)}"
+    outputs = module(train.inputs[:2])
+    if outputs.dim() != 2:
+        return f"the model gives outputs of shape {list(outputs.shape)} for 2 examples instead of [2, classes]"
+    lowest, highest, classes = int(labels.min()), int(labels.max()), outputs.shape[1]
+    if lowest < 0 or highest >= classes:
+        return f"the targets go from {lowest} to {highest} while the model has {classes} outputs"
+    return None
 
 
 @torch.no_grad()

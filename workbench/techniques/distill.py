@@ -96,11 +96,13 @@ class Distill(Technique):
         Raises
         ------
         WorkbenchError
-            The student takes other inputs or gives other outputs than the model.
+            The student takes other inputs or gives other outputs than the model, the labels are no class numbers, or
+            no channel of the model can be removed for a student of half its width.
         """
-        from workbench.techniques._training import Plan, outputs, train
+        from workbench.techniques._training import Plan, outputs, require_class_numbers, train
 
         context.checkpoint()
+        require_class_numbers(variant.module, context.train, "distill")
         student, kept = self._student(variant.module, context)
         teacher_logits = outputs(variant.module, context, "distill: asking the teacher") if self._soft else None
         train(student, Plan("distill", self.epochs, self.learning_rate), context, self._loss(teacher_logits, context))
@@ -126,8 +128,10 @@ class Distill(Technique):
 
     def _student(self, teacher: torch.nn.Module, context: Context) -> tuple[torch.nn.Module, dict[str, str]]:
         if self.student == HALF_WIDTH:
+            from workbench.models.folding import folded_parametrizations
             from workbench.techniques._channels import narrowed
 
+            teacher = folded_parametrizations(teacher)
             return narrowed(teacher, context.train.inputs, 0.5, "l1", seed=context.seed, checkpoint=context.checkpoint)
         from workbench.techniques._training import seeded
 

@@ -88,18 +88,24 @@ class Prune(Technique):
         Raises
         ------
         WorkbenchError
-            An amount above 0 removes nothing from this model.
+            An amount above 0 removes nothing from this model, or there is fine-tuning and the labels are no class
+            numbers.
         """
+        from workbench.models.folding import folded_parametrizations
+
         context.checkpoint()
+        original = folded_parametrizations(variant.module)
+        if self.finetune_epochs:
+            self._require_class_numbers(original, context)
         context.progress(f"pruning {self.kind}", 0, 0)
         masks = None
         if self.amount == 0:
-            module, kept = self._whole(variant.module)
+            module, kept = self._whole(original)
         elif self.kind == "channels":
             from workbench.techniques._channels import narrowed
 
             module, kept = narrowed(
-                variant.module,
+                original,
                 context.train.inputs,
                 self.amount,
                 self.criterion,
@@ -107,7 +113,7 @@ class Prune(Technique):
                 checkpoint=context.checkpoint,
             )
         else:
-            module, kept, masks = self._without_weights(variant.module)
+            module, kept, masks = self._without_weights(original)
         if self.finetune_epochs:
             self._finetune(module, masks, context)
         return variant.having(module=module, unchanged={**variant.unchanged, **kept})
@@ -143,6 +149,11 @@ class Prune(Technique):
         reason = f"none of its weights is among the smallest {100 * self.amount:.0f} % of the model"
         whole = [name.rpartition(".")[0] for name, keep in masks.keep.items() if bool(keep.all())]
         return module, dict.fromkeys(whole, reason), masks
+
+    def _require_class_numbers(self, module: torch.nn.Module, context: Context) -> None:
+        from workbench.techniques._training import require_class_numbers
+
+        require_class_numbers(module, context.train, "prune")
 
     def _finetune(self, module: torch.nn.Module, masks: Masks | None, context: Context) -> None:
         from workbench.techniques._training import Plan, train
