@@ -173,3 +173,36 @@ def test_a_model_whose_operations_say_nothing_of_channels_is_refused_in_one_line
     with pytest.raises(WorkbenchError) as refused:
         pruned(Detached(), rows)
     assert "\n" not in str(refused.value)
+
+
+def test_layers_of_no_effect_yet_and_parameters_that_are_no_weights_are_no_hindrance(rows):
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden, self.more, self.head = nn.Linear(6, 16), nn.Linear(16, 16), nn.Linear(16, 3)
+            self.spread = nn.Parameter(torch.tensor([1.0, 1e-6, 4.0]))
+            self.order = nn.Parameter(torch.tensor([2, 0, 1]), requires_grad=False)
+            nn.init.zeros_(self.head.weight)
+
+        def forward(self, rows):
+            features = torch.relu(self.more(torch.relu(self.hidden(rows))))
+            return (self.head(features) * self.spread.sqrt())[:, self.order]
+
+    module = pruned(Odd(), rows).module
+    assert (module.hidden.out_features, module.more.out_features) == (8, 8)
+
+
+def test_channels_that_no_layer_tells_apart_yet_are_still_followed_to_the_right_ones(rows):
+    """As at the start of a training that begins with a head of zeros: whatever is cut, the outputs are the same."""
+
+    class Turned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wide, self.head = nn.Conv1d(1, 16, 3, padding=1), nn.Linear(96, 3)
+            nn.init.zeros_(self.head.weight)
+
+        def forward(self, rows):
+            return self.head(self.wide(rows[:, None]).transpose(1, 2).flatten(1))
+
+    with pytest.raises(WorkbenchError, match="wide: its channels can't be followed"):
+        pruned(Turned(), rows)

@@ -97,6 +97,21 @@ def test_dropout_is_seeded_too(few):
     assert parts.same_weights(learn(few, module=dropping()), learn(few, module=dropping()))
 
 
+def test_parameters_of_whole_numbers_stay_while_others_learn(few):
+    class Ordered(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(784, 10)
+            self.order = nn.Parameter(torch.arange(10).flip(0), requires_grad=False)
+
+        def forward(self, images):
+            return self.head(images.flatten(1))[:, self.order]
+
+    before, after = parts.build(Ordered), learn(few, module=parts.build(Ordered))
+    assert torch.equal(after.order, before.order)
+    assert not torch.equal(after.head.weight, before.head.weight)
+
+
 def test_a_forward_that_needs_contiguous_images_trains(few):
     assert not learn(few, module=parts.build(parts.Depthwise)).training
 

@@ -44,18 +44,20 @@ def coupled(module: torch.nn.Module, groups: Sequence[Sequence[Member]], inputs:
         except (RuntimeError, ValueError, TypeError, IndexError):
             continue
         # Sums of the same numbers in another order differ by some eps, other numbers by far more.
-        return bool((after - before).abs().max() <= torch.finfo(dtype).eps ** (2 / 3) * before.abs().max())
+        most = torch.finfo(dtype).eps ** (2 / 3) * float(before.nan_to_num(0, 0, 0).abs().max())
+        return torch.allclose(after, before, rtol=0, atol=most, equal_nan=True)
     return False
 
 
 @torch.no_grad()
 def _stirred(module: torch.nn.Module) -> torch.nn.Module:
-    """A copy with some noise on its weights: no channel is the same as another, none without effect."""
+    """A copy with weights a little off and of the same sign: no channel is as another, and no layer without effect."""
     twin = copy.deepcopy(module)
     with seeded(0):
         for weight in twin.parameters():
-            size = weight.square().mean().sqrt()
-            weight.add_(torch.randn_like(weight), alpha=0.1 * (float(size) or 1.0))
+            if weight.is_floating_point():
+                noise = torch.rand_like(weight)
+                weight.copy_(weight * (0.9 + 0.2 * noise) if weight.any() else 0.1 * noise)
     return twin
 
 
@@ -74,10 +76,10 @@ def _other_order(members: Sequence[Member]) -> list[int]:
     alike: dict[tuple[int, ...], list[int]] = {}
     for channel, places in enumerate(zip(*(member.positions for member in members), strict=True)):
         alike.setdefault(tuple(map(len, places)), []).append(channel)
-    chance = random.Random(0)
+    generator = random.Random(0)
     order = list(range(len(members[0].positions)))
     for channels in alike.values():
-        for channel, other in zip(channels, chance.sample(channels, len(channels)), strict=True):
+        for channel, other in zip(channels, generator.sample(channels, len(channels)), strict=True):
             order[channel] = other
     return order
 

@@ -16,13 +16,15 @@ from workbench.errors import WorkbenchError
 from workbench.techniques._coupling import Member
 from workbench.techniques._objections import NOT_FOLLOWED
 from workbench.techniques._pruners import PRUNERS, RECURRENT, as_one_operation
+from workbench.techniques._training import unfrozen
 
 
 def dependencies(
     module: torch.nn.Module, examples: torch.Tensor
 ) -> tuple[torch.nn.Module, torch_pruning.DependencyGraph]:
     """A copy of ``module`` and the graph of which of its channels belong together."""
-    twin = copy.deepcopy(module).eval().requires_grad_(True)
+    twin = copy.deepcopy(module).eval()
+    unfrozen(twin)
     graph = torch_pruning.DependencyGraph()
     try:
         with torch.enable_grad(), warnings.catch_warnings(), as_one_operation(twin):

@@ -62,15 +62,15 @@ def train(
         The loss is no longer finite, there are fewer than two examples, or their labels are no class numbers.
     """
     inputs = context.train.inputs
-    require_class_numbers(module, context.train, plan.technique)
     if len(inputs) < 2:
         raise WorkbenchError(f"{plan.technique} trains and needs at least 2 training examples, not {len(inputs)}")
+    require_class_numbers(module, context.train, plan.technique)
     batch = min(plan.batch, len(inputs))
     steps_per_epoch = len(inputs) // batch
     meter = _Meter(plan, steps_per_epoch, context)
     layout = _fast_layout(module, inputs[:2])
-    module.to(memory_format=layout).train().requires_grad_(True)
-    optimizer = torch.optim.AdamW(module.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    weights = unfrozen(module.to(memory_format=layout).train())
+    optimizer = torch.optim.AdamW(weights, lr=plan.learning_rate, weight_decay=plan.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share_of_peak(step, meter.total_steps))
     with seeded(context.seed), torch.enable_grad():
         for _ in range(plan.epochs):
@@ -85,6 +85,13 @@ def train(
                 after_step()
                 meter.add(loss.item())
     module.eval().to(memory_format=torch.contiguous_format)
+
+
+def unfrozen(module: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """The module's parameters that can have gradients, with them from now on: all but those of whole numbers."""
+    return [
+        weight.requires_grad_() for weight in module.parameters() if weight.is_floating_point() or weight.is_complex()
+    ]
 
 
 def require_class_numbers(module: torch.nn.Module, train: Data, technique: str) -> None:
