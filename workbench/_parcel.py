@@ -47,16 +47,16 @@ class Parcels:
                 f"what is run is a Workload or the name of an embedded one, not {type(workload).__name__}; "
                 "for a model of your own: wb.Workload(model, data=(inputs, labels))"
             )
-        for parcel in self._recent:
-            if workload.is_a_name and parcel.workload == workload:
-                return parcel
+        before = next((parcel for parcel in self._recent if _same(parcel.workload, workload)), None)
+        if before and workload.is_a_name:
+            return before
         try:
             sent = _unwrapped(workload)
+            if before is None:
+                _refuse_beyond_memory(sent.model)
             moment = digest(sent)
-            before = next((parcel for parcel in self._recent if parcel.workload is workload), None)
             if before and before.moment == moment:
                 return before
-            _refuse_beyond_memory(sent.model)
             pickled = cloudpickle.dumps(sent)
         except WorkbenchError:
             raise
@@ -93,3 +93,8 @@ def _unwrapped(workload: Workload) -> Workload:
     from workbench.models import intake
 
     return replace(workload, model=intake.unwrapped(workload.model))
+
+
+def _same(one: Workload, other: Workload) -> bool:
+    """Whether it is the same description, which says nothing about what it describes at this moment."""
+    return one is other or (one.is_a_name and other.is_a_name and one == other)
