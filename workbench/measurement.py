@@ -17,6 +17,8 @@ from workbench.shelf import Prepared
 from workbench.workload import LoadedWorkload
 
 _LATENCY_BUDGET_SECONDS = 3.7
+_LATENCY_PATIENCE_SECONDS = 9.0
+"""Beside other programs: one that comes and goes within 0.1 to 10 s hardly ever leaves no second free in this time."""
 
 
 class Measurement:
@@ -96,6 +98,7 @@ class Measurement:
             budget_s=_LATENCY_BUDGET_SECONDS,
             steady=(self._baseline.steady, self._variant.steady),
             checkpoint=checkpoint,
+            patience_s=_LATENCY_PATIENCE_SECONDS,
         )
         for snapshot in snapshots:
             self._latency = snapshot
@@ -138,6 +141,8 @@ class Measurement:
             told.append(f"other programs used {100 * others:.0f} % of the processor meanwhile")
         if set_aside > WORTH_SAYING:
             told.append(f"{100 * set_aside:.0f} % of the comparison fell into disturbed moments and was set aside")
+        if not self._latency.settled:
+            told.append("too little of it was left alone: the interval reaches as far as others may have moved it")
         return "; ".join(told)
 
     def _verdict(self) -> str:
@@ -148,6 +153,7 @@ class Measurement:
             self._latency.speedup,
             self._receipt,
             baseline=f"{baseline}, which stands in until compiled is ready" if self._stands_in else baseline,
+            calls=min(self._latency.baseline.n, self._latency.variant.n),
             baseline_ms=self._latency.baseline.p50,
             multiply_adds=sum(work.multiply_adds(self._variant.variant.module, example).values()),
         )

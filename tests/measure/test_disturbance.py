@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.measure.disturbance import undisturbed
+from workbench.measure.disturbance import left_alone, undisturbed
 
 RANDOM = np.random.default_rng(0)
 
@@ -16,12 +16,43 @@ def blocks(quiet: int, disturbed: int, factors=(1.7, 1.3), noise: float = 0.005)
     return times * np.exp(RANDOM.normal(0, noise, times.shape))
 
 
+def alone(taken_cores, cores: int = 2, block_s: float = 0.04) -> list[bool]:
+    """Told of blocks in which others used so many cores."""
+    taken = np.asarray(taken_cores, dtype=np.float64)
+    return left_alone(np.full(len(taken), block_s), taken * block_s, cores).tolist()
+
+
+def test_a_stretch_beside_a_program_that_takes_half_a_core_is_not_left_alone():
+    told = alone([0] * 30 + [0.5] * 30 + [0] * 30)
+    assert told[:26] == told[64:] == [True] * 26  # what others take is told over 0.3 s, four blocks to either side
+    assert told[30:60] == [False] * 30
+
+
+def test_a_tick_more_or_less_in_the_system_s_count_disturbs_nothing():
+    # a core's idle hundredth that is told one block late, and made good in the next
+    assert all(alone([0, 0, 0.25, -0.25] * 20))
+    assert all(alone([0.25]))
+
+
+def test_what_a_machine_of_many_cores_always_does_besides_disturbs_nothing():
+    assert all(alone([0.5] * 50, cores=16))
+    assert not any(alone([0.5] * 50, cores=8))
+
+
+def test_a_block_of_a_second_tells_for_itself():
+    assert alone([0, 0.5, 0], block_s=1.0) == [True, False, True]
+
+
 def test_a_stretch_in_which_both_sides_were_slowed_is_set_aside():
     assert undisturbed(blocks(40, 60)).tolist() == [True] * 40 + [False] * 60
 
 
 def test_a_quiet_moment_too_short_to_compare_in_is_set_aside():
     assert undisturbed(blocks(10, 90)).tolist() == [False] * 10 + [True] * 90
+
+
+def test_a_level_of_fewer_than_eight_blocks_is_none():
+    assert undisturbed(blocks(7, 23)).tolist() == [False] * 7 + [True] * 23  # 7 of 30 are more than 15 %
 
 
 def test_of_two_levels_that_both_lasted_the_quieter_counts():

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.measure.intervals import (
+    FEWEST_CALLS,
     PLACEMENT,
     block_bootstrap,
     decimals,
@@ -186,6 +187,12 @@ def test_an_interval_costs_the_same_however_many_blocks_there_are():
 def test_words_say_a_difference_only_where_the_interval_excludes_1(interval, words):
     value, low, high = interval
     assert difference_in_words(Interval(value=value, low=low, high=high)) == words
+
+
+def test_words_say_nothing_of_a_few_calls():
+    narrow = Interval(value=1.8, low=1.75, high=1.85)
+    assert difference_in_words(narrow, FEWEST_CALLS - 1) == "not known yet"
+    assert difference_in_words(narrow, FEWEST_CALLS) == "1.80× faster"
 
 
 @given(st.floats(0.01, 100), st.floats(0, 0.5), st.floats(0, 0.5))

@@ -3,12 +3,36 @@ from __future__ import annotations
 import gc
 import itertools
 import statistics
+import time
 
 import pytest
 import torch
 
 from workbench.errors import Cancelled
+from workbench.measure import latency
+from workbench.measure.intervals import FEWEST_CALLS
 from workbench.measure.latency import compare
+
+
+class Others:
+    """Stands for the system's count of what other programs used: so many cores, until a moment."""
+
+    def __init__(self, taken_cores: float, until: float = float("inf")) -> None:
+        self.taken_cores, self.until = taken_cores, until
+
+    def __call__(self) -> Others:
+        self.started = time.perf_counter()
+        return self
+
+    def taken_s(self) -> float:
+        return self.taken_cores * max(min(time.perf_counter(), self.until) - self.started, 0.0)
+
+
+@pytest.fixture(autouse=True)
+def none_else(monkeypatch):
+    """What else this machine does while it runs tests is no part of what they promise."""
+    monkeypatch.setattr(latency, "Crowding", Others(0.0))
+    monkeypatch.setattr(latency, "cores", lambda: 2)
 
 
 def counting(times: int):
@@ -127,6 +151,54 @@ def test_cancelling_stops_before_the_next_visit():
     with pytest.raises(Cancelled):
         next(comparison)
     assert len(calls) == seen
+
+
+def test_beside_others_it_goes_on_until_they_have_left_it_alone_for_long_enough(monkeypatch):
+    monkeypatch.setattr(latency, "Crowding", Others(1.0, until=time.perf_counter() + 0.8))
+    snapshots = list(compare(counting(500), counting(500), target=0.0, budget_s=0.4, patience_s=60.0))
+    assert not snapshots[0].settled
+    assert snapshots[-1].settled
+    assert counted(snapshots[-1]) < snapshots[-1].blocks
+    assert snapshots[-1].elapsed_s > 0.8
+
+
+def test_beside_others_it_goes_on_no_longer_than_its_patience_and_says_how_little_is_known(monkeypatch):
+    monkeypatch.setattr(latency, "Crowding", Others(1.0))
+    *_, last = compare(counting(500), counting(500), target=0.02, budget_s=0.2, patience_s=0.6)
+    assert not last.settled
+    assert last.elapsed_s > 0.2
+    # one of two cores was taken: each side may be off by a factor of 1/(1 − 0.5) either way, which is 2⁴ in all
+    assert last.speedup.high / last.speedup.low > 15
+
+
+def test_without_patience_others_don_t_prolong_it(monkeypatch):
+    monkeypatch.setattr(latency, "Crowding", Others(1.0))
+    *rest, last = compare(counting(500), counting(500), target=0.02, budget_s=0.3)
+    assert all(snapshot.elapsed_s <= 0.3 for snapshot in rest if snapshot.blocks >= 3)
+    assert not last.settled
+
+
+def test_it_goes_on_until_the_calls_are_enough_for_a_verdict():
+    def slow():
+        time.sleep(0.03)  # a visit is one call
+
+    *_, last = compare(slow, slow, target=0.0, budget_s=0.1, patience_s=60.0)
+    assert last.baseline.n == last.variant.n == FEWEST_CALLS
+
+
+def test_cancelling_stops_the_wait_for_a_quiet_moment(monkeypatch):
+    monkeypatch.setattr(latency, "Crowding", Others(1.0))
+    elapsed_s = 0.0
+
+    def checkpoint():
+        if elapsed_s > 0.2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        for snapshot in compare(
+            counting(500), counting(500), target=0.0, budget_s=0.1, patience_s=60.0, checkpoint=checkpoint
+        ):
+            elapsed_s = snapshot.elapsed_s
 
 
 def test_what_the_caller_does_between_snapshots_is_no_part_of_the_budget():

@@ -75,6 +75,14 @@ def test_an_interval_that_tells_nothing_is_no_verdict():
     assert "Likely" not in told
 
 
+@pytest.mark.parametrize("speedup", [FASTER, SLOWER, SAME])
+def test_a_dozen_calls_in_all_are_too_few_for_a_verdict(speedup):
+    told = verdict(recipe("int8-static"), speedup, [row(reality="simulated")], calls=6)
+    assert told.startswith("Not known yet: 6 calls of each are too few for a verdict, 12 are the least.")
+    assert "95 % interval" in told  # what was measured is said all the same
+    assert "Likely" not in told
+
+
 @pytest.mark.parametrize("speedup", [SAME, SLOWER])
 def test_simulated_int8_is_named_as_the_reason(speedup):
     told = verdict(recipe("int8-static"), speedup, [row(reality="simulated")], baseline_ms=10, instructions=VNNI)

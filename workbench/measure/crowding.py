@@ -9,22 +9,39 @@ import psutil
 WORTH_SAYING = 0.15
 """Beyond this share, calls on all cores regularly wait for one that is taken."""
 
+COARSENESS_S = 0.01
+"""Linux tells how long each core was idle in whole hundredths of a second."""
+
 
 class Crowding:
-    """Starts counting when made; :meth:`share` tells what others used since, as a share of all cores."""
+    """Starts counting when made; tells what others used since, in seconds or as a share of all cores."""
 
     def __init__(self) -> None:
-        self._process = psutil.Process()
         self._started = self._now()
 
     def share(self) -> float:
         """0 where the machine was ours alone, 1 where others kept every core busy."""
-        wall, everyone, own = (now - then for now, then in zip(self._now(), self._started, strict=True))
-        return min(max((everyone - own) / (wall * psutil.cpu_count()), 0.0), 1.0) if wall > 0 else 0.0
+        seconds = self._now()[0] - self._started[0]
+        return min(max(self.taken_s() / (seconds * cores()), 0.0), 1.0) if seconds > 0 else 0.0
 
-    def _now(self) -> tuple[float, float, float]:
-        machine, own = psutil.cpu_times(), self._process.cpu_times()
-        idle = machine.idle + getattr(machine, "iowait", 0.0)
-        # steal is time a virtual machine waited for its host: taken by others as well
-        counted = sum(value for name, value in machine._asdict().items() if name not in ("guest", "guest_nice"))
-        return time.monotonic(), counted - idle, own.user + own.system
+    def taken_s(self) -> float:
+        """Processor seconds that others took. Of short moments it may come out below 0; their sum is right."""
+        _, everyone, own = (now - then for now, then in zip(self._now(), self._started, strict=True))
+        return everyone - own
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        """The time, all cores' seconds that weren't idle, and ours.
+
+        Idle time is exact to its last digit where busy time is guessed from what runs at each tick of the clock. What
+        wasn't idle includes steal, which a virtual machine waited for its host: taken by others as well. Some sandboxes
+        show nothing but zeros.
+        """
+        now, machine = time.monotonic(), psutil.cpu_times()
+        busy = now * cores() - machine.idle - getattr(machine, "iowait", 0.0) if any(machine) else 0.0
+        return now, busy, time.process_time()
+
+
+def cores() -> int:
+    """How many cores the machine has."""
+    return psutil.cpu_count() or 1

@@ -27,6 +27,10 @@ covariance of two comparisons of each pair. On a Zen 5 it was 0.14, 0.31 and 0.1
 0.22 % together; on a Zen 4 it was 0.15 % of 60 pairs. No repetition of a comparison shows it, since both sides stay
 where they are (Mytkowicz et al. 2009, "Producing wrong data without doing anything obviously wrong!")."""
 
+FEWEST_CALLS = 12
+"""Timed calls of each side that a verdict takes at least, in six blocks of four visits or more. Fewer may all have met
+one moment of the machine."""
+
 _MOST_DECIMALS = 6
 _TRIM = 0.2
 _STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201)
@@ -138,8 +142,13 @@ def block_bootstrap(log_ratios: Sequence[float] | np.ndarray, seed: int = 0) -> 
 
 def with_placement(ratio: Interval) -> Interval:
     """A measured ratio whose interval also covers where the two sides happen to lie in memory (:data:`PLACEMENT`)."""
-    below = math.hypot(math.log(ratio.value / ratio.low), PLACEMENT)
-    above = math.hypot(math.log(ratio.high / ratio.value), PLACEMENT)
+    return widened(ratio, PLACEMENT)
+
+
+def widened(ratio: Interval, half: float) -> Interval:
+    """A ratio with an independent error added, ``half`` being half the 95 % interval of its logarithm."""
+    below = math.hypot(math.log(ratio.value / ratio.low), half)
+    above = math.hypot(math.log(ratio.high / ratio.value), half)
     return Interval(
         value=ratio.value, low=_ratio(math.log(ratio.value) - below), high=_ratio(math.log(ratio.value) + above)
     )
@@ -203,11 +212,13 @@ def _widening(groups: np.ndarray) -> float:
     return math.sqrt((1 + r) / (1 - r))
 
 
-def difference_in_words(speedup: Interval) -> str:
+def difference_in_words(speedup: Interval, calls: int = FEWEST_CALLS) -> str:
     """ "no difference" where the interval contains 1, else "1.8× faster" or "1.3× slower".
 
-    "not known yet" where it contains 1 and everything around it.
+    "not known yet" where it contains 1 and everything around it, or rests on too few ``calls`` of each side.
     """
+    if calls < FEWEST_CALLS:
+        return "not known yet"
     if speedup.low <= 1 <= speedup.high:
         return "not known yet" if speedup.vague else "no difference"
     times = how_many_times(speedup)

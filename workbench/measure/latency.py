@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import itertools
-import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.measure.disturbance import undisturbed
-from workbench.measure.intervals import block_bootstrap, with_placement
+from workbench.measure.comparison import FAST, Blocks, estimate
+from workbench.measure.crowding import Crowding, cores
+from workbench.measure.intervals import FEWEST_CALLS
 from workbench.measure.spinning import wait_for_sleeping_threads
 from workbench.receipt import Interval, LatencyFigures
 
@@ -49,7 +50,9 @@ class LatencySnapshot:
     variant_samples_ms: tuple[float, ...]
     blocks: int
     disturbed: float
-    """The share of blocks that :func:`workbench.measure.disturbance.undisturbed` set aside."""
+    """The share of blocks that were set aside."""
+    settled: bool
+    """False where other programs left too little of it alone: ``speedup`` reaches as far as they may have moved it."""
     elapsed_s: float
     final: bool
 
@@ -87,6 +90,7 @@ def compare(
     most_samples: int = 200,
     steady: tuple[bool, bool] = (True, True),
     checkpoint: Callable[[], None] = lambda: None,
+    patience_s: float | None = None,
 ) -> Iterator[LatencySnapshot]:
     """Measure how much faster ``variant`` is than ``baseline``, as a stream that ends in the final figures.
 
@@ -95,13 +99,13 @@ def compare(
     (:func:`workbench.measure.spinning.wait_for_sleeping_threads`), makes a few untimed calls (:data:`SETTLE_S`), then
     calls timed one by one; the clock's own cost, measured first, is taken off each. A block's ratio is
     the baseline's median over the variant's; ``speedup`` is the typical ratio of the blocks that
-    :func:`workbench.measure.disturbance.undisturbed` counts, with its interval from
-    :func:`workbench.measure.intervals.block_bootstrap` and, since the sides stay where they are in memory,
-    :func:`workbench.measure.intervals.with_placement`.
+    :func:`workbench.measure.comparison.estimate` counts, with an interval as wide as what disturbed it makes it.
 
-    It ends once the interval is narrower than ±``target``, or when the next block would end after
-    ``budget_s`` of measuring (but never before three blocks). Narrowness counts from 24 blocks on only: intervals
-    of fewer are sometimes narrow by luck, and stopping at such moments would make them wrong too often.
+    It ends once the interval is narrower than ±``target``, but for what more measuring doesn't narrow, or when the next
+    block would end after ``budget_s`` of measuring (but never before three blocks). Narrowness counts from 24 blocks on
+    only: intervals of fewer are sometimes narrow by luck, and stopping at such moments would make them wrong too often.
+    Where other programs left it alone for less than ``budget_s`` and for fewer than 24 blocks, or where the calls are
+    too few for a verdict, it goes on until there is enough or ``patience_s`` is over.
 
     Parameters
     ----------
@@ -120,34 +124,40 @@ def compare(
         Whether each side's warm-up reached a steady state; passed on in the figures.
     checkpoint
         Called before every visit; raises :class:`workbench.errors.Cancelled` to stop.
+    patience_s
+        Seconds to spend at most beside other programs; ``budget_s`` when absent.
     """
     started = time.perf_counter()
     sides = _Side(baseline, steady[0]), _Side(variant, steady[1])
     coin = random.Random(seed)
     clock_ns = _clock_cost_ns()
-    medians: list[tuple[float, float]] = []
+    longest_s = budget_s if patience_s is None else max(budget_s, patience_s)
+    blocks: list[_Block] = []
     shown_at = started
-    for blocks in itertools.count(1):
-        block_started = time.perf_counter()
-        visits = _block(sides, coin.choice(((0, 1, 1, 0), (1, 0, 0, 1))), clock_ns, checkpoint)
-        medians.append(_medians(visits))
+    while True:
+        blocks.append(_block(sides, coin.choice(((0, 1, 1, 0), (1, 0, 0, 1))), clock_ns, checkpoint))
         now = time.perf_counter()
-        out_of_time = blocks >= _FEWEST_BLOCKS and now + (now - block_started) > started + budget_s
-        if not out_of_time and blocks > 1 and now - shown_at < snapshot_s:
+        next_ends_s = now - started + blocks[-1].seconds
+        out_of_time = len(blocks) >= _FEWEST_BLOCKS and next_ends_s > longest_s
+        if not out_of_time and len(blocks) > 1 and now - shown_at < snapshot_s:
             continue
-        times = np.array(medians).T
-        counted = undisturbed(times)
-        ratios = np.log(times[0] / times[1])[counted]
-        speedup = with_placement(block_bootstrap(ratios if blocks > 1 else _pairs(visits), seed))
-        final = out_of_time or (len(ratios) >= _FEWEST_TO_STOP_EARLY and speedup.half_width <= target)
+        told = estimate(_measured(blocks), cores(), seed)
+        counted = told.counted if len(blocks) > 1 else np.ones(1, dtype=bool)
+        figures = [side.figures(counted) for side in sides]
+        count = int(counted.sum())
+        over = len(blocks) >= _FEWEST_BLOCKS and next_ends_s > budget_s
+        narrow = count >= _FEWEST_TO_STOP_EARLY and told.to_narrow <= target
+        alone = told.alone_s + blocks[-1].seconds > budget_s or (told.settled and count >= _FEWEST_TO_STOP_EARLY)
+        final = out_of_time or narrow or (over and alone and min(each.n for each in figures) >= FEWEST_CALLS)
         yield LatencySnapshot(
-            baseline=sides[0].figures(counted),
-            variant=sides[1].figures(counted),
-            speedup=speedup,
+            baseline=figures[0],
+            variant=figures[1],
+            speedup=told.speedup,
             baseline_samples_ms=sides[0].fresh_ms(most_samples),
             variant_samples_ms=sides[1].fresh_ms(most_samples),
-            blocks=blocks,
-            disturbed=1 - len(ratios) / blocks,
+            blocks=len(blocks),
+            disturbed=1 - count / len(blocks),
+            settled=told.settled,
             elapsed_s=now - started,
             final=final,
         )
@@ -157,13 +167,46 @@ def compare(
         started += shown_at - now  # what the caller did meanwhile is no part of the budget
 
 
+@dataclass(frozen=True)
+class _Block:
+    """Each side's visits, as arrays of nanoseconds, and what else the processor did meanwhile."""
+
+    visits: Visits
+    seconds: float
+    taken_s: float
+
+    @functools.cached_property
+    def typical(self) -> list[float]:
+        return [float(np.median(np.concatenate(side))) for side in self.visits]
+
+    @functools.cached_property
+    def fast(self) -> list[float]:
+        return [float(np.quantile(np.concatenate(side), FAST)) for side in self.visits]
+
+    def halves(self) -> list[_Block]:
+        """Two neighbouring visits each, so that there is an interval, a very wide one, at once."""
+        pairs = zip(*self.visits, strict=True)
+        return [_Block(([first], [second]), self.seconds / 2, self.taken_s / 2) for first, second in pairs]
+
+
+def _measured(blocks: list[_Block]) -> Blocks:
+    parts = blocks if len(blocks) > 1 else blocks[0].halves()
+    return Blocks(
+        typical=np.array([part.typical for part in parts]).T,
+        fast=np.array([part.fast for part in parts]).T,
+        seconds=np.array([part.seconds for part in parts]),
+        taken_s=np.array([part.taken_s for part in parts]),
+    )
+
+
 def _block(
     sides: tuple[_Side, _Side],
     order: tuple[int, ...],
     clock_ns: int,
     checkpoint: Callable[[], None],
-) -> Visits:
-    """Visit the sides in ``order`` and return each side's visits as arrays of nanoseconds."""
+) -> _Block:
+    """Visit the sides in ``order``, and count what others use of the processor meanwhile."""
+    crowding, started = Crowding(), time.perf_counter()
     visits: Visits = ([], [])
     for which in order:
         checkpoint()
@@ -171,7 +214,7 @@ def _block(
         times = _visit(sides[which], clock_ns)
         sides[which].visits_ns.append(times)
         visits[which].append(times)
-    return visits
+    return _Block(visits, time.perf_counter() - started, crowding.taken_s())
 
 
 def _visit(side: _Side, clock_ns: int) -> np.ndarray:
@@ -204,16 +247,6 @@ def _no_garbage_collection():
     finally:
         if enabled:
             gc.enable()
-
-
-def _medians(visits: Visits) -> tuple[float, float]:
-    baseline, variant = (float(np.median(np.concatenate(side))) for side in visits)
-    return baseline, variant
-
-
-def _pairs(visits: Visits) -> list[float]:
-    """A first block's two neighbouring visits each, so that there is an interval, a very wide one, at once."""
-    return [math.log(float(np.median(a)) / float(np.median(b))) for a, b in zip(*visits, strict=True)]
 
 
 def _clock_cost_ns() -> int:

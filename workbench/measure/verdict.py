@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from workbench.measure.intervals import decimals, difference_in_words, how_many_times
+from workbench.measure.intervals import FEWEST_CALLS, decimals, difference_in_words, how_many_times
 from workbench.measure.layers import NEW_ZEROS
 from workbench.measure.machine import BF16_INSTRUCTIONS, INT8_INSTRUCTIONS, isa
 from workbench.receipt import Interval, LayerReceipt
@@ -25,6 +25,7 @@ def verdict(
     receipt: Sequence[LayerReceipt],
     *,
     baseline: str = "the baseline",
+    calls: int = FEWEST_CALLS,
     baseline_ms: float | None = None,
     multiply_adds: int | None = None,
     instructions: Collection[str] | None = None,
@@ -41,6 +42,8 @@ def verdict(
         The layers before and after.
     baseline
         What it is compared with, in words: "eager fp32".
+    calls
+        How many timed calls of either side the figures rest on, of the side that has fewer.
     baseline_ms
         The baseline's median latency at the recipe's batch. Where absent, the layers' own times tell how
         much work they have.
@@ -49,6 +52,8 @@ def verdict(
     instructions
         What this processor has, as :func:`workbench.measure.machine.isa` says; read here when absent.
     """
+    if calls < FEWEST_CALLS:
+        return _too_few(speedup, baseline, calls)
     sentence = _speed(speedup, baseline)
     lost_in_noise = speedup.low <= 1 <= speedup.high and speedup.half_width > _WIDE
     if speedup.low > 1 or lost_in_noise:
@@ -62,6 +67,14 @@ def verdict(
         *_little_work(rows, precision, recipe.place.batch, baseline_ms, multiply_adds),
     ][:_MOST_REASONS]
     return f"{sentence} Likely because {', and because '.join(reasons)}." if reasons else sentence
+
+
+def _too_few(speedup: Interval, baseline: str, calls: int) -> str:
+    so_far = _speed(speedup, baseline)
+    return (
+        f"Not known yet: {calls} {'call' if calls == 1 else 'calls'} of each are too few for a verdict, {FEWEST_CALLS} "
+        f"are the least. So far: {so_far[0].lower()}{so_far[1:]} A smaller batch gives more calls in the same time."
+    )
 
 
 def _speed(speedup: Interval, baseline: str) -> str:
