@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from workbench._lazy import lazy
 from workbench.engines._native_ir import Attention, Heads, Value
 from workbench.engines._native_nodes import unknown
+from workbench.engines._native_operators import reads
 from workbench.engines._native_views import BATCH, Part, View, seen, view_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Scores:
 class AttentionOps:
     """The part of the reader that knows attention."""
 
+    @reads("aten.softmax.int", views=True)
     def _softmax(self, node, x, dim, dtype=None):
         if isinstance(x, Scores) and dim in (-1, 3) and not x.shares:
             return replace(x, shares=True)
@@ -37,6 +39,7 @@ class AttentionOps:
             raise unknown(node, f"along dimension {dim}")
         return self._over_rows(node, x, lambda value: self._add_op(node, "softmax", [value], Value(value.shape)))
 
+    @reads("aten.matmul.default", views=True, live=2)
     def _matmul(self, node, a, b):
         if isinstance(a, Scores) and a.shares:
             return self._attend(node, a.query, a.key, seen(node, b), a.scale)
@@ -47,11 +50,12 @@ class AttentionOps:
             return Scores(a, b.permuted([0, 1, 3, 2]))
         raise unknown(node, "outside attention")
 
+    @reads("aten.scaled_dot_product_attention.default", views=True, live=4)
     def _scaled_dot_product_attention(
         self, node, query, key, value, mask=None, dropout=0.0, is_causal=False, *, scale=None, enable_gqa=False
     ):
-        if mask is not None or enable_gqa:
-            raise unknown(node, "with a mask or shared keys")
+        if mask is not None or enable_gqa or dropout:
+            raise unknown(node, "with a mask, shared keys or dropout")
         query, key, value = (seen(node, part) for part in (query, key, value))
         scale = 1 / math.sqrt(query.sizes[-1]) if scale is None else float(scale)
         return self._attend(node, query, key, value, scale, causal=is_causal)

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 from workbench._lazy import lazy
 from workbench.engines._native_ir import Graph
-from workbench.engines._native_nodes import attribute, free_nodes, input_of, operation, result_of, traced
+from workbench.engines._native_nodes import (
+    attribute,
+    free_nodes,
+    input_of,
+    is_dequantization,
+    operator_of,
+    result_of,
+    traced,
+)
 from workbench.engines._native_read import Reader
 from workbench.errors import EngineError
 
@@ -87,16 +95,17 @@ def _work(module: torch.fx.GraphModule, node: torch.fx.Node) -> int:
     """Multiplications of a node with weights, for one example."""
     result = traced(node)
     result = result[0] if isinstance(result, (tuple, list)) else result
-    if not isinstance(result, torch.Tensor) or operation(node) == "embedding":
+    if not isinstance(result, torch.Tensor) or operator_of(node) == "aten.embedding.default":
         return 0
-    sizes = result.shape[2:] if "conv" in operation(node) else result.shape[:-1]
+    sizes = result.shape[2:] if str(operator_of(node)).startswith("aten.conv") else result.shape[:-1]
     places = math.prod(size for size in sizes if isinstance(size, int))
     weights = 0
     for argument in node.all_input_nodes:
-        while argument.op == "call_function" and "dequantize" in operation(argument):
+        while is_dequantization(argument):
             argument = argument.all_input_nodes[0]
-        if argument.op == "get_attr" and (tensor := attribute(module, argument.target)).dim() >= 2:
-            weights += tensor.numel()
+        constant = attribute(module, argument.target) if argument.op == "get_attr" else None
+        if isinstance(constant, torch.Tensor) and constant.dim() >= 2:
+            weights += constant.numel()
     return weights * places
 
 

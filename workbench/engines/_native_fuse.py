@@ -57,6 +57,8 @@ def _take_residual(graph: Graph, op: Op) -> None:
     after = graph.only_reader(op.output)
     if after is None or after.kind != "sum" or op.activation is not None or op.output.quant is not None:
         return
+    if after.constant is not None:
+        return
     other = next(value for value in after.inputs if value is not op.output)
     maker = next((maker for maker in graph.ops if maker.output is other), None)
     if maker is not None and graph.ops.index(maker) > graph.ops.index(op):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workbench.engines._native_ir import Norm, Value
 from workbench.engines._native_nodes import by_channel, unknown
+from workbench.engines._native_operators import reads
 from workbench.engines._native_views import BATCH, pixels, seen, simple, view_of
 
 
@@ -29,24 +30,29 @@ class LineOps:
         made = apply(image)
         return view_of(made).reshaped([BATCH, made.shape[0], made.shape[1] * made.shape[2]])
 
+    @reads("aten.max_pool1d.default", views=True)
     def _max_pool1d(self, node, x, size, stride=(), padding=(0,), dilation=(1,), ceil_mode=False):
         across = [(1, n[0]) for n in (size, stride or size)]
         window = (*across, (0, padding[0]), (1, dilation[0]), ceil_mode)
         return self._on_line(node, x, lambda image: self._max_pool2d(node, image, *window))
 
+    @reads("aten.avg_pool1d.default", views=True)
     def _avg_pool1d(self, node, x, size, stride=(), padding=(0,), ceil_mode=False, count_padding=True):
         across = [(1, n[0]) for n in (size, stride or size)]
         window = (*across, (0, padding[0]), ceil_mode, count_padding)
         return self._on_line(node, x, lambda image: self._avg_pool2d(node, image, *window))
 
+    @reads("aten.adaptive_avg_pool1d.default", views=True)
     def _adaptive_avg_pool1d(self, node, x, size):
         return self._on_line(node, x, lambda image: self._adaptive_avg_pool2d(node, image, (1, size[0])))
 
+    @reads("aten.instance_norm.default", views=True)
     def _instance_norm(self, node, x, weight, bias, mean, variance, use_input_stats, momentum, eps, cudnn=False):
         if not use_input_stats:
             raise unknown(node, "with statistics of its own")
         return self._group_norm(node, x, seen(node, x).sizes[1], weight, bias, eps)
 
+    @reads("aten.group_norm.default", views=True)
     def _group_norm(self, node, x, groups, weight=None, bias=None, eps=1e-5, cudnn=False):
         if len(seen(node, x).dims) == 3:
             return self._on_line(node, x, lambda image: self._group_norm(node, image, groups, weight, bias, eps))

@@ -14,7 +14,7 @@ from workbench.engines._base import Kernel, Runner, Work
 from workbench.engines._inputs import as_batch, use_threads
 from workbench.engines._layers import judge, median_times_ms, node_times_ms, owners, quantized_layers, weighted
 from workbench.engines._native_cut import Piece
-from workbench.engines._native_nodes import free_nodes, operation
+from workbench.engines._native_nodes import batch_symbol, free_nodes, is_batch_size, shown
 from workbench.engines._native_runner import NativeRunner
 from workbench.engines._native_storage import lowered
 from workbench.engines._program import save_program
@@ -125,7 +125,7 @@ class TorchPiece:
             spent: dict[str, float] = defaultdict(float)
             for node, milliseconds in node_times_ms(self._module, inputs, _now_ms).items():
                 if node.op == "call_function":
-                    spent[owner_of.get(node, f"aten::{operation(node)}")] += milliseconds
+                    spent[owner_of.get(node, shown(node))] += milliseconds
             return spent
 
         use_threads(self._threads)
@@ -143,7 +143,7 @@ def _now_ms() -> float:
 def _part_of(module: torch.fx.GraphModule, piece: Piece) -> torch.fx.GraphModule:
     """The piece's nodes as a module of their own; constants and sizes it needs are computed in it again."""
     graph = torch.fx.Graph()
-    free = free_nodes(module.graph)
+    free, symbol = free_nodes(module.graph), batch_symbol(module.graph)
     source = graph.placeholder("inputs")
     copies = {piece.source: source}
     batch: torch.fx.Node | None = None
@@ -151,7 +151,7 @@ def _part_of(module: torch.fx.GraphModule, piece: Piece) -> torch.fx.GraphModule
     def copied(node: torch.fx.Node) -> torch.fx.Node:
         nonlocal batch
         if node not in copies and node in free:
-            if operation(node) == "sym_size":  # of any tensor, it is the batch
+            if is_batch_size(node, symbol):  # of any tensor
                 batch = batch or graph.call_function(torch.ops.aten.sym_size.int, (source, 0))
                 return batch
             for used in node.all_input_nodes:
@@ -173,8 +173,8 @@ def _torch_kernels(variant: Variant, piece: Piece) -> dict[str, Kernel]:
     reasons: dict[str, list[str]] = defaultdict(list)
     for block in piece.blocks:
         for node in block.nodes:
-            if (layer := layer_of(node)) and not operation(node).startswith("_"):
-                called[layer].append(f"aten::{operation(node)}")
+            if (layer := layer_of(node)) and not shown(node).startswith("aten::_"):
+                called[layer].append(shown(node))
                 reasons[layer].append(block.reason)
     kernels: dict[str, Kernel] = {}
     for layer, names in called.items():

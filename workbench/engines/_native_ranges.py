@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from workbench._lazy import lazy
 from workbench.engines._native_ir import Quant, Value, Weights
-from workbench.engines._native_nodes import by_channel, unknown
+from workbench.engines._native_nodes import DEQUANTIZERS, QUANTIZERS, by_channel, unknown
+from workbench.engines._native_operators import reads
 from workbench.engines._native_views import View
 from workbench.kernels.records import Window
 
@@ -62,6 +63,7 @@ class RangeOps:
         )
         return self._add_op(node, "weight_only", [x], Value(tuple(shape)), weights=weights)
 
+    @reads(*QUANTIZERS, views=True, live=3)
     def _quantize_per_tensor(self, node, value, step, zero_point, low, high, dtype):
         if dtype != torch.uint8 or (low, high) != (0, 255):
             raise unknown(node, f"to {dtype} in {low}…{high}; activations are u8 here")
@@ -74,9 +76,14 @@ class RangeOps:
             return value
         return self._mapped(node, "convert", value, quant)
 
+    @reads(*DEQUANTIZERS, views=True, live=3)
     def _dequantize_per_tensor(self, node, value, step, zero_point, low, high, dtype, *, out_dtype=None):
+        stored = value.base if isinstance(value, View) else value
+        if not isinstance(step, OwnRange) and stored.quant != Quant(float(step), int(zero_point)):
+            raise unknown(node, "in another range than it was quantized in")
         return value
 
+    @reads("quantized_decomposed.choose_qparams.tensor", views=True)
     def _choose_qparams(self, node, x, low, high, least_step, dtype):
         if dtype != torch.uint8 or (low, high) != (0, 255):
             raise unknown(node, f"to {dtype} in {low}…{high}; activations are u8 here")

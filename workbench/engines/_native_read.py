@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from workbench._lazy import lazy
+from workbench.engines._native_attention import Scores
+from workbench.engines._native_constants import SIZES_ALONE, ConstantOps
 from workbench.engines._native_ir import Activation, Graph, Op, Pooling, Value, Weights
 from workbench.engines._native_nodes import (
+    QUANTIZERS,
     attribute,
+    batch_symbol,
     by_channel,
     free_nodes,
     input_of,
-    operation,
+    is_batch_size,
+    is_dequantization,
+    operator_of,
     result_of,
+    shown,
+    sizes_with_batch,
+    takes_batch_for_a_number,
     traced,
     unknown,
 )
+from workbench.engines._native_operators import OPERATORS, Operator, reads
 from workbench.engines._native_ranges import QuantizedWeight
 from workbench.engines._native_sequence import Ids, SequenceOps, live
 from workbench.engines._native_views import BATCH, View, seen, view_of
+from workbench.engines._native_writes import is_seen_otherwise, names_of
 from workbench.errors import EngineError
-from workbench.graph import layer_of, unpacked_groups
+from workbench.graph import layer_of
 from workbench.kernels.records import Window
 
 if TYPE_CHECKING:
@@ -32,16 +42,7 @@ else:
     np = lazy("numpy")
     torch = lazy("torch")
 
-_IDENTITIES = {
-    "dropout",
-    "feature_dropout",
-    "alpha_dropout",
-    "alias",
-    "clone",
-    "contiguous",
-    "detach",
-    "lift_fresh_copy",
-}
+_LINE_CONVOLUTIONS = ("aten.conv1d.default", "aten.conv1d.padding")
 _ACTIVATIONS = {
     "relu": Activation(minimum=0.0),
     "relu6": Activation(minimum=0.0, maximum=6.0),
@@ -68,7 +69,7 @@ def read(module: torch.fx.GraphModule) -> Graph:
     return reader.graph(result_of(module.graph))
 
 
-class Reader(SequenceOps):
+class Reader(SequenceOps, ConstantOps):
     """Reads a part of an exported module: visit its nodes from ``source`` on, in order, then ask for the graph."""
 
     def __init__(self, module: torch.fx.GraphModule, source: torch.fx.Node):
@@ -80,14 +81,23 @@ class Reader(SequenceOps):
         else:
             self.input = Value(shape)
             first = self.input if traced(source).dtype.is_floating_point else Ids(self.input)
-        self.known: dict[Any, Any] = {source: first}
+        self.known: dict[torch.fx.Node, Any] = {source: first}
         self.free = free_nodes(module.graph)
+        self.batch = batch_symbol(module.graph)
         self.ops: list[Op] = []
 
     def visit(self, node: torch.fx.Node) -> None:
         """Take one operation in; :class:`EngineError` where no kernel takes it."""
-        if node not in self.known:
-            self.known[node] = self._call(node)
+        if node in self.known:
+            return
+        try:
+            made = self._call(node)
+        except EngineError:
+            raise
+        except Exception as error:  # a use that its reader wasn't written for: there is no kernel for it
+            cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise unknown(node, f"as used here: {cause}") from error
+        self.known |= dict.fromkeys([node, *names_of(node)], made)
 
     def graph(self, result: torch.fx.Node) -> Graph:
         """What was read, ending with ``result``."""
@@ -99,50 +109,56 @@ class Reader(SequenceOps):
 
     def _value_of(self, node: torch.fx.Node) -> Any:
         """What a node stands for; constants are computed when they are first asked for."""
-        if node not in self.known and node in self.free:
-            constant = node.op == "get_attr"
-            self.known[node] = attribute(self.module, node.target).detach() if constant else self._call(node)
+        if node.op == "get_attr" and node not in self.known:
+            constant = attribute(self.module, node.target)
+            self.known[node] = constant.detach() if isinstance(constant, torch.Tensor) else constant
+        elif node in self.free:
+            self.visit(node)
         return self.known[node]
 
     def _call(self, node: torch.fx.Node) -> Any:
-        name = operation(node)
-        if name == "sym_size":
+        if is_batch_size(node, self.batch):
             return BATCH
-        if name == "_assert_tensor_metadata":
+        if operator_of(node) == "aten._assert_tensor_metadata.default":  # as exported, so it holds
             return None
-        handler: Callable | None = getattr(self, f"_{name}", None)
-        known = name in _IDENTITIES or name in _ACTIVATIONS or (handler is not None and not name.startswith("_"))
-        if not known and node not in self.free:
+        if takes_batch_for_a_number(node):
+            raise unknown(node, "with the size of the batch for a number")
+        if is_seen_otherwise(node):
+            raise unknown(node, "of memory that is also seen otherwise")
+        name = operator_of(node)
+        depending = [used for used in node.all_input_nodes if any(map(live, _flat([self._value_of(used)])))]
+        if not depending or (name in SIZES_ALONE and depending == [node.args[SIZES_ALONE[name]]]):
+            return self._folded(node)
+        if name not in OPERATORS:
             raise unknown(node)
+        return self._read(node, OPERATORS[name])
+
+    def _read(self, node: torch.fx.Node, operator: Operator) -> Any:
+        """An operation on what depends on the input, by its reader in the register."""
         args, kwargs = self._arguments(node.args), self._arguments(node.kwargs)
-        if not any(live(arg) or isinstance(arg, QuantizedWeight) for arg in _flat(args)):
-            return self._fold(node, name, args, kwargs)
-        if name in _IDENTITIES:
-            return args[0]
-        if name in _ACTIVATIONS:
-            return self._activate(node, args[0], _ACTIVATIONS[name])
-        if handler is None:
-            raise unknown(node)
-        if name not in self.TAKES_VIEWS:
+        if any(map(live, _flat([*args[operator.live :], *kwargs.values()]))):
+            raise unknown(node, "with weights or settings that depend on the input")
+        if not operator.takes_views:
             args = self._as_values(node, args)
-        return handler(node, *args, **kwargs)
+        made = operator.read(self, node, *args, **kwargs)
+        self._check(node, made)
+        return made
+
+    def _check(self, node: torch.fx.Node, made: Any) -> None:
+        """Refuse what isn't of the dtype and sizes that the model has there, whatever led to it."""
+        wanted = node.meta.get("val")
+        if not isinstance(made, (Value, View, Scores)) or not isinstance(wanted, torch.Tensor):
+            return
+        if str(operator_of(node)).startswith("aten.") and wanted.dtype is not torch.float32:
+            raise unknown(node, f"in {wanted.dtype}")
+        if self.batch is None or isinstance(made, Scores):
+            return
+        sizes = sizes_with_batch(wanted, self.batch, BATCH)
+        if sizes != seen(node, made).sizes:
+            raise unknown(node, f"giving {list(wanted.shape)}")
 
     def _arguments(self, argument: Any) -> Any:
         return torch.fx.node.map_arg(argument, self._value_of)
-
-    def _fold(self, node: torch.fx.Node, name: str, args: tuple, kwargs: dict) -> Any:
-        """An operation on constants alone is done now; int8 weights keep their bytes."""
-        if name == "dequantize_per_channel":
-            values, steps, zero_points, axis = args[:4]
-            if axis == 0 and values.dtype == torch.int8 and not (zero_points is not None and zero_points.any()):
-                return QuantizedWeight(values, steps)
-        if name == "dequantize_groups":
-            packed, steps, group_size, inputs = args
-            return QuantizedWeight(unpacked_groups(packed, group_size).flatten(1)[:, :inputs], steps, 4, group_size)
-        makes_memory = isinstance(node.target, torch._ops.OpOverload) and name != "expand"
-        if makes_memory and any(isinstance(arg, int) and arg and arg % BATCH == 0 for arg in _flat(args)):
-            raise unknown(node, "of the batch's size")
-        return node.target(*args, **kwargs)
 
     def _add_op(self, node: torch.fx.Node, kind: str, inputs: list[Value], output: Value, **fields: Any) -> Value:
         layer = layer_of(node)
@@ -151,6 +167,7 @@ class Reader(SequenceOps):
 
     # Layers with weights
 
+    @reads("aten.conv2d.default", "aten.conv2d.padding")
     def _conv2d(self, node, x, weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
         if isinstance(padding, str):
             if padding == "same" and any((d * (k - 1)) % 2 for d, k in zip(dilation, _shape(weight)[2:], strict=True)):
@@ -164,6 +181,7 @@ class Reader(SequenceOps):
         height, width = _slid(x.shape[1:], window)
         return self._weighted(node, x, weight, bias, window, groups, (_shape(weight)[0], height, width))
 
+    @reads(*_LINE_CONVOLUTIONS, views=True)
     def _conv1d(self, node, x, weight, bias=None, stride=(1,), padding=(0,), dilation=(1,), groups=1):
         if isinstance(weight, QuantizedWeight):
             weight = QuantizedWeight(weight.values.unsqueeze(2), weight.steps)
@@ -193,6 +211,7 @@ class Reader(SequenceOps):
         )
         return self._add_op(node, "conv", [x], Value(tuple(shape)), weights=weights)
 
+    @reads("aten.batch_norm.default", views=True)
     def _batch_norm(self, node, x, *constants):
         if len(seen(node, x).dims) == 3:
             return self._on_line(node, x, lambda image: self._batch_norm_of(node, image, *constants))
@@ -204,13 +223,8 @@ class Reader(SequenceOps):
         gain = torch.rsqrt(variance.double() + eps) * (1.0 if weight is None else weight.double())
         shift = (0.0 if bias is None else bias.double()) - mean.double() * gain
         maker = next((op for op in self.ops if op.output is x), None)
-        first_user = node.args[0]
-        if (
-            maker is not None
-            and maker.weights is not None
-            and maker.weights.steps is None
-            and len(first_user.users) == 1
-        ):
+        floats = maker is not None and maker.weights is not None and maker.weights.steps is None
+        if floats and self._is_read_by_none_but(node, x):
             w = maker.weights
             w.weight = (torch.from_numpy(w.weight).double() * gain.view(-1, 1, 1, 1)).float().numpy()
             w.bias = (torch.from_numpy(w.bias).double() * gain + shift).float().numpy()
@@ -224,19 +238,26 @@ class Reader(SequenceOps):
         )
         return self._add_op(node, "conv", [x], Value(x.shape), weights=alone)
 
+    def _is_read_by_none_but(self, node: torch.fx.Node, value: Value) -> bool:
+        names = {name for name, known in self.known.items() if getattr(known, "base", known) is value}
+        return {user for name in names for user in name.users} - names == {node}
+
     # Pooling
 
+    @reads("aten.max_pool2d.default")
     def _max_pool2d(self, node, x, size, stride=(), padding=(0, 0), dilation=(1, 1), ceil_mode=False):
         if _pair(dilation) != (1, 1):
             raise unknown(node, "with dilation")
         return self._pool(node, x, Window(_pair(size), _pair(stride or size), _pair(padding)), ceil_mode, average=False)
 
+    @reads("aten.avg_pool2d.default")
     def _avg_pool2d(self, node, x, size, stride=(), padding=(0, 0), ceil_mode=False, count_padding=True, divisor=None):
         if divisor is not None or (ceil_mode and count_padding):
             raise unknown(node, "with a divisor of its own")
         window = Window(_pair(size), _pair(stride or size), _pair(padding))
         return self._pool(node, x, window, ceil_mode, average=True, count_padding=count_padding)
 
+    @reads("aten.adaptive_avg_pool2d.default")
     def _adaptive_avg_pool2d(self, node, x, size):
         height, width = _pair(size)
         if x.shape[1] % height or x.shape[2] % width:
@@ -244,6 +265,7 @@ class Reader(SequenceOps):
         window = Window((x.shape[1] // height, x.shape[2] // width), (x.shape[1] // height, x.shape[2] // width))
         return self._pool(node, x, window, False, average=True)
 
+    @reads("aten.mean.dim", views=True)
     def _mean(self, node, x, dims=None, keepdim=False, dtype=None):
         if isinstance(x, View) and len(x.dims) == 3 and [d % 3 for d in dims or ()] == [2]:
             pooled = self._on_line(node, x, lambda image: self._mean(node, image, (2, 3), keepdim=True))
@@ -266,16 +288,23 @@ class Reader(SequenceOps):
 
     # Values
 
+    @reads(*(f"aten.{name}{place}.default" for name in _ACTIVATIONS for place in ("", "_")), views=True)
+    def _activation(self, node, x):
+        return self._activate(node, x, _ACTIVATIONS[shown(node).removeprefix("aten::").rstrip("_")])
+
     def _activate(self, node, x, activation):
         return self._mapped(node, "activate", x, activation=activation)
 
+    @reads("aten.hardtanh.default", "aten.hardtanh_.default", views=True)
     def _hardtanh(self, node, x, minimum=-1.0, maximum=1.0):
         return self._activate(node, x, Activation(minimum=float(minimum), maximum=float(maximum)))
 
+    @reads("aten.clamp.default", "aten.clamp_.default", "aten.clamp_min.default", "aten.clamp_min_.default", views=True)
     def _clamp(self, node, x, minimum=None, maximum=None):
         low, high = (-math.inf if minimum is None else minimum), (math.inf if maximum is None else maximum)
         return self._activate(node, x, Activation(minimum=float(low), maximum=float(high)))
 
+    @reads("aten.gelu.default", "aten.gelu_.default", views=True)
     def _gelu(self, node, x, *, approximate="none"):
         return self._activate(node, x, Activation("gelu" if approximate == "none" else "gelu_tanh"))
 
@@ -287,6 +316,7 @@ class Reader(SequenceOps):
             raise unknown(node, f"of shapes {a.shape} and {b.shape}")
         return self._add_op(node, "multiply", [a, b], Value(a.shape))
 
+    @reads("aten.cat.default")
     def _cat(self, node, values, dim=0):
         if not all(isinstance(value, Value) for value in values):
             raise unknown(node, "with a constant")
@@ -305,8 +335,8 @@ class Reader(SequenceOps):
 
 def _is_line(node: torch.fx.Node) -> bool:
     """Whether a one-dimensional convolution reads it, quantized or not."""
-    rounded = [user for user in node.users if "quantize_per_tensor" in operation(user)]
-    return any(operation(user) == "conv1d" for user in node.users) or any(map(_is_line, rounded))
+    rounded = [user for user in node.users if operator_of(user) in QUANTIZERS or is_dequantization(user)]
+    return any(operator_of(user) in _LINE_CONVOLUTIONS for user in node.users) or any(map(_is_line, rounded))
 
 
 def _flat(arguments: Any) -> list:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from workbench._lazy import lazy
 from workbench.engines._native_attention import AttentionOps, Scores
 from workbench.engines._native_ir import Norm, Pooling, Value
 from workbench.engines._native_lines import LineOps
 from workbench.engines._native_nodes import by_channel, unknown
+from workbench.engines._native_operators import reads
 from workbench.engines._native_ranges import OwnRange, QuantizedWeight, RangeOps, Rounded
 from workbench.engines._native_views import BATCH, Part, View, filled, pixels, rows_of, seen, simple, view_of
 from workbench.kernels.records import Window
@@ -37,15 +39,6 @@ def live(argument: Any) -> bool:
 
 class SequenceOps(LineOps, AttentionOps, RangeOps):
     """The part of the reader that knows views. A value is its own plain view."""
-
-    TAKES_VIEWS: ClassVar[set[str]] = {
-        "choose_qparams", "quantize_per_tensor", "dequantize_per_tensor", "to", "embedding", "linear", "layer_norm",
-        "group_norm", "instance_norm", "batch_norm", "conv1d", "max_pool1d", "avg_pool1d", "adaptive_avg_pool1d",
-        "mean", "softmax", "matmul", "scaled_dot_product_attention", "add", "add_", "sub", "mul", "mul_", "div", "rsub",
-        "gelu", "hardtanh", "clamp", "transpose", "permute", "unflatten", "unsqueeze", "squeeze", "select", "slice",
-        "view", "reshape", "flatten", "unbind", "chunk", "split", "split_with_sizes", "getitem", "expand",
-    }  # fmt: skip
-    """Operations whose handlers, here and in the parts above, take views; any other gets values, or is refused."""
 
     # Values and views
 
@@ -101,6 +94,7 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
 
     # Layers
 
+    @reads("aten.linear.default", views=True)
     def _linear(self, node, x, weight, bias=None):
         own_range = isinstance(x, Rounded)
         x = x.source if own_range else x
@@ -120,6 +114,7 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
             return self._weight_only(node, x, weight, bias, shape)
         return self._weighted(node, x, weight, bias, Window((1, 1)), 1, shape, own_range=own_range)
 
+    @reads("aten.layer_norm.default", views=True)
     def _layer_norm(self, node, x, shape, weight=None, bias=None, eps=1e-5, cudnn=False):
         if len(shape) != 1:
             raise unknown(node, f"over {len(shape)} dimensions")
@@ -130,12 +125,14 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
 
         return self._over_rows(node, x, apply)
 
+    @reads("aten.embedding.default", views=True, live=2)
     def _embedding(self, node, table, ids, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
         if not isinstance(ids, Ids) or ids.value is not self.input or len(ids.value.shape) != 1:
             raise unknown(node, "of anything but the model's own input [batch, tokens]")
         rows = table.float().contiguous().numpy()
         return self._add_op(node, "embedding", [ids.value], Value((*ids.value.shape, rows.shape[1])), constant=rows)
 
+    @reads("aten.to.dtype", "aten.to.dtype_layout", views=True)
     def _to(self, node, x, dtype=None, *_, **__):
         if dtype is torch.float32 and isinstance(x, (Value, View)):
             return x
@@ -150,21 +147,23 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
 
     # Sums and products
 
+    @reads("aten.add.Tensor", "aten.add_.Tensor", views=True, live=2)
     def _add(self, node, a, b, *, alpha=1):
         return self._pairwise(node, "sum", a, b, alpha)
 
+    @reads("aten.sub.Tensor", "aten.sub_.Tensor", views=True, live=2)
     def _sub(self, node, a, b, *, alpha=1):
         return self._pairwise(node, "sum", a, b, -alpha)
 
+    @reads("aten.mul.Tensor", "aten.mul_.Tensor", views=True, live=2)
     def _mul(self, node, a, b):
         return self._pairwise(node, "multiply", a, b, 1)
 
+    @reads("aten.div.Tensor", "aten.div_.Tensor", views=True, live=2)
     def _div(self, node, a, b):
         if live(b) or not live(a):
             raise unknown(node, "by a tensor that depends on the input")
         return self._pairwise(node, "multiply", a, 1 / b, 1)
-
-    _add_, _mul_ = _add, _mul
 
     def _pairwise(self, node, kind, a, b, alpha):
         if not live(a) and alpha == 1:
@@ -190,6 +189,7 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
         spread = np.broadcast_to(constant.numpy(), value.image)
         return self._add_op(node, kind, [value], Value(value.shape), constant=spread)
 
+    @reads("aten.rsub.Scalar", "aten.rsub.Tensor", views=True)
     def _rsub(self, node, x, number, alpha=1):
         if isinstance(number, torch.Tensor) and number.numel() > 1:
             raise unknown(node, f"from a constant of shape {tuple(number.shape)}")
@@ -208,15 +208,38 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
 
     # The same memory, seen otherwise
 
+    @reads(
+        "aten.alias.default", "aten.detach.default", "aten.detach_.default", "aten.clone.default",
+        "aten.contiguous.default", views=True,
+    )  # fmt: skip
+    def _identity(self, node, x, *, memory_format=None):
+        return x
+
+    @reads(
+        "aten.dropout.default", "aten.dropout_.default", "aten.feature_dropout.default",
+        "aten.alpha_dropout.default", views=True,
+    )  # fmt: skip
+    def _dropout(self, node, x, share, train):
+        if train:
+            raise unknown(node, "that is on whatever the model's mode")
+        return x
+
+    @reads("aten.sym_size.int", views=True)
+    def _size(self, node, x, dim):
+        return seen(node, x).sizes[dim]
+
+    @reads("aten.transpose.int", views=True)
     def _transpose(self, node, x, first, second):
         view = seen(node, x)
         order = list(range(len(view.dims)))
         order[first], order[second] = order[second], order[first]
         return simple(view.permuted(order))
 
+    @reads("aten.permute.default", views=True)
     def _permute(self, node, x, order):
         return simple(seen(node, x).permuted([axis % len(order) for axis in order]))
 
+    @reads("aten.reshape.default", "aten.view.default", views=True)
     def _reshape(self, node, x, sizes):
         view = seen(node, x)
         sizes = filled(sizes, math.prod(view.sizes))
@@ -234,35 +257,43 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
             raise unknown(node, f"from {seen(node, x).sizes[1:]} to {sizes}: memory would move")
         return simple(view)
 
-    _view = _reshape
-
+    @reads("aten.unflatten.int", views=True)
     def _unflatten(self, node, x, dim, sizes):
         before = list(seen(node, x).sizes)
         dim %= len(before)
         return self._reshape(node, x, [*before[:dim], *filled(sizes, before[dim]), *before[dim + 1 :]])
 
+    @reads("aten.flatten.using_ints", views=True)
     def _flatten(self, node, x, start=0, end=-1):
         sizes = list(seen(node, x).sizes)
         start, end = start % len(sizes), end % len(sizes)
         return self._reshape(node, x, [*sizes[:start], math.prod(sizes[start : end + 1]), *sizes[end + 1 :]])
 
+    @reads("aten.unsqueeze.default", views=True)
     def _unsqueeze(self, node, x, dim):
         sizes = list(seen(node, x).sizes)
         sizes.insert(dim % (len(sizes) + 1), 1)
         return self._reshape(node, x, sizes)
 
+    @reads("aten.squeeze.default", "aten.squeeze.dim", "aten.squeeze.dims", views=True)
     def _squeeze(self, node, x, dims=None):
         sizes = seen(node, x).sizes
         chosen = range(len(sizes)) if dims is None else [dims] if isinstance(dims, int) else dims
         gone = {axis % len(sizes) for axis in chosen if sizes[axis] == 1}
         return self._reshape(node, x, [size for axis, size in enumerate(sizes) if axis not in gone])
 
+    @reads("aten.expand.default", views=True)
     def _expand(self, node, x, sizes, implicit=False):
         before = seen(node, x).sizes
         if any(size not in (-1, own) for size, own in zip(sizes, before, strict=False)) or len(sizes) != len(before):
             raise unknown(node, f"from {before[1:]} to {sizes[1:]}")
         return x
 
+    @reads("aten.expand_as.default", views=True, live=2)
+    def _expand_as(self, node, x, other):
+        return self._expand(node, x, seen(node, other).sizes)
+
+    @reads("aten.select.int", views=True)
     def _select(self, node, x, dim, index):
         view = seen(node, x)
         dim %= len(view.dims)
@@ -271,6 +302,7 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
             raise unknown(node, "along the batch")
         return simple(chosen)
 
+    @reads("aten.slice.Tensor", views=True)
     def _slice(self, node, x, dim=0, start=None, end=None, step=1):
         view = seen(node, x)
         size = view.sizes[dim]
@@ -280,20 +312,22 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
             raise unknown(node, f"from {start} to {end} by {step} along dimension {dim}")
         return simple(chosen)
 
+    @reads("aten.unbind.int", views=True)
     def _unbind(self, node, x, dim=0):
         return [self._select(node, x, dim, index) for index in range(seen(node, x).sizes[dim])]
 
+    @reads("aten.chunk.default", views=True)
     def _chunk(self, node, x, chunks, dim=0):
         return self._split(node, x, -(-seen(node, x).sizes[dim] // chunks), dim)
 
+    @reads("aten.split.Tensor", "aten.split.sizes", "aten.split_with_sizes.default", views=True)
     def _split(self, node, x, size, dim=0):
         whole = seen(node, x).sizes[dim]
         sizes = [size] * (whole // size) + [whole % size] * (whole % size > 0) if isinstance(size, int) else size
         ends = np.cumsum(sizes).tolist()
         return [self._slice(node, x, dim, end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
-    _split_with_sizes = _split
-
+    @reads(operator.getitem, views=True)
     def _getitem(self, node, parts, index):
         return parts[index]
 

@@ -12,6 +12,7 @@ from workbench.engines._native_pieces import PiecewiseRunner
 from workbench.engines._native_read import read
 from workbench.engines._native_runner import NativeRunner
 from workbench.engines._native_storage import lowered
+from workbench.engines._native_writes import refuse_changed_constants
 from workbench.errors import EngineError
 from workbench.graph import export
 
@@ -58,6 +59,7 @@ class Native(Engine):
         # bf16 is a matter of storage here: the float32 model is read, so that batch norms fold before they are rounded.
         module = variant.graph if variant.graph is not None else export(variant.module, example).module()
         checkpoint()
+        refuse_changed_constants(module.graph)
         try:
             graph = read(module)
         except EngineError:  # a part of it has no kernel: PyTorch runs that part

@@ -1,0 +1,173 @@
+"""What people write in a forward, a line or two each, between linear layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+TOKENS, WIDTH = 5, 8
+
+
+def _declared(name: str, compute: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """An operator of its own, named like one that a reader knows or one of the reader's methods."""
+    operator = torch.library.custom_op(f"native_contract::{name}", mutates_args=())(compute)
+    operator.register_fake(torch.empty_like)
+    return operator
+
+
+def _negated(x: torch.Tensor) -> torch.Tensor:
+    return -x
+
+
+NAMES = ("relu", "clone", "dropout", "gate", "pool", "flattened")
+OWN = {name: _declared(name, _negated) for name in NAMES}
+
+
+@torch.library.custom_op("native_contract::add", mutates_args=())
+def own_add(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return a - b
+
+
+own_add.register_fake(lambda a, b: torch.empty_like(a))
+
+
+@torch.library.custom_op("native_contract::linear", mutates_args=())
+def own_linear(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return -(x @ weight.T)
+
+
+own_linear.register_fake(lambda x, weight: x.new_empty(*x.shape[:-1], len(weight)))
+
+
+class Around(nn.Module):
+    """Linear layers around what is asked about, so that there is something to run native.
+
+    ``is_cut``: with an operation before it that has no kernel, so that what is asked about begins a piece.
+    """
+
+    def __init__(self, inner: Callable[[Around, torch.Tensor], torch.Tensor], is_cut: bool) -> None:
+        super().__init__()
+        self.inner, self.is_cut = inner, is_cut
+        self.first, self.second, self.last = (nn.Linear(WIDTH, WIDTH) for _ in range(3))
+        self.table = nn.Embedding(TOKENS, WIDTH)
+        self.places = nn.Parameter(torch.randn(1, TOKENS, WIDTH))
+        self.row = nn.Buffer(torch.rand(WIDTH) + 0.5)
+        self.one = nn.Buffer(torch.rand(1) + 0.5)
+        self.visible = nn.Buffer(torch.tril(torch.ones(TOKENS, TOKENS, dtype=torch.bool)))
+        self.numbers = nn.Buffer(torch.arange(WIDTH))
+
+    def forward(self, x):
+        x = self.first(x)
+        if self.is_cut:
+            x = self.second(x.roll(1, 2))
+        return self.last(self.inner(self, x))
+
+
+def _heads(x: torch.Tensor) -> torch.Tensor:
+    return x.unflatten(-1, (2, -1)).transpose(1, 2)
+
+
+def _attended(x: torch.Tensor, mask: torch.Tensor | None = None, **settings) -> torch.Tensor:
+    query, key = _heads(x), _heads(x * 0.5)
+    return F.scaled_dot_product_attention(query, key, query, mask, **settings).transpose(1, 2).flatten(2)
+
+
+def _changed_through_a_view(x: torch.Tensor) -> torch.Tensor:
+    x = x + 1
+    x.flatten(1).mul_(2)
+    return x.sigmoid()
+
+
+def _seen_before_a_change(x: torch.Tensor) -> torch.Tensor:
+    x = x + 1
+    turned = x.transpose(1, 2)
+    x.add_(1)
+    return x + turned.transpose(1, 2)
+
+
+def _kept_under_the_old_name(x: torch.Tensor) -> torch.Tensor:
+    x = x + 1
+    F.relu(x, inplace=True)
+    x += 1
+    return x * x
+
+
+def _first_column_set(x: torch.Tensor) -> torch.Tensor:
+    x = x + 1
+    x[:, :, 0] = 0.25
+    return x
+
+
+def _without_gradients(x: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return x.relu()
+
+
+FORWARDS: dict[str, Callable[[Around, torch.Tensor], torch.Tensor]] = {
+    **{f"own {name}": lambda m, x, own=own: own(x) for name, own in OWN.items()},
+    "own add": lambda m, x: own_add(x, x * 0.5),
+    "own linear": lambda m, x: own_linear(x, m.last.weight),
+    "own operator on a constant": lambda m, x: x + OWN["relu"](m.row),
+    "positions": lambda m, x: x + m.places,
+    "positions without a batch": lambda m, x: x + m.places[0],
+    "positions first": lambda m, x: m.places + x,
+    "positions times": lambda m, x: x * m.places,
+    "a computed gain": lambda m, x: m.row.exp() * x,
+    "a sum of constants": lambda m, x: x * (m.row + m.places),
+    "a single number": lambda m, x: x * m.one - m.one,
+    "whole numbers": lambda m, x: x + m.numbers,
+    "doubles": lambda m, x: (x + m.row.double()).float(),
+    "arange": lambda m, x: x * torch.arange(1, WIDTH + 1),
+    "arange of the batch": lambda m, x: x + torch.arange(x.shape[0]).view(-1, 1, 1),
+    "divided by the batch": lambda m, x: x / x.shape[0],
+    "the batch as a constant's number": lambda m, x: x + m.row * x.shape[0],
+    "as many columns as the batch": lambda m, x: x[:, :, : x.shape[0] * WIDTH],
+    "token types": lambda m, x: x + m.table(torch.zeros(x.shape[0], TOKENS, dtype=torch.long)),
+    "new token types": lambda m, x: x + m.table(x.new_zeros(x.shape[0], TOKENS).long()),
+    "expanded positions": lambda m, x: x + m.places.expand(x.shape[0], -1, -1),
+    "repeated positions": lambda m, x: x + m.places.repeat(x.shape[0], 1, 1),
+    "summed over the batch": lambda m, x: x + torch.ones(x.shape[0], WIDTH).sum(0),
+    "numbered over the batch": lambda m, x: x + torch.ones(x.shape[0], TOKENS, WIDTH).cumsum(0),
+    "ones like it": lambda m, x: x + torch.ones_like(x),
+    "a first token": lambda m, x: torch.cat([m.row.expand(x.shape[0], 1, -1), x], 1),
+    "mean of examples": lambda m, x: x + x.mean(0, keepdim=True),
+    "mean of all": lambda m, x: x + x.mean(),
+    "dropout that is off": lambda m, x: F.dropout(x, 0.5, m.training),
+    "relu in place": lambda m, x: F.relu(x, inplace=True),
+    "kept under the old name": lambda m, x: _kept_under_the_old_name(x),
+    "changed through a view": lambda m, x: _changed_through_a_view(x),
+    "seen before a change": lambda m, x: _seen_before_a_change(x),
+    "first column set": lambda m, x: _first_column_set(x),
+    "floor division": lambda m, x: torch.div(x, 0.1, rounding_mode="floor"),
+    "add with alpha": lambda m, x: torch.add(x, m.row, alpha=2) + torch.add(x, x, alpha=0.5),
+    "sub with alpha": lambda m, x: torch.sub(x, 1.5, alpha=2) - torch.sub(m.row, x, alpha=3),
+    "rsub with alpha": lambda m, x: torch.rsub(x, 1.5, alpha=2) + torch.rsub(x, m.row),
+    "divided by nought": lambda m, x: torch.atan(x / 0),
+    "clamped by tensors": lambda m, x: x.clamp(-m.row, m.row),
+    "clamped from above": lambda m, x: x.clamp(max=0.25).clamp_(min=-0.25),
+    "hardtanh": lambda m, x: F.hardtanh(x, -0.25, 0.5),
+    "gelu by tanh": lambda m, x: F.gelu(x, approximate="tanh"),
+    "softmax of doubles": lambda m, x: x.softmax(-1, dtype=torch.float64).float(),
+    "softmax over tokens": lambda m, x: x.softmax(1),
+    "norm without weights": lambda m, x: F.layer_norm(x, (WIDTH,)),
+    "norm over two dimensions": lambda m, x: F.layer_norm(x, (TOKENS, WIDTH)),
+    "linear with live weights": lambda m, x: F.linear(x, x[0]),
+    "attention": lambda m, x: _attended(x),
+    "masked": lambda m, x: _attended(x, m.visible),
+    "causal": lambda m, x: _attended(x, is_causal=True),
+    "scaled": lambda m, x: _attended(x, scale=0.25),
+    "shared keys": lambda m, x: F.scaled_dot_product_attention(
+        _heads(x), _heads(x)[:, :1], _heads(x)[:, :1], enable_gqa=True
+    ).transpose(1, 2).flatten(2),
+    "repeated": lambda m, x: x.repeat(1, 1, 2)[..., ::2],
+    "expanded like another": lambda m, x: x[:, :1].expand_as(x) + x,
+    "turned and reshaped": lambda m, x: x.transpose(1, 2).reshape(x.shape[0], TOKENS, WIDTH),
+    "batch merged": lambda m, x: x.reshape(-1, WIDTH).relu().view(x.shape[0], -1, WIDTH),
+    "size of a merged batch": lambda m, x: x.reshape(-1, 2).reshape(x.reshape(-1, 2).shape[0] // 2, 4).view(x.shape),
+    "flattened in the middle": lambda m, x: x.unflatten(2, (2, 2, 2)).flatten(1, 2).flatten(1).view(x.shape),
+    "split unevenly": lambda m, x: torch.cat(x.split([3, 5], -1)[::-1], -1),
+    "without gradients": lambda m, x: _without_gradients(x),
+}  # fmt: skip

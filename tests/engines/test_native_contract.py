@@ -1,0 +1,147 @@
+"""Native gives what eager gives, or refuses in one line, whatever a forward holds."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache, reduce
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from tests.engines.forwards import FORWARDS, TOKENS, WIDTH, Around
+from workbench import kernels
+from workbench.engines import _native_pick
+from workbench.engines._base import Runner
+from workbench.engines._native_cut import cut
+from workbench.engines._native_operators import OPERATORS
+from workbench.engines._native_pieces import PiecewiseRunner
+from workbench.engines._native_runner import NativeRunner
+from workbench.engines.native import Native
+from workbench.errors import EngineError
+from workbench.graph import export
+from workbench.variant import Variant
+
+pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
+ATEN = sorted(name for name in OPERATORS if str(name).startswith("aten."))
+READ_AS_A_WHOLE = [
+    "positions", "positions without a batch", "positions first", "positions times", "a computed gain",
+    "a sum of constants", "a single number", "whole numbers", "arange", "token types", "new token types",
+    "expanded positions", "repeated positions", "ones like it", "dropout that is off", "relu in place",
+    "kept under the old name", "clamped from above", "hardtanh", "gelu by tanh", "norm without weights", "attention",
+    "causal", "scaled", "batch merged",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_time_for_choices(monkeypatch):
+    """Which way of running a program is fastest isn't asked here: the first are taken."""
+    monkeypatch.setattr(_native_pick, "_PLAN_BUDGET_S", 0.0)
+    monkeypatch.setattr(_native_pick, "_TILE_BUDGET_S", 0.0)
+
+
+def around(name: str, is_cut: bool = False) -> tuple[nn.Module, torch.Tensor]:
+    torch.manual_seed(0)
+    return Around(FORWARDS[name], is_cut).eval(), torch.randn(8, TOKENS, WIDTH)
+
+
+def prepare(model: nn.Module, inputs: torch.Tensor) -> Runner:
+    return Native().prepare(Variant(model), inputs[:2], threads=1)
+
+
+def assert_gives_what_eager_gives(runner: Runner, model: nn.Module, inputs: torch.Tensor) -> None:
+    for batch in (1, 3, 8):
+        with torch.no_grad():
+            wanted = model(inputs[:batch])
+        got = runner(inputs[:batch])
+        assert got.shape == wanted.shape
+        # Sums of n ≤ 48 terms err by about ε · √n, in at most ten layers.
+        assert (got - wanted).norm() <= 1e-5 * wanted.norm()
+
+
+@cache
+def prepared(name: str, is_cut: bool = False) -> Runner | EngineError:
+    """Its runner, or why there is none."""
+    try:
+        return prepare(*around(name, is_cut))
+    except EngineError as error:
+        return error
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+@pytest.mark.parametrize("name", FORWARDS)
+def test_a_forward_gives_what_eager_gives_or_is_refused_in_one_line(name, is_cut):
+    runner = prepared(name, is_cut)
+    if isinstance(runner, EngineError):
+        assert "\n" not in str(runner)
+    else:
+        assert_gives_what_eager_gives(runner, *around(name, is_cut))
+
+
+@pytest.mark.parametrize("name", READ_AS_A_WHOLE)
+def test_nothing_in_these_forwards_is_left_to_pytorch(name):
+    assert isinstance(prepared(name), NativeRunner)
+
+
+@pytest.mark.parametrize("name", [name for name in FORWARDS if name.startswith("own ")])
+def test_an_operator_of_ones_own_is_run_by_pytorch_whatever_its_name(name):
+    assert isinstance(prepared(name), PiecewiseRunner)
+
+
+@pytest.mark.parametrize("name", ATEN)
+def test_a_reader_knows_every_argument_that_its_operator_has(name):
+    overload = reduce(getattr, name.split("."), torch.ops)
+    arguments = overload._schema.arguments
+    positional = [argument.name for argument in arguments if not argument.kwarg_only]
+    named = {argument.name: None for argument in arguments if argument.kwarg_only}
+    inspect.signature(OPERATORS[name].read).bind("reader", "node", *positional, **named)
+
+
+@pytest.mark.parametrize(
+    "noisy",
+    [
+        lambda m, x: F.dropout(x, 0.5),
+        lambda m, x: x + torch.randn(WIDTH),
+        lambda m, x: x + torch.rand_like(x),
+        lambda m, x: F.scaled_dot_product_attention(x[:, None], x[:, None], x[:, None], dropout_p=0.5)[:, 0],
+    ],
+)
+def test_random_numbers_are_drawn_anew_at_each_call(noisy):
+    torch.manual_seed(0)
+    inputs = torch.randn(2, TOKENS, WIDTH)
+    runner = prepare(Around(noisy, is_cut=False).eval(), inputs)
+    assert not torch.equal(runner(inputs), runner(inputs))
+
+
+def test_what_a_reader_was_not_written_for_is_left_to_pytorch_with_the_cause():
+    model, inputs = around("divided by nought")
+    reasons = [block.reason for piece in cut(export(model, inputs).module()) for block in piece.blocks]
+    assert any("aten.div.Tensor as used here: division by zero" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize("changed", [lambda m: m.row.add_(1), lambda m: m.row[0].zero_()])
+def test_a_model_that_changes_a_constant_of_its_own_is_refused(changed):
+    def counting(m, x):
+        changed(m)
+        return x * m.row
+
+    with pytest.raises(EngineError, match=r"aten\.\w+_\.\w+ changes one in place"):
+        prepare(Around(counting, is_cut=False).eval(), torch.randn(2, TOKENS, WIDTH))
+
+
+def test_a_batch_norm_of_one_copy_leaves_the_other_as_it_is():
+    class Copies(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+            self.norm.running_mean.normal_()
+
+        def forward(self, x):
+            x = self.conv(x)
+            one, other = x.clone(), x.clone()
+            return self.norm(one) + other
+
+    torch.manual_seed(0)
+    model, inputs = Copies().eval(), torch.randn(8, 3, 6, 6)
+    assert_gives_what_eager_gives(prepare(model, inputs), model, inputs)
