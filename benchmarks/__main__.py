@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks import aa, faults, kernel_memory, page
+from benchmarks import aa, faults, kernel_memory, load, page
 from benchmarks._report import table, write
 
 
 def main() -> None:
     """Run all; a figure that falls short is reported, not an error."""
-    rows = [*page.measure(), *kernel_memory.measure(), *faults.measure(), *aa.measure()]
+    rows = [*page.measure(), *kernel_memory.measure(), *faults.measure(), *aa.measure(), *load.measure()]
     print(table(rows))
     print(f"\nwritten to {write('workbench', rows)}")
 

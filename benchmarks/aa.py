@@ -59,9 +59,10 @@ def measure(runs: int = 100, seconds: float = 1.0) -> list[Row]:
     """How many of ``runs`` comparisons of a model with itself have an interval that contains 1."""
     last = [compare_once(seed, seconds, 1, machine.usable_threads(), 0.02) for seed in range(runs)]
     inside = sum(contains_one(snapshot.speedup) for snapshot in last)
-    detail = {"half_widths": [snapshot.speedup.half_width for snapshot in last]}
+    widths = [snapshot.speedup.half_width for snapshot in last]
+    measured = f"{inside}, ±{statistics.median(widths):.1%} (median)"
     what = f"A/A runs whose 95 % interval contains 1, of {runs}"
-    return [Row(what, "≥ 93 of 100", str(inside), inside >= 0.93 * runs, detail)]
+    return [Row(what, "≥ 93 of 100", measured, inside >= 0.93 * runs, {"half_widths": widths})]
 
 
 def contains_one(interval: Interval) -> bool:

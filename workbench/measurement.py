@@ -16,8 +16,8 @@ from workbench.recipe import Recipe
 from workbench.shelf import Prepared
 from workbench.workload import LoadedWorkload
 
-_LATENCY_BUDGET_SECONDS = 3.7
-_LATENCY_PATIENCE_SECONDS = 9.0
+LATENCY_BUDGET_SECONDS = 3.7
+LATENCY_PATIENCE_SECONDS = 8.0
 """Beside other programs: one that comes and goes within 0.1 to 10 s hardly ever leaves no second free in this time."""
 
 
@@ -69,7 +69,7 @@ class Measurement:
             self._receipt = layers.receipt(self._workload.module, self._variant.variant, self._variant.runner, example)
             yield events.Layers(run=run, receipt=self._receipt)
             yield from _by_turns(latencies, accuracies)
-        if message := self._disturbance(crowding.share()):
+        if message := disturbance_in_words(self._latency, crowding.share()):
             yield events.Notice(run=run, message=message)
 
     def result(self) -> Result:
@@ -95,10 +95,10 @@ class Measurement:
         snapshots = latency.compare(
             *calls,
             seed=self._recipe.seed,
-            budget_s=_LATENCY_BUDGET_SECONDS,
+            budget_s=LATENCY_BUDGET_SECONDS,
             steady=(self._baseline.steady, self._variant.steady),
             checkpoint=checkpoint,
-            patience_s=_LATENCY_PATIENCE_SECONDS,
+            patience_s=LATENCY_PATIENCE_SECONDS,
         )
         for snapshot in snapshots:
             self._latency = snapshot
@@ -133,18 +133,6 @@ class Measurement:
                 total=snapshot.total,
             )
 
-    def _disturbance(self, others: float) -> str:
-        """Words for what else the machine did meanwhile; "" where it was nothing worth saying."""
-        set_aside = self._latency.disturbed
-        told = []
-        if others > WORTH_SAYING:
-            told.append(f"other programs used {100 * others:.0f} % of the processor meanwhile")
-        if set_aside > WORTH_SAYING:
-            told.append(f"{100 * set_aside:.0f} % of the comparison fell into disturbed moments and was set aside")
-        if not self._latency.settled:
-            told.append("too little of it was left alone: the interval reaches as far as others may have moved it")
-        return "; ".join(told)
-
     def _verdict(self) -> str:
         example = self._workload.example(self._recipe.place.batch)
         baseline = f"{self._baseline.place.engine} fp32"
@@ -168,6 +156,23 @@ class Measurement:
             size_bytes=prepared.size_bytes,
             peak_memory_bytes=prepared.peak_memory_bytes,
         )
+
+
+def disturbance_in_words(latencies: latency.LatencySnapshot, others: float) -> str:
+    """What else the machine did meanwhile, and what came of it; "" where it was nothing worth saying.
+
+    ``others`` is the share of the processor that other programs used.
+    """
+    told = []
+    if others > WORTH_SAYING:
+        told.append(f"other programs used {100 * others:.0f} % of the processor meanwhile")
+    if latencies.disturbed > WORTH_SAYING:
+        told.append(
+            f"{100 * latencies.disturbed:.0f} % of the comparison fell into disturbed moments and was set aside"
+        )
+    if not latencies.settled:
+        told.append("too little of it was left alone: the interval reaches as far as others may have moved it")
+    return "; ".join(told)
 
 
 def _by_turns(*streams: Iterator[events.Event]) -> Iterator[events.Event]:

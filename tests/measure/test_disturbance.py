@@ -24,8 +24,13 @@ def alone(taken_cores, cores: int = 2, block_s: float = 0.04) -> list[bool]:
 
 def test_a_stretch_beside_a_program_that_takes_half_a_core_is_not_left_alone():
     told = alone([0] * 30 + [0.5] * 30 + [0] * 30)
-    assert told[:26] == told[64:] == [True] * 26  # what others take is told over 0.3 s, four blocks to either side
-    assert told[30:60] == [False] * 30
+    # what others take is told over 0.3 s, four blocks to either side
+    assert told[:26] == told[64:] == [True] * 26
+    assert told[34:56] == [False] * 22
+
+
+def test_a_page_that_draws_what_is_measured_disturbs_nothing():
+    assert all(alone([0.2] * 50))
 
 
 def test_a_tick_more_or_less_in_the_system_s_count_disturbs_nothing():

@@ -81,8 +81,9 @@ def estimate(blocks: Blocks, cores: int, seed: int = 0) -> Estimate:
     repeated = with_placement(block_bootstrap(np.log(blocks.typical[0] / blocks.typical[1])[counted], seed))
     if settled:
         moments = MOMENTS * min((1 - alone.mean()) / _MOMENTS_IN_FULL, 1.0)
-        speedup = _reaching(widened(repeated, moments), *_faster_level(blocks.typical, usable, counted))
-        return Estimate(speedup, counted, alone_s, settled, repeated.half_width)
+        faster = _faster_level(blocks.typical, usable, counted)
+        speedup = _reaching(widened(repeated, moments), *faster)
+        return Estimate(speedup, counted, alone_s, settled, _reaching(repeated, *faster).half_width)
     speedup = _reaching(repeated, *_reach(blocks, counted, cores))
     return Estimate(speedup, counted, alone_s, settled, speedup.half_width)
 

@@ -19,17 +19,17 @@ LOOK_S = 0.3
 """What others take is told over this long around a block: a shorter time is a few ticks of the system's clock. It is
 also the least that must have been left alone to be counted by itself."""
 
-_CROWDED_CORE = 1 / 6
+_CROWDED_CORE = 1 / 3
 _CROWDED_SHARE = 0.04
-"""A program that computes gets half a core at least. What is always there, a desktop or an agent that reports, takes
-less, and on a machine of many cores finds one that is free."""
+"""A program that computes gets half a core at least. What is always there takes less, as the browser does that draws
+the figures (0.14 of a core), and on a machine of many cores finds one that is free."""
 
 
 def left_alone(seconds: np.ndarray, taken_s: np.ndarray, cores: int) -> np.ndarray:
     """In which blocks other programs left the processor to us, by the system's own count.
 
-    Recorded beside a core that was taken off and on for 0.1 to 10 s (60 comparisons on two cores), 99.8 % of the blocks
-    so told had no such moment in them, and of the quiet machine's 99.8 % are told so.
+    Recorded beside a core that was taken off and on for 0.1 to 10 s (60 comparisons on two cores), 95 % of the blocks
+    so told had no such moment in them, the others lying at its edges; and all blocks of the quiet machine were told so.
 
     Parameters
     ----------

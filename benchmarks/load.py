@@ -1,0 +1,182 @@
+"""Is the interval honest beside other programs? Compares beside a core that another process takes off and on.
+
+    python -m benchmarks.load --runs 100
+
+A 95 % interval should contain the quiet machine's ratio in at least 90 of 100 such comparisons, and none should take
+more than 10 seconds. The quiet machine's ratio is the median of the four quiet comparisons nearest in time, since it
+wanders by a per cent or two from one moment to the next; how often those contain what their own neighbours tell is told
+too. Comparisons that no load fell into are made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import psutil
+
+from benchmarks._report import Row, table, write
+from workbench import models
+from workbench.measure import latency, machine
+from workbench.measure.placement import core_of_its_own
+from workbench.measurement import LATENCY_BUDGET_SECONDS, LATENCY_PATIENCE_SECONDS
+from workbench.receipt import Interval
+from workbench.recipe import Recipe
+from workbench.shelf import Shelf, plain
+from workbench.techniques import Context
+from workbench.workload import Workload
+
+_WORKLOAD = "fashion-cnn"
+_RECIPES = {
+    "int8 on native": {"steps": [{"do": "quantize"}], "place": {"engine": "native"}},
+    "fp32 on onnxruntime": {"place": {"engine": "onnxruntime"}},
+}
+"""One that a busy core hardly moves, and one that it makes faster while it slows the baseline."""
+
+_LONGEST_LOAD_S = 30
+_FELL_INTO_S = 0.05
+_MOST_TRIES = 8
+_NEIGHBOURS = 4
+
+_TAKES_A_CORE = """
+import os, random, sys, time
+coin, owner, end = random.Random(int(sys.argv[1])), os.getppid(), time.monotonic() + float(sys.argv[2])
+busy = coin.random() < 0.5
+until = time.monotonic()
+while time.monotonic() < end and os.getppid() == owner:
+    if time.monotonic() >= until:
+        until, busy = time.monotonic() + 10 ** coin.uniform(-1, 1), not busy
+    if busy:
+        sum(range(10_000))
+    else:
+        time.sleep(0.005)
+"""
+"""A core off and on for 0.1 to 10 s, each length as likely as one of ten times as much; ends with its owner."""
+
+Calls = tuple[Callable[[], object], Callable[[], object]]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One comparison. ``load_s``: processor seconds that the load used meanwhile."""
+
+    speedup: Interval
+    seconds: float
+    settled: bool
+    load_s: float
+
+    def contains(self, ratio: float) -> bool:
+        return self.speedup.low <= ratio <= self.speedup.high
+
+
+@contextlib.contextmanager
+def load(seed: int) -> Iterator[psutil.Process]:
+    """A process that takes a core at random, for half a minute at most and never after the end of the block."""
+    program = subprocess.Popen([sys.executable, "-c", _TAKES_A_CORE, str(seed), str(_LONGEST_LOAD_S)])
+    try:
+        yield psutil.Process(program.pid)
+    finally:
+        program.kill()
+        program.wait()
+
+
+def measure(runs: int = 40) -> list[Row]:
+    """How many of ``runs`` comparisons beside a load contain what the quiet ones around them tell."""
+    quiet, beside = [], []
+    for calls in _pairs():
+        still, loaded = _by_turns(calls, runs // len(_RECIPES))
+        quiet += [(each, _ratio(still[:i] + still[i + 1 :], i)) for i, each in enumerate(still)]
+        beside += [(each, _ratio(still, i + 1)) for i, each in enumerate(loaded)]
+    inside = sum(compared.contains(ratio) for compared, ratio in beside)
+    width = statistics.median(compared.speedup.half_width for compared, _ in quiet)
+    wider = statistics.median(compared.speedup.half_width for compared, _ in beside)
+    longest = max(compared.seconds for compared, _ in beside)
+    detail = {name: [_row(*each) for each in told] for name, told in (("quiet", quiet), ("beside", beside))}
+    detail["quiet_contain"] = sum(compared.contains(ratio) for compared, ratio in quiet)
+    what = f"comparisons beside a core taken off and on whose 95 % interval contains the quiet ratio, of {len(beside)}"
+    return [
+        Row(what, "≥ 90 of 100", f"{inside}, ±{wider:.1%} (median)", inside >= 0.9 * len(beside), detail),
+        Row("half width of the interval on the quiet machine (median)", "≤ 2 %", f"{width:.1%}", width <= 0.02, {}),
+        Row("longest comparison beside a core taken off and on", "≤ 10 s", f"{longest:.1f} s", longest <= 10, {}),
+    ]
+
+
+def _row(compared: Compared, ratio: float) -> dict:
+    return {**asdict(compared), "speedup": compared.speedup.model_dump(), "ratio": ratio}
+
+
+def _pairs() -> Iterator[Calls]:
+    """Baseline and variant of each recipe, ready to be called."""
+    workload, shelf = models.load(Workload(_WORKLOAD)), Shelf(10**9)
+    context, example = Context(train=workload.train), workload.example(1)
+    for recipe in _RECIPES.values():
+        place = {**recipe["place"], "threads": machine.usable_threads(), "batch": 1}
+        chosen = Recipe.parse(steps=recipe.get("steps", []), place=place)
+        sides = [shelf.prepared(workload, each, context) for each in (plain(chosen.place, "eager"), chosen)]
+        yield tuple(lambda runner=side.runner: runner(example) for side in sides)
+
+
+def _by_turns(calls: Calls, count: int) -> tuple[list[Compared], list[Compared]]:
+    """A quiet comparison before each beside a load, and a last one."""
+    quiet, beside = [], []
+    for number in range(count):
+        quiet.append(_compared(calls, number))
+        beside.append(_beside_a_load(calls, number))
+    quiet.append(_compared(calls, count))
+    return quiet, beside
+
+
+def _beside_a_load(calls: Calls, number: int) -> Compared:
+    """One that a load fell into: begun at a random moment, and again where none did."""
+    for attempt in range(_MOST_TRIES):
+        seed = _MOST_TRIES * number + attempt
+        with load(seed) as process:
+            time.sleep(random.Random(seed).uniform(0.2, 2))
+            compared = _compared(calls, number, process)
+        if compared.load_s > _FELL_INTO_S:
+            return compared
+    raise RuntimeError(f"the load used no processor time in {_MOST_TRIES} comparisons; is there a core for it?")
+
+
+def _compared(calls: Calls, seed: int, beside: psutil.Process | None = None) -> Compared:
+    before = _used_s(beside)
+    with core_of_its_own(*calls):
+        *_, last = latency.compare(
+            *calls, seed=seed, budget_s=LATENCY_BUDGET_SECONDS, patience_s=LATENCY_PATIENCE_SECONDS
+        )
+    return Compared(last.speedup, last.elapsed_s, last.settled, _used_s(beside) - before)
+
+
+def _used_s(process: psutil.Process | None) -> float:
+    if process is None:
+        return 0.0
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def _ratio(quiet: list[Compared], at: int) -> float:
+    """The quiet machine's, from as many comparisons before as after place ``at`` in their order, where there are."""
+    first = min(max(at - _NEIGHBOURS // 2, 0), max(len(quiet) - _NEIGHBOURS, 0))
+    return statistics.median(compared.speedup.value for compared in quiet[first : first + _NEIGHBOURS])
+
+
+def main() -> None:
+    """Measure, print and keep the rows."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--runs", type=int, default=100)
+    rows = measure(options.parse_args().runs)
+    quiet = rows[0].detail["quiet"]
+    print(table(rows))
+    print(f"\nof {len(quiet)} quiet ones {rows[0].detail['quiet_contain']} contain what their neighbours tell")
+    print(f"written to {write('load', rows)}")
+
+
+if __name__ == "__main__":
+    main()
