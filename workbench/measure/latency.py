@@ -135,7 +135,7 @@ def compare(
     blocks: list[_Block] = []
     shown_at = started
     while True:
-        blocks.append(_block(sides, coin.choice(((0, 1, 1, 0), (1, 0, 0, 1))), clock_ns, checkpoint))
+        blocks.append(_visit_in_turn(sides, coin.choice(((0, 1, 1, 0), (1, 0, 0, 1))), clock_ns, checkpoint))
         now = time.perf_counter()
         next_ends_s = now - started + blocks[-1].seconds
         out_of_time = len(blocks) >= _FEWEST_BLOCKS and next_ends_s > longest_s
@@ -144,11 +144,11 @@ def compare(
         told = estimate(_measured(blocks), cores(), seed)
         counted = told.counted if len(blocks) > 1 else np.ones(1, dtype=bool)
         figures = [side.figures(counted) for side in sides]
-        count = int(counted.sum())
-        over = len(blocks) >= _FEWEST_BLOCKS and next_ends_s > budget_s
-        narrow = count >= _FEWEST_TO_STOP_EARLY and told.to_narrow <= target
-        alone = told.alone_s + blocks[-1].seconds > budget_s or (told.settled and count >= _FEWEST_TO_STOP_EARLY)
-        final = out_of_time or narrow or (over and alone and min(each.n for each in figures) >= FEWEST_CALLS)
+        many = np.count_nonzero(counted) >= _FEWEST_TO_STOP_EARLY
+        narrow = many and told.to_narrow <= target
+        alone = told.alone_s + blocks[-1].seconds > budget_s or (many and told.settled)
+        enough = alone and min(each.n for each in figures) >= FEWEST_CALLS
+        final = out_of_time or narrow or (enough and len(blocks) >= _FEWEST_BLOCKS and next_ends_s > budget_s)
         yield LatencySnapshot(
             baseline=figures[0],
             variant=figures[1],
@@ -156,7 +156,7 @@ def compare(
             baseline_samples_ms=sides[0].fresh_ms(most_samples),
             variant_samples_ms=sides[1].fresh_ms(most_samples),
             blocks=len(blocks),
-            disturbed=1 - count / len(blocks),
+            disturbed=1 - float(counted.mean()),
             settled=told.settled,
             elapsed_s=now - started,
             final=final,
@@ -199,7 +199,7 @@ def _measured(blocks: list[_Block]) -> Blocks:
     )
 
 
-def _block(
+def _visit_in_turn(
     sides: tuple[_Side, _Side],
     order: tuple[int, ...],
     clock_ns: int,
