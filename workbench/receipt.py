@@ -5,6 +5,7 @@ Field names are promises: `workbench run --json`, the store and the widgets shar
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -70,16 +71,22 @@ class Side(_Frozen):
 
 
 class LayerState(_Frozen):
-    """A layer's weight: ``sparsity`` is the share of exact zeros."""
+    """A layer's parameters as they are kept: dtype, shape and share of exact zeros of the largest."""
 
     dtype: str
+    """"int8 and float32" where its weights are kept in several."""
     weight_shape: tuple[int, ...]
     sparsity: float
     weight_bytes: int
+    """Of all the layer's own tensors, scales and zero points included; those of all layers add up to the model's. What
+    layers share counts for the first."""
 
 
 class LayerReceipt(_Frozen):
-    """One layer: ``before`` is None where the recipe brought it in, ``after`` is None where it was removed."""
+    """One layer with parameters; "(model)" is what the model holds itself, outside its layers.
+
+    ``before`` is None where the recipe brought it in, ``after`` is None where it was removed or folded into another.
+    """
 
     layer: str
     op: str
@@ -100,6 +107,17 @@ class LayerReceipt(_Frozen):
     """Which of the two bounds it."""
     output_error: float | None = None
     """‖variant − baseline‖₂ / ‖baseline‖₂ of the layer's output on the same inputs; None where shapes differ."""
+
+    @property
+    def has_weight(self) -> bool:
+        """Whether its largest parameter has two dimensions or more; that of a normalisation has one."""
+        state = self.after or self.before
+        return state is not None and len(state.weight_shape) >= 2
+
+
+def weights_first(receipt: Iterable[LayerReceipt]) -> list[LayerReceipt]:
+    """The layers with weights, then the small ones, each in the model's order."""
+    return sorted(receipt, key=lambda row: not row.has_weight)
 
 
 class Result(_Frozen):

@@ -14,6 +14,7 @@ from workbench.variant import Variant
 from .conftest import small_cnn
 
 LAYERS = ["0", "4", "7", "9"]
+NORMALISATION = "1"
 
 
 class PlainRunner(Runner):
@@ -40,15 +41,17 @@ def test_states_name_dtype_shape_zeros_and_bytes(model):
     with torch.no_grad():
         model[7].weight[:8] = 0
     states = layer_states(Variant(model))
-    assert list(states) == LAYERS
+    assert list(states) == ["0", NORMALISATION, "4", "7", "9"]
     assert states["7"].dtype == "float32"
     assert states["7"].weight_shape == (32, 576)
     assert states["7"].sparsity == 0.25
-    assert states["7"].weight_bytes == 4 * 32 * 576
+    assert states["7"].weight_bytes == 4 * (32 * 576 + 32)  # and the biases
 
 
 def test_bf16_states_are_bfloat16_unless_the_kernel_says_otherwise(model):
-    assert {state.dtype for state in layer_states(Variant(model, "bf16")).values()} == {"bfloat16"}
+    states = layer_states(Variant(model, "bf16"))
+    assert {states[name].dtype for name in LAYERS} == {"bfloat16"}
+    assert states[NORMALISATION].dtype == "float32"
     kernels = {name: Kernel("gemm", "float32" if name == "9" else "bfloat16", "real") for name in LAYERS}
     states = layer_states(Variant(model, "bf16"), kernels)
     assert [states[name].dtype for name in LAYERS] == ["bfloat16"] * 3 + ["float32"]
@@ -57,8 +60,8 @@ def test_bf16_states_are_bfloat16_unless_the_kernel_says_otherwise(model):
 def test_int8_states_are_read_from_the_graph(int8_variant):
     states = layer_states(int8_variant)
     assert [states[name].dtype for name in LAYERS] == ["int8", "int8", "int8", "float32"]
-    # int8 weights, with a float32 scale and an int64 zero point for each of 32 channels.
-    assert states["7"].weight_bytes == 32 * 576 + 32 * (4 + 8)
+    # int8 weights, with a float32 scale, an int64 zero point and a float32 bias for each of 32 channels.
+    assert states["7"].weight_bytes == 32 * 576 + 32 * (4 + 8 + 4)
 
 
 def test_an_unchanged_model_has_no_output_errors(model, inputs):
@@ -107,7 +110,7 @@ def test_the_receipt_joins_states_kernels_times_and_reasons(int8_variant, inputs
     kernels = {name: Kernel("int8 gemm", "int8", "real") for name in LAYERS[:3]}
     kernels["9"] = Kernel("gemm", "float32", "unchanged", "the recipe keeps it in float32")
     rows = rows_of(small_cnn(), int8_variant, inputs, kernels=kernels, times={"7": 0.25})
-    assert list(rows) == LAYERS
+    assert list(rows) == ["0", NORMALISATION, "4", "7", "9"]
     assert (rows["7"].before.dtype, rows["7"].after.dtype, rows["7"].op) == ("float32", "int8", "Linear")
     assert (rows["7"].kernel, rows["7"].reality, rows["7"].time_ms) == ("int8 gemm", "real", 0.25)
     assert rows["9"].reality == "unchanged"
@@ -146,10 +149,11 @@ def test_layers_removed_and_brought_in_have_rows_of_their_own(model, inputs):
     rows = receipt(model, Variant(student), PlainRunner(student), inputs)
     assert [(row.layer, row.before is None, row.after is None) for row in rows] == [
         ("0", False, True),
+        (NORMALISATION, False, True),
+        ("1", True, False),
         ("4", False, True),
         ("7", False, True),
         ("9", False, True),
-        ("1", True, False),
         ("3", True, False),
     ]
 

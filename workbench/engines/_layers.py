@@ -39,14 +39,20 @@ class Layer:
     """The aten operation ("aten::conv2d")."""
     quantized: bool
     """Whether a technique put quantize/dequantize pairs around its weight and input, or its weight alone."""
+    weighs: bool
+    """Whether it multiplies with a weight: an attention also multiplies what it computed with itself."""
 
 
 def weighted(module: torch.nn.Module) -> dict[str, torch.nn.Module]:
-    """The layers with a weight of two dimensions or more (convolutions, linear, …), by qualified name."""
+    """Qualified name → module of every layer that has a parameter of two or more dimensions of its own.
+
+    Convolutions, linear and recurrent layers, attentions, embeddings and what is built like them; no normalisation,
+    and not ``module`` itself, which has no name.
+    """
     return {
-        name: child
-        for name, child in module.named_modules()
-        if name and isinstance(weight := getattr(child, "weight", None), torch.Tensor) and weight.dim() >= 2
+        name: layer
+        for name, layer in module.named_modules()
+        if name and any(parameter.dim() >= 2 for parameter in layer.parameters(recurse=False))
     }
 
 
@@ -56,23 +62,35 @@ def in_graph(graph: torch.fx.Graph, *, weight_only: bool = False) -> list[Layer]
     ``weight_only``: the graph's scheme quantizes weights and leaves their inputs alone.
     """
     layers = []
+    constants: set[torch.fx.Node] = set()
     for node in graph.nodes:
+        inputs = node.all_input_nodes
+        if node.op == "get_attr" or (inputs and constants.issuperset(inputs)):
+            constants.add(node)
         kind = _kind(node)
         name = layer_of(node) if kind != "other" else None
         if name is None:
             continue
         operands = node.args[1:2] if weight_only else node.args[:2]
         quantized = all("dequantize" in _operation(argument) for argument in operands)
-        layers.append(Layer(name, kind, f"aten::{_operation(node)}", quantized))
+        layers.append(Layer(name, kind, f"aten::{_operation(node)}", quantized, not constants.isdisjoint(inputs)))
     return layers
 
 
 def quantized_layers(variant: Variant) -> set[str]:
-    """The names of the layers that the variant's graph asks int8 or int4 of; empty for other precisions."""
-    if variant.graph is None:
-        return set()
-    layers = in_graph(variant.graph.graph, weight_only=variant.precision in WEIGHT_ONLY)
-    return {layer.name for layer in layers if layer.quantized}
+    """The names of the layers that the variant's graph asks int8 or int4 of in all their products with weights."""
+    return {layer for layer, (quantized, products) in _quantized_products(variant).items() if quantized == products}
+
+
+def _quantized_products(variant: Variant) -> dict[str, tuple[int, int]]:
+    """Layer → in how many of its products with weights the graph asks int8 or int4, and how many it has."""
+    counts: dict[str, tuple[int, int]] = {}
+    if variant.graph is not None:
+        for call in in_graph(variant.graph.graph, weight_only=variant.precision in WEIGHT_ONLY):
+            quantized, products = counts.get(call.name, (0, 0))
+            if call.weighs:
+                counts[call.name] = quantized + call.quantized, products + 1
+    return counts
 
 
 def judge(variant: Variant, layer: str, quantized: bool, name: str, dtype: str, why: str) -> Kernel:
@@ -84,10 +102,31 @@ def judge(variant: Variant, layer: str, quantized: bool, name: str, dtype: str, 
     if variant.precision == "fp32":
         return Kernel(name, dtype, "unchanged", "float32, as the recipe leaves it")
     if variant.precision != "bf16" and not quantized:
-        return Kernel(name, dtype, "unchanged", variant.unchanged.get(layer, "the recipe leaves it in float32"))
+        return Kernel(name, dtype, "unchanged", why_in_float32(variant, layer))
     if dtype == ASKED[variant.precision]:
         return Kernel(name, dtype, "real")
+    if isinstance(_module(variant, layer), torch.nn.Embedding | torch.nn.EmbeddingBag):
+        return Kernel(name, dtype, "unchanged", why)  # it computes nothing that could be imitated
     return Kernel(name, dtype, "simulated", why)
+
+
+def why_in_float32(variant: Variant, layer: str) -> str:
+    """Why a layer of a quantized graph is computed in float32, or a part of its products is."""
+    quantized, products = _quantized_products(variant).get(layer, (0, 0))
+    dtype = ASKED[variant.precision]
+    if 0 < quantized < products:
+        return f"{quantized} of its {products} products {'is' if quantized == 1 else 'are'} {dtype}, the others float32"
+    if layer in variant.unchanged:
+        return variant.unchanged[layer]
+    module = _module(variant, layer)
+    if products or module is None:
+        return "the recipe leaves it in float32"
+    return f"{type(module).__name__} has no {dtype} form here and is computed in fp32"
+
+
+def _module(variant: Variant, layer: str) -> torch.nn.Module | None:
+    """None for names that stand only in a graph, as of a model that was exported before it came here."""
+    return dict(variant.module.named_modules()).get(layer)
 
 
 def owners(graph: torch.fx.Graph) -> dict[torch.fx.Node, str]:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from workbench._lazy import lazy
 from workbench.engines._base import Engine, Kernel, Runner
 from workbench.engines._inputs import as_batch, use_threads
-from workbench.engines._layers import in_graph, judge, median_times_ms, node_times_ms, owners, weighted
+from workbench.engines._layers import in_graph, judge, median_times_ms, node_times_ms, owners, quantized_layers
 from workbench.engines._program import in_bfloat16, save_program
-from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import torch
@@ -80,16 +79,19 @@ class EagerRunner(Runner):
     def kernels(self) -> dict[str, Kernel]:
         """By layer, the aten operations it calls; found by watching one call on the example."""
         if self._variant.graph is not None:
+            quantized = quantized_layers(self._variant)
             return {
-                layer.name: judge(self._variant, layer.name, layer.quantized, layer.operation, "float32", SIMULATED)
-                for layer in in_graph(self._variant.graph.graph, weight_only=self._variant.precision in WEIGHT_ONLY)
+                call.name: judge(self._variant, call.name, call.name in quantized, call.operation, "float32", SIMULATED)
+                for call in in_graph(self._variant.graph.graph)
+                if call.weighs
             }
         dtype = "bfloat16" if self._variant.precision == "bf16" else "float32"
         example = as_batch(self._example, self._features, self._device)
-        called = _operations_by_layer(self._layers(), lambda: self._module(example))
+        called = _operations_by_layer(self._modules(), lambda: self._module(example))
         return {
-            name: judge(self._variant, name, False, " + ".join(called.get(name, ())) or "not called", dtype, "")
-            for name in weighted(self._variant.module)
+            name: judge(self._variant, name, False, " + ".join(called[name]), dtype, "")
+            for name, layer in self._variant.module.named_modules()
+            if name in called and any(True for _ in layer.parameters(recurse=False))
         }
 
     def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
@@ -107,10 +109,14 @@ class EagerRunner(Runner):
     def close(self) -> None:
         self._module = None
 
-    def _layers(self) -> dict[str, torch.nn.Module]:
-        """The leaf modules of what runs, by their names in the variant's module."""
+    def _modules(self) -> dict[str, torch.nn.Module]:
+        """The modules of what runs, by their names in the variant's module."""
         root = self._module.model if self._variant.precision == "bf16" else self._module
-        return {name: child for name, child in root.named_modules() if name and not any(child.children())}
+        return {name: child for name, child in root.named_modules() if name}
+
+    def _layers(self) -> dict[str, torch.nn.Module]:
+        """Those that hold no others."""
+        return {name: child for name, child in self._modules().items() if not any(child.children())}
 
     def _now_ms(self) -> float:
         if self._device.startswith("cuda"):
@@ -186,4 +192,7 @@ def _operations_by_layer(layers: dict[str, torch.nn.Module], call: Callable) -> 
     return called
 
 
-_NO_WORK = {"aten::t", "aten::view", "aten::detach", "aten::_unsafe_view", "aten::transpose"}
+_NO_WORK = {
+    "aten::t", "aten::view", "aten::detach", "aten::_unsafe_view", "aten::transpose", "aten::empty", "aten::zeros",
+    "aten::clone", "aten::select", "aten::stack",
+}  # fmt: skip

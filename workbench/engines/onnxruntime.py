@@ -15,7 +15,7 @@ from workbench._lazy import lazy
 from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner, weight_only_refusal
 from workbench.engines._cpu import pairs_saturate
 from workbench.engines._inputs import as_batch
-from workbench.engines._layers import judge, quantized_layers, weighted
+from workbench.engines._layers import judge, quantized_layers
 from workbench.engines._onnx import OnnxModel, exported
 from workbench.engines._onnx_integer import with_integer_operations
 from workbench.engines._program import remembered, save_program
@@ -35,7 +35,9 @@ INTEGER = {
     "QLinearConv", "QGemm", "QLinearMatMul", "ConvInteger", "MatMulInteger",
     "MatMulIntegerToFloat", "DynamicQuantizeMatMul",
 }  # fmt: skip
-COMPUTE = INTEGER | {"Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"}
+COMPUTE = INTEGER | {
+    "Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "LSTM", "GRU", "RNN",
+}  # fmt: skip
 
 
 class OnnxRuntime(Engine):
@@ -148,9 +150,9 @@ class OnnxRuntimeRunner(Runner):
             dtype = "int8" if node.op_type in INTEGER else "float32"
             why = f"ONNX Runtime has no fast int8 kernel here: it runs {node.op_type} in float32 on dequantized values"
             kernels[layer] = judge(self._variant, layer, layer in asked, node.op_type, dtype, why)
-        for layer in weighted(self._variant.module).keys() - kernels.keys():
+        for layer in asked - kernels.keys():
             why = "ONNX Runtime folded this layer into others or doesn't call it"
-            kernels[layer] = judge(self._variant, layer, layer in asked, "not found", "float32", why)
+            kernels[layer] = judge(self._variant, layer, True, "not found", "float32", why)
         return kernels
 
 

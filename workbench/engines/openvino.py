@@ -172,6 +172,8 @@ class OpenVinoRunner(Runner):
             elif fused:
                 name = f"{fused[0].primitive} {FUSED}"
                 why = "OpenVINO fused it with other layers and doesn't say what the fused kernel computes in"
+            elif layer not in asked:
+                continue
             kernels[layer] = judge(variant, layer, layer in asked, name, dtype, why)
         return kernels
 

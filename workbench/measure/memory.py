@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from workbench._lazy import lazy
 from workbench.measure.limits import available_memory_bytes, usable_threads
-from workbench.measure.weights import constant, runs_in_bf16, weighted_layers
+from workbench.measure.tensors import kept_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -69,28 +69,9 @@ def stored_bytes(variant: Variant, kernels: Mapping[str, Kernel] | None = None) 
 def stored_tensors(
     variant: Variant, kernels: Mapping[str, Kernel] | None = None
 ) -> dict[str, tuple[str, tuple[int, ...], int]]:
-    """Name → (dtype, shape, bytes) of every tensor the variant needs; shared ones once."""
-    tensors = _graph_tensors(variant.graph) if variant.graph is not None else variant.module.state_dict()
-    halved = set()
-    if variant.precision == "bf16":
-        halved = {name for name in weighted_layers(variant.module) if runs_in_bf16(name, kernels)}
-    stored, seen = {}, set()
-    for name, tensor in tensors.items():
-        place = (tensor.data_ptr(), tuple(tensor.shape), tensor.stride())
-        if tensor.numel() and place in seen:
-            continue
-        seen.add(place)
-        half = name.rpartition(".")[0] in halved and tensor.is_floating_point()
-        dtype = "bfloat16" if half else str(tensor.dtype).removeprefix("torch.")
-        element_bytes = 2 if half else tensor.element_size()
-        stored[name] = (dtype, tuple(tensor.shape), tensor.numel() * element_bytes)
-    return stored
-
-
-def _graph_tensors(graph: torch.fx.GraphModule) -> dict[str, torch.Tensor]:
-    """Only what nodes refer to: after quantization the graph still carries its fp32 weights unused."""
-    found = {node.target: constant(graph, node) for node in graph.graph.nodes if node.op == "get_attr"}
-    return {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
+    """Name → (dtype, shape, bytes) of every tensor the variant keeps; shared ones once."""
+    kept = kept_tensors(variant, kernels)
+    return {tensor.name: (tensor.dtype, tuple(tensor.tensor.shape), tensor.size_bytes) for tensor in kept}
 
 
 def peak_memory_growth(call: Callable[[], object], calls: int = 3) -> int | None:

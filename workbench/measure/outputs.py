@@ -7,8 +7,8 @@ import math
 from typing import TYPE_CHECKING
 
 from workbench._lazy import lazy
+from workbench.engines._layers import weighted
 from workbench.graph import layer_of
-from workbench.measure.weights import weighted_layers
 from workbench.variant import Variant
 
 if TYPE_CHECKING:
@@ -48,9 +48,15 @@ def output_errors(original: torch.nn.Module, variant: Variant, inputs: torch.Ten
             moved, _ = _module_outputs(module, inputs.to(torch.bfloat16))
         else:
             moved, _ = _module_outputs(variant.module, inputs)
-        names = [name for name in weighted_layers(original) if name in reference and name in moved]
+        names = [name for name in weighted(original) if name in reference and name in moved]
         compared = {name: _relative(reference[name], moved[name]) for name in names}
     return {name: error for name, error in compared.items() if error is not None}
+
+
+def normalised(module: torch.nn.Module, inputs: torch.Tensor) -> dict[str, str]:
+    """Layer with weights → the batch normalisation that its output goes to; ``inputs`` are float32 [batch, …]."""
+    with torch.no_grad():
+        return _module_outputs(module, inputs)[1]
 
 
 def _relative(reference: torch.Tensor, moved: torch.Tensor) -> float | None:
@@ -70,16 +76,18 @@ def _module_outputs(module: torch.nn.Module, inputs: torch.Tensor) -> tuple[Outp
 
     def hook_for(name: str, normalises: bool):
         def hook(layer, given, output) -> None:
+            if isinstance(output, tuple) and output:
+                output = output[0]  # of a recurrent layer, an attention
             if not isinstance(output, torch.Tensor):
                 return
-            if normalises and id(given[0]) in made_by:
+            if normalises and given and id(given[0]) in made_by:
                 normalised[made_by[id(given[0])][0]] = name
             made_by[id(output)] = (name, output)  # keeps the tensor alive, so that its id stays its own
             outputs[name] = output.clone()  # the next layer may work in place
 
         return hook
 
-    layers = weighted_layers(module)
+    layers = weighted(module)
     handles = []
     for name, layer in module.named_modules():
         normalises = isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)

@@ -1,0 +1,214 @@
+"""Every tensor that a variant keeps, once each, and the parameter of which layer it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from workbench._lazy import lazy
+from workbench.engines import Kernel
+from workbench.engines._layers import weighted
+from workbench.graph import dequantize_groups, layer_of
+from workbench.variant import Variant
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = lazy("torch")
+
+Kernels = Mapping[str, Kernel]
+
+MODEL = "(model)"
+"""The row of the parameters that the model itself holds, outside its layers."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One tensor as it is kept: under which name, in which dtype, and the parameter it stands for, whole or in part."""
+
+    name: str
+    tensor: torch.Tensor
+    dtype: str
+    parameter: str
+    """By its name in the variant's module. Scales and zero points count to the weight they belong to."""
+    weight: Weight | None
+    """None for scales and zero points."""
+
+    @property
+    def layer(self) -> str:
+        return layer_owning(self.parameter)
+
+    @property
+    def size_bytes(self) -> int:
+        return self.tensor.numel() * (2 if self.dtype == "bfloat16" else self.tensor.element_size())
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What a kept tensor holds: numbers of ``dtype`` ("int4" where two share a byte), and what they stand for."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    values: Callable[[], torch.Tensor]
+
+
+def layer_owning(parameter: str) -> str:
+    """The layer that a parameter or buffer belongs to, by their qualified names."""
+    return parameter.rpartition(".")[0] or MODEL
+
+
+def own_tensors(module: torch.nn.Module) -> dict[str, dict[str, torch.Tensor]]:
+    """Layer → its own parameters and stored buffers by their qualified names; in the model's order."""
+    found: dict[str, dict[str, torch.Tensor]] = {}
+    for name, tensor in _stored(module).items():
+        found.setdefault(layer_owning(name), {})[name] = tensor
+    return found
+
+
+def first_names(module: torch.nn.Module) -> dict[str, str]:
+    """Name of each parameter and stored buffer → the first name of the same tensor: another where layers share it."""
+    first: dict[tuple, str] = {}
+    return {
+        name: first.setdefault(_place(tensor), name) if tensor.numel() else name
+        for name, tensor in _stored(module).items()
+    }
+
+
+def kept_tensors(variant: Variant, kernels: Kernels | None = None) -> list[Kept]:
+    """What a file of the variant's weights holds: no constants that its forward makes, no buffers that aren't stored.
+
+    Of a graph, only what nodes use: after quantization it still carries its float32 weights unused. For ``bf16``,
+    what layers that run in it own is bfloat16, by the runner's ``kernels``.
+    """
+    if variant.graph is not None:
+        return _kept_by_graph(variant.graph, variant.module)
+    halved = _run_in_bf16(variant.module, kernels) if variant.precision == "bf16" else ()
+    kept: list[Kept] = []
+    seen = set()
+    for name, tensor in _stored(variant.module).items():
+        half = layer_owning(name) in halved and tensor.is_floating_point()
+        dtype = "bfloat16" if half else _dtype_of(tensor)
+        if not tensor.numel() or (_place(tensor), dtype) not in seen:
+            kept.append(Kept(name, tensor, dtype, name, _as_it_is(tensor, dtype)))
+        seen.add((_place(tensor), dtype))
+    return kept
+
+
+def _run_in_bf16(module: torch.nn.Module, kernels: Kernels | None) -> set[str]:
+    """The layers of a ``bf16`` variant that do run in it, by the runner's kernels; those with weights where none are
+    known. One that has no kernel of its own may be computed within another, as an attention's ``out_proj`` is.
+    """
+    if kernels is None:
+        return set(weighted(module))
+    found = {layer for layer, kernel in kernels.items() if kernel.dtype in ("bfloat16", "bf16")}
+    return found | {name for name in weighted(module) if name not in kernels and found.intersection(_around(name))}
+
+
+def _around(layer: str) -> list[str]:
+    """The modules that a layer lies in, by their qualified names."""
+    parts = layer.split(".")
+    return [".".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def _dtype_of(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _stored(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    stored = module.state_dict().items()  # a module's extra state may be anything
+    return {name: tensor for name, tensor in stored if isinstance(tensor, torch.Tensor)}
+
+
+def _place(tensor: torch.Tensor) -> tuple:
+    return tensor.data_ptr(), tuple(tensor.shape), tensor.stride()
+
+
+def _as_it_is(tensor: torch.Tensor, dtype: str) -> Weight:
+    return Weight(dtype, tuple(tensor.shape), lambda: tensor)
+
+
+def _kept_by_graph(graph: torch.fx.GraphModule, module: torch.nn.Module) -> list[Kept]:
+    names = first_names(module)
+    kept: dict[str, Kept] = {}
+    seen = set()
+    for node in graph.graph.nodes:
+        if node.op != "get_attr" or not node.users or node.target in kept:
+            continue
+        tensor = constant(graph, node)
+        if not isinstance(tensor, torch.Tensor) or (tensor.numel() and _place(tensor) in seen):
+            continue
+        dtype = _dtype_of(tensor)
+        named = node.target.removesuffix("_bias")  # torchao's, for the bias that a folded normalisation brings
+        if node.target in names or named in names:
+            parameter, weight = names.get(node.target, node.target), _as_it_is(tensor, dtype)
+        elif dequantize := next((user for user in node.users if _dequantizes_constants(user)), None):
+            quantized = _quantized_weight(graph, dequantize)
+            parameter = _rounded_parameter(quantized, module, _consumer(dequantize, module))
+            weight = quantized if node is dequantize.args[0] else None
+        else:
+            continue  # a constant that forward makes, a buffer that isn't stored
+        seen.add(_place(tensor))
+        kept[node.target] = Kept(node.target, tensor, dtype, parameter, weight)
+    return list(kept.values())
+
+
+def _dequantizes_constants(node: torch.fx.Node) -> bool:
+    return "dequantize" in str(node.target) and all(source.op == "get_attr" for source in node.all_input_nodes)
+
+
+def _quantized_weight(graph: torch.fx.GraphModule, dequantize: torch.fx.Node) -> Weight:
+    tensor = constant(graph, dequantize.args[0])
+    dtype, shape = _dtype_of(tensor), tuple(tensor.shape)
+    if dequantize.target is dequantize_groups:
+        dtype, shape = "int4", (len(tensor), dequantize.args[3])
+    return Weight(dtype, shape, partial(_folded, graph, dequantize))
+
+
+def _folded(graph: torch.fx.GraphModule, node: torch.fx.Node) -> torch.Tensor:
+    """What a node computes of constants alone."""
+    arguments = torch.fx.map_arg(node.args, lambda source: constant(graph, source))
+    return node.target(*arguments, **node.kwargs).detach()
+
+
+def _consumer(node: torch.fx.Node, module: torch.nn.Module) -> str:
+    """The layer in whose forward a constant is used; "" for the model's own."""
+    known = {name for name, _ in module.named_modules()}
+    while "nn_module_stack" not in node.meta and node.users:  # as what quantization brought in
+        node = next(iter(node.users))
+    layer = layer_of(node)
+    return layer if layer in known else ""
+
+
+def _rounded_parameter(weight: Weight, module: torch.nn.Module, layer: str) -> str:
+    """The parameter that ``weight``, used in ``layer``, is a rounding of: the whole or one of its equal parts.
+
+    The graph doesn't say: an attention uses its ``out_proj``'s weight without calling it. Where several have its shape,
+    the nearest; where none has (it was transposed, say), the largest there.
+    """
+    parameters = dict(module.get_submodule(layer).named_parameters(prefix=layer, remove_duplicate=False))
+    fitting = [name for name, parameter in parameters.items() if _fits(weight.shape, parameter.shape)]
+    if len(fitting) > 1:
+        values = weight.values()
+        return min(fitting, key=lambda name: _distance(values, parameters[name].detach()))
+    if fitting:
+        return fitting[0]
+    return max(parameters, key=lambda name: parameters[name].numel(), default=f"{layer}.weight".lstrip("."))
+
+
+def _fits(part: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    return len(part) == len(whole) > 0 and part[1:] == tuple(whole[1:]) and part[0] > 0 and whole[0] % part[0] == 0
+
+
+def _distance(values: torch.Tensor, parameter: torch.Tensor) -> float:
+    parts = parameter.float().reshape(-1, *values.shape)
+    return float((parts - values).flatten(1).norm(dim=1).min())
+
+
+def constant(graph: torch.fx.GraphModule, node: torch.fx.Node) -> torch.Tensor:
+    """The attribute that a ``get_attr`` node refers to."""
+    found = graph
+    for part in node.target.split("."):
+        found = getattr(found, part)
+    return found
