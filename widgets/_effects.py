@@ -84,9 +84,9 @@ def _quotient(with_step: Interval, without: Interval) -> Interval:
 
 
 def _kernels(result: Result) -> list[tuple] | None:
-    """What computes each layer, on weights of which shape; None where the engine doesn't say."""
+    """What computes each layer, on weights of which shape; None where the engine doesn't say of one with weights."""
     layers = [layer for layer in result.receipt if layer.after]
-    if not layers or not all(layer.kernel for layer in layers):
+    if not layers or not all(layer.kernel for layer in layers if layer.has_weight):
         return None
     return [(layer.layer, layer.kernel, layer.compute_dtype, layer.after.weight_shape) for layer in layers]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench import events
-from workbench.receipt import LatencyFigures, LayerReceipt, LayerState
+from workbench.receipt import LatencyFigures, LayerReceipt, LayerState, weights_first
 from workbench.recipe import Recipe
 from workbench.widgets import _format as fmt
 from workbench.widgets._state import PageState, Part
@@ -17,6 +17,7 @@ _NO_CALLS = {
     "cancelled": "No calls were timed before the run was cancelled.",
     "failed": "No calls were timed: the run failed.",
 }
+_SHORT_DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 _ZEROS_OF_ROUNDING = {"int8": 0.1, "int4": 0.4}
 """Rounding to int8 alone makes a few per cent of small weights zero, to int4 a quarter; that is no pruning."""
 _ZEROS_WORTH_SAYING = 0.005
@@ -109,7 +110,7 @@ def facts(environment: dict[str, Any]) -> list[list[str]]:
 
 
 def layers(receipt: tuple[LayerReceipt, ...]) -> list[View]:
-    """One row for each layer: what became of it, its time, size and error."""
+    """One row for each layer, the small ones last: what became of it, its time, size and error."""
     longest = max((layer.time_ms or 0 for layer in receipt), default=0)
     return [
         {
@@ -126,7 +127,7 @@ def layers(receipt: tuple[LayerReceipt, ...]) -> list[View]:
             "reality": layer.reality,
             "reason": layer.reason,
         }
-        for layer in receipt
+        for layer in weights_first(receipt)
     ]
 
 
@@ -139,7 +140,7 @@ def _ceiling(layer: LayerReceipt) -> str:
 
 
 def receipt(layers: tuple[LayerReceipt, ...]) -> list[View]:
-    """One row for each layer: weight and arithmetic before and after, and why."""
+    """One row for each layer, the small ones last: weight and arithmetic before and after, and why."""
     return [
         {
             "layer": layer.layer,
@@ -151,7 +152,7 @@ def receipt(layers: tuple[LayerReceipt, ...]) -> list[View]:
             "reality": layer.reality,
             "reason": layer.reason,
         }
-        for layer in layers
+        for layer in weights_first(layers)
     ]
 
 
@@ -315,4 +316,4 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def _dtype(dtype: str) -> str:
-    return {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}.get(dtype, dtype)
+    return " and ".join(_SHORT_DTYPES.get(part, part) for part in dtype.split(" and "))

@@ -127,7 +127,7 @@ def _table(result: workbench.receipt.Result) -> str:
     ):
         lines.append(f"{name:<10}{before:<34}{after}")
     lines.append("")
-    for row in result.receipt:
+    for row in workbench.receipt.weights_first(result.receipt):
         kernel = f"{row.kernel or '—'} ({row.reality})"
         lines.append(f"  {row.layer:<22}{kernel:<44}{row.reason}".rstrip())
     return "\n".join([*lines, "", result.verdict])

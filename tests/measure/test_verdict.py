@@ -145,3 +145,9 @@ def test_without_a_known_reason_none_is_made_up():
 def test_what_is_lost_in_noise_gets_no_explanation():
     noisy = Interval(value=1.0, low=0.5, high=40.0)
     assert "Likely" not in verdict(recipe("int8-static"), noisy, [row(reality="simulated")], instructions=VNNI)
+
+
+def test_normalisations_are_no_layers_that_could_have_become_int8():
+    rows = [row(reality="simulated"), row("norm1", reality="unchanged", dtype="float32", shape=(16,))]
+    told = verdict(recipe("int8-static"), SLOWER, rows, baseline_ms=10, instructions=VNNI)
+    assert "in 1 of 1 layers" in told

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.results import a_result
 from workbench import events
-from workbench.receipt import Interval, Result
+from workbench.receipt import Interval, LayerState, Result
 from workbench.recipe import Recipe
 from workbench.widgets import Figures, _format, _histogram, _views
 from workbench.widgets._effects import effects
@@ -212,3 +212,30 @@ def test_zeros_that_rounding_makes_are_not_shown_as_a_change(dtype, sparsity, to
     (shown,) = _views.layers((row.model_copy(update={"after": after}),))
     assert ("zeros" in shown["change"]) == bool(told)
     assert told in shown["change"]
+
+
+def normalised(result: Result) -> Result:
+    """The same result with a normalisation before its layer, whose kernel the engine doesn't name."""
+    (layer,) = result.receipt
+    state = LayerState(dtype="float32", weight_shape=(16,), sparsity=0.0, weight_bytes=136)
+    norm = layer.model_copy(
+        update={"layer": "norm", "before": state, "after": state, "kernel": None, "reality": "unchanged"}
+    )
+    return result.model_copy(update={"receipt": (norm, layer)})
+
+
+@pytest.mark.parametrize("view", [_views.layers, _views.receipt])
+def test_normalisations_come_after_the_layers_with_weights(view):
+    assert [row["layer"] for row in view(normalised(a_result()).receipt)] == ["conv1", "norm"]
+
+
+def test_the_same_kernels_are_known_without_those_of_normalisations():
+    pruned = {"do": "prune", "kind": "weights"}
+    both = [normalised(a_result(recipe=recipe(*steps), speedup=3.0)) for steps in ((pruned,), ())]
+    assert effects(recipe(pruned), both)["prune"]["against"] == "no difference: the same kernels as without it"
+
+
+def test_a_layer_kept_in_two_dtypes_shows_both():
+    (row,) = a_result().receipt
+    mixed = row.model_copy(update={"after": row.after.model_copy(update={"dtype": "int8 and float32"})})
+    assert "int8 and fp32" in _views.layers((mixed,))[0]["change"]

@@ -58,7 +58,7 @@ def verdict(
     lost_in_noise = speedup.low <= 1 <= speedup.high and speedup.half_width > _WIDE
     if speedup.low > 1 or lost_in_noise:
         return sentence
-    rows = [row for row in receipt if row.after is not None]
+    rows = [row for row in receipt if row.after is not None and row.has_weight]
     precision = next((getattr(step, "scheme", "fp32") for step in recipe.steps if step.do == "quantize"), "fp32")
     available = set(isa() if instructions is None else instructions)
     reasons = [
