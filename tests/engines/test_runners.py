@@ -40,7 +40,7 @@ def test_an_engine_computes_what_the_variant_says_for_any_batch_and_names_every_
         assert outputs.dtype is torch.float32
         assert (outputs - expected).abs().max().item() <= tolerance(precision, expected)
     layers = {n for n, child in module(name).named_modules() if isinstance(child, torch.nn.Conv2d | torch.nn.Linear)}
-    assert set(made.kernels) == layers
+    assert layers <= set(made.kernels)
     assert "not found" not in {kernel.name for kernel in made.kernels.values()}
     assert all(kernel.reason or kernel.reality == "real" for kernel in made.kernels.values())
 
