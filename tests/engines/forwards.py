@@ -9,6 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 TOKENS, WIDTH = 5, 8
+CHANNELS, SIDE = 4, 9
+WORDS = 20
 
 
 def _declared(name: str, compute: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -43,15 +45,12 @@ own_linear.register_fake(lambda x, weight: x.new_empty(*x.shape[:-1], len(weight
 
 
 class Around(nn.Module):
-    """Linear layers around what is asked about, so that there is something to run native.
+    """Linear layers around what is asked about, so that there is something to run native."""
 
-    ``is_cut``: with an operation before it that has no kernel, so that what is asked about begins a piece.
-    """
-
-    def __init__(self, inner: Callable[[Around, torch.Tensor], torch.Tensor], is_cut: bool) -> None:
+    def __init__(self, inner: Callable[[Around, torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
-        self.inner, self.is_cut = inner, is_cut
-        self.first, self.second, self.last = (nn.Linear(WIDTH, WIDTH) for _ in range(3))
+        self.inner = inner
+        self.first, self.last = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
         self.table = nn.Embedding(TOKENS, WIDTH)
         self.places = nn.Parameter(torch.randn(1, TOKENS, WIDTH))
         self.row = nn.Buffer(torch.rand(WIDTH) + 0.5)
@@ -60,10 +59,36 @@ class Around(nn.Module):
         self.numbers = nn.Buffer(torch.arange(WIDTH))
 
     def forward(self, x):
-        x = self.first(x)
-        if self.is_cut:
-            x = self.second(x.roll(1, 2))
-        return self.last(self.inner(self, x))
+        return self.last(self.inner(self, self.first(x)))
+
+
+class AroundImages(nn.Module):
+    """A convolution before and a classifier after what is asked about."""
+
+    def __init__(self, inner: Callable[[AroundImages, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.inner = inner
+        self.first, self.second, self.last = nn.Conv2d(3, CHANNELS, 3), nn.Conv2d(4, 4, 1), nn.LazyLinear(5)
+        self.kernel = nn.Parameter(torch.randn(CHANNELS, CHANNELS, 3, 3) / 6)
+        self.even = nn.Parameter(torch.randn(CHANNELS, CHANNELS, 2, 2) / 4)
+        self.row = nn.Buffer(torch.rand(CHANNELS) + 0.5)
+        self.pixels = nn.Buffer(torch.randn(SIDE - 2, SIDE - 2))
+
+    def forward(self, x):
+        return self.last(self.inner(self, self.first(x)).flatten(1))
+
+
+class AroundIds(nn.Module):
+    """Looks up what is asked about, which is given token ids as floats, and classifies it."""
+
+    def __init__(self, inner: Callable[[AroundIds, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.inner = inner
+        self.words, self.bounded = nn.Embedding(WORDS, WIDTH, padding_idx=0), nn.Embedding(WORDS, WIDTH, max_norm=0.1)
+        self.mix, self.last = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 5)
+
+    def forward(self, ids):
+        return self.last(self.mix(self.inner(self, ids)))
 
 
 def _heads(x: torch.Tensor) -> torch.Tensor:
@@ -154,7 +179,7 @@ FORWARDS: dict[str, Callable[[Around, torch.Tensor], torch.Tensor]] = {
     "softmax over tokens": lambda m, x: x.softmax(1),
     "norm without weights": lambda m, x: F.layer_norm(x, (WIDTH,)),
     "norm over two dimensions": lambda m, x: F.layer_norm(x, (TOKENS, WIDTH)),
-    "linear with live weights": lambda m, x: F.linear(x, x[0]),
+    "linear with live weights": lambda m, x: F.linear(x, x[0].T @ x[0]),
     "attention": lambda m, x: _attended(x),
     "masked": lambda m, x: _attended(x, m.visible),
     "causal": lambda m, x: _attended(x, is_causal=True),
@@ -171,3 +196,57 @@ FORWARDS: dict[str, Callable[[Around, torch.Tensor], torch.Tensor]] = {
     "split unevenly": lambda m, x: torch.cat(x.split([3, 5], -1)[::-1], -1),
     "without gradients": lambda m, x: _without_gradients(x),
 }  # fmt: skip
+
+
+def _added_in_place(model: AroundImages, x: torch.Tensor) -> torch.Tensor:
+    y = model.second(x)
+    y += x
+    return F.relu_(y)
+
+
+ON_IMAGES: dict[str, Callable[[AroundImages, torch.Tensor], torch.Tensor]] = {
+    "padded to the same size": lambda m, x: F.conv2d(x, m.kernel, padding="same", dilation=2),
+    "padded unevenly": lambda m, x: F.conv2d(x, m.even, padding="same"),
+    "not padded": lambda m, x: F.conv2d(x, m.kernel, padding="valid", stride=2),
+    "weights from weights": lambda m, x: F.conv2d(x, m.kernel - m.kernel.mean((1, 2, 3), keepdim=True)),
+    "weights from the input": lambda m, x: F.conv2d(x, m.kernel * x.mean()),
+    "a bias from the input": lambda m, x: F.conv2d(x, m.kernel, x.mean((0, 2, 3))),
+    "a line": lambda m, x: F.conv1d(x.flatten(2), m.kernel[:, :, 0], padding="same"),
+    "maximum with dilation": lambda m, x: F.max_pool2d(x, 2, 1, dilation=2),
+    "maximum to the edge": lambda m, x: F.max_pool2d(x, 2, 2, 1, ceil_mode=True),
+    "mean with a divisor": lambda m, x: F.avg_pool2d(x, 2, divisor_override=3),
+    "mean to the edge": lambda m, x: F.avg_pool2d(x, 2, ceil_mode=True),
+    "mean without padding": lambda m, x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+    "mean with padding": lambda m, x: F.avg_pool2d(x, 3, 2, 1),
+    "adapted": lambda m, x: F.adaptive_avg_pool2d(x, (None, 1)),
+    "adapted unevenly": lambda m, x: F.adaptive_avg_pool2d(x, 3),
+    "joined from the end": lambda m, x: torch.cat([x, m.second(x)], -3),
+    "joined by rows": lambda m, x: torch.cat([x, m.second(x)], 2),
+    "joined with a constant": lambda m, x: torch.cat([x, m.pixels.expand(x.shape[0], 1, -1, -1)], 1),
+    "mean of pixels": lambda m, x: x.mean((-1, -2)) * m.row,
+    "mean of channels": lambda m, x: x.mean(1),
+    "mean of an example": lambda m, x: x.mean((1, 2, 3), keepdim=True) * x,
+    "gain by channel": lambda m, x: x * m.row[:, None, None] - m.row.view(1, -1, 1, 1),
+    "gain by pixel": lambda m, x: x * m.pixels + m.pixels[0],
+    "norm of this batch": lambda m, x: F.batch_norm(x, None, None, training=True),
+    "norm without weights": lambda m, x: F.instance_norm(F.group_norm(x, 2)),
+    "channels last": lambda m, x: x.contiguous(memory_format=torch.channels_last),
+    "added in place": _added_in_place,
+    "every other column": lambda m, x: x[..., ::2],
+    "from the second row": lambda m, x: x[:, :, 1:-1],
+    "turned": lambda m, x: x.transpose(2, 3),
+    "flattened over the batch": lambda m, x: x.flatten(0, 1).relu().view(x.shape),
+    "two channels of each": lambda m, x: torch.cat([x[:, :2], x[:, 2:] * 2], 1),
+}
+
+ON_IDS: dict[str, Callable[[AroundIds, torch.Tensor], torch.Tensor]] = {
+    "looked up": lambda m, ids: m.words(ids.long()),
+    "as 32 bits": lambda m, ids: m.words(ids.to(torch.int32)),
+    "next word": lambda m, ids: m.words((ids.long() + 1) % WORDS),
+    "known words alone": lambda m, ids: m.words((ids > 3).long()),
+    "first words": lambda m, ids: m.words(ids.long()[:, :3]),
+    "indexed": lambda m, ids: m.words.weight[ids.long()],
+    "scaled by the id": lambda m, ids: m.words(ids.long()) * ids.long().float()[..., None],
+    "bounded": lambda m, ids: m.bounded(ids.long()),
+    "two tables": lambda m, ids: m.words(ids.long()) + m.mix(m.words(ids.long())),
+}

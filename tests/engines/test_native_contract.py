@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from functools import cache, reduce
 
 import pytest
@@ -10,14 +11,26 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.engines.forwards import FORWARDS, TOKENS, WIDTH, Around
+from tests.engines.forwards import (
+    FORWARDS,
+    ON_IDS,
+    ON_IMAGES,
+    SIDE,
+    TOKENS,
+    WIDTH,
+    WORDS,
+    Around,
+    AroundIds,
+    AroundImages,
+)  # fmt: skip
 from workbench import kernels
 from workbench.engines import _native_pick
 from workbench.engines._base import Runner
-from workbench.engines._native_cut import cut
+from workbench.engines._native_cut import Piece, _blocks, _longest_native, cut
 from workbench.engines._native_operators import OPERATORS
 from workbench.engines._native_pieces import PiecewiseRunner
 from workbench.engines._native_runner import NativeRunner
+from workbench.engines._native_writes import refuse_changed_constants
 from workbench.engines.native import Native
 from workbench.errors import EngineError
 from workbench.graph import export
@@ -37,20 +50,47 @@ READ_AS_A_WHOLE = [
 @pytest.fixture(autouse=True)
 def no_time_for_choices(monkeypatch):
     """Which way of running a program is fastest isn't asked here: the first are taken."""
-    monkeypatch.setattr(_native_pick, "_PLAN_BUDGET_S", 0.0)
-    monkeypatch.setattr(_native_pick, "_TILE_BUDGET_S", 0.0)
+    for budget in ("_PLAN_BUDGET_S", "_TILE_BUDGET_S", "_TURN_S"):
+        monkeypatch.setattr(_native_pick, budget, 1e-9)
 
 
-def around(name: str, is_cut: bool = False) -> tuple[nn.Module, torch.Tensor]:
+def around(name: str) -> tuple[nn.Module, torch.Tensor]:
+    return Around(FORWARDS[name]).eval(), torch.randn(8, TOKENS, WIDTH)
+
+
+def around_images(name: str) -> tuple[nn.Module, torch.Tensor]:
+    model, images = AroundImages(ON_IMAGES[name]), torch.randn(8, 3, SIDE, SIDE)
+    model(images)  # the classifier learns how many features there are
+    return model.eval(), images
+
+
+def around_ids(name: str) -> tuple[nn.Module, torch.Tensor]:
+    return AroundIds(ON_IDS[name]).eval(), torch.randint(0, WORDS, (8, TOKENS)).float()
+
+
+MAKERS = {around: FORWARDS, around_images: ON_IMAGES, around_ids: ON_IDS}
+
+
+@cache
+def exported(make: Callable, name: str) -> tuple[Variant, torch.Tensor]:
+    """A model with its exported graph, and inputs."""
     torch.manual_seed(0)
-    return Around(FORWARDS[name], is_cut).eval(), torch.randn(8, TOKENS, WIDTH)
+    model, inputs = make(name)
+    return Variant(model, graph=export(model, inputs[:2]).module()), inputs
 
 
-def prepare(model: nn.Module, inputs: torch.Tensor) -> Runner:
-    return Native().prepare(Variant(model), inputs[:2], threads=1)
+def prepare(variant: Variant, inputs: torch.Tensor) -> Runner:
+    return Native().prepare(variant, inputs[:2], threads=1)
 
 
-def assert_gives_what_eager_gives(runner: Runner, model: nn.Module, inputs: torch.Tensor) -> None:
+def prepare_in_pieces(variant: Variant, inputs: torch.Tensor) -> Runner:
+    """A runner that is cut wherever it may be, and native wherever one block by itself can be."""
+    refuse_changed_constants(variant.graph.graph)
+    pieces = [_longest_native(variant.graph, [block]) or Piece([block]) for block in _blocks(variant.graph)]
+    return PiecewiseRunner(variant, variant.graph, pieces, inputs[:2], 1, lambda: None)
+
+
+def assert_right(runner: Runner, model: nn.Module, inputs: torch.Tensor) -> None:
     for batch in (1, 3, 8):
         with torch.no_grad():
             wanted = model(inputs[:batch])
@@ -60,33 +100,28 @@ def assert_gives_what_eager_gives(runner: Runner, model: nn.Module, inputs: torc
         assert (got - wanted).norm() <= 1e-5 * wanted.norm()
 
 
-@cache
-def prepared(name: str, is_cut: bool = False) -> Runner | EngineError:
-    """Its runner, or why there is none."""
+@pytest.mark.parametrize("prepared", [prepare, prepare_in_pieces])
+@pytest.mark.parametrize(("make", "name"), [(make, name) for make, forwards in MAKERS.items() for name in forwards])
+def test_a_forward_gives_what_eager_gives_or_is_refused_in_one_line(make, name, prepared):
+    variant, inputs = exported(make, name)
     try:
-        return prepare(*around(name, is_cut))
+        runner = prepared(variant, inputs)
     except EngineError as error:
-        return error
-
-
-@pytest.mark.parametrize("is_cut", [False, True])
-@pytest.mark.parametrize("name", FORWARDS)
-def test_a_forward_gives_what_eager_gives_or_is_refused_in_one_line(name, is_cut):
-    runner = prepared(name, is_cut)
-    if isinstance(runner, EngineError):
-        assert "\n" not in str(runner)
+        refusal = str(error)
     else:
-        assert_gives_what_eager_gives(runner, *around(name, is_cut))
+        refusal = ""
+        assert_right(runner, variant.module, inputs)
+    assert "\n" not in refusal
 
 
 @pytest.mark.parametrize("name", READ_AS_A_WHOLE)
 def test_nothing_in_these_forwards_is_left_to_pytorch(name):
-    assert isinstance(prepared(name), NativeRunner)
+    assert isinstance(prepare(*exported(around, name)), NativeRunner)
 
 
 @pytest.mark.parametrize("name", [name for name in FORWARDS if name.startswith("own ")])
 def test_an_operator_of_ones_own_is_run_by_pytorch_whatever_its_name(name):
-    assert isinstance(prepared(name), PiecewiseRunner)
+    assert isinstance(prepare(*exported(around, name)), PiecewiseRunner)
 
 
 @pytest.mark.parametrize("name", ATEN)
@@ -110,13 +145,13 @@ def test_a_reader_knows_every_argument_that_its_operator_has(name):
 def test_random_numbers_are_drawn_anew_at_each_call(noisy):
     torch.manual_seed(0)
     inputs = torch.randn(2, TOKENS, WIDTH)
-    runner = prepare(Around(noisy, is_cut=False).eval(), inputs)
+    runner = prepare(Variant(Around(noisy).eval()), inputs)
     assert not torch.equal(runner(inputs), runner(inputs))
 
 
 def test_what_a_reader_was_not_written_for_is_left_to_pytorch_with_the_cause():
-    model, inputs = around("divided by nought")
-    reasons = [block.reason for piece in cut(export(model, inputs).module()) for block in piece.blocks]
+    variant, _ = exported(around, "divided by nought")
+    reasons = [block.reason for piece in cut(variant.graph) for block in piece.blocks]
     assert any("aten.div.Tensor as used here: division by zero" in reason for reason in reasons)
 
 
@@ -127,7 +162,7 @@ def test_a_model_that_changes_a_constant_of_its_own_is_refused(changed):
         return x * m.row
 
     with pytest.raises(EngineError, match=r"aten\.\w+_\.\w+ changes one in place"):
-        prepare(Around(counting, is_cut=False).eval(), torch.randn(2, TOKENS, WIDTH))
+        prepare(Variant(Around(counting).eval()), torch.randn(2, TOKENS, WIDTH))
 
 
 def test_a_batch_norm_of_one_copy_leaves_the_other_as_it_is():
@@ -144,4 +179,4 @@ def test_a_batch_norm_of_one_copy_leaves_the_other_as_it_is():
 
     torch.manual_seed(0)
     model, inputs = Copies().eval(), torch.randn(8, 3, 6, 6)
-    assert_gives_what_eager_gives(prepare(model, inputs), model, inputs)
+    assert_right(prepare(Variant(model), inputs), model, inputs)

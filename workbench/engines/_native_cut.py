@@ -14,6 +14,7 @@ from workbench._lazy import lazy
 from workbench.engines._native_ir import Graph
 from workbench.engines._native_nodes import (
     attribute,
+    batch_symbol,
     free_nodes,
     input_of,
     is_dequantization,
@@ -25,6 +26,7 @@ from workbench.engines._native_read import Reader
 from workbench.errors import EngineError
 
 if TYPE_CHECKING:
+    import sympy
     import torch
 else:
     torch = lazy("torch")
@@ -140,7 +142,7 @@ def _blocks(module: torch.fx.GraphModule) -> list[Block]:
     """The model between all the places where it may be cut."""
     nodes = [n for n in module.graph.nodes if n.op in ("placeholder", "call_function", "output")]
     last_use = {used: place for place, node in enumerate(nodes) for used in node.all_input_nodes}
-    free = free_nodes(module.graph)
+    free, batch = free_nodes(module.graph), batch_symbol(module.graph)
     blocks: list[Block] = []
     alive: set[torch.fx.Node] = set()
     source, since = input_of(module.graph), []
@@ -152,15 +154,17 @@ def _blocks(module: torch.fx.GraphModule) -> list[Block]:
         if node.op == "call_function":
             since.append(node)
         alive = {n for n in (*alive, node) if last_use.get(n, -1) > place}
-        if since and len(alive) == 1 and _may_cross(crossing := next(iter(alive))) and crossing is not source:
+        if since and len(alive) == 1 and _may_cross(crossing := next(iter(alive)), batch) and crossing is not source:
             blocks.append(Block(since, source, crossing))
             source, since = crossing, []
     return [block for block in blocks if block.nodes]
 
 
-def _may_cross(node: torch.fx.Node) -> bool:
+def _may_cross(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:
     """Whether a program may begin with this tensor: float32 [batch, …] with the batch its only free size."""
     value = traced(node)
     if not isinstance(value, torch.Tensor) or value.dtype is not torch.float32 or not 2 <= value.dim() <= 4:
         return False
-    return isinstance(value.shape[0], torch.SymInt) and all(isinstance(size, int) for size in value.shape[1:])
+    first, *others = value.shape
+    begins = isinstance(first, torch.SymInt) and first.node.expr == batch
+    return begins and all(isinstance(size, int) for size in others)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from typing import TYPE_CHECKING, Any
 
 from workbench._lazy import lazy
@@ -24,8 +22,8 @@ DEQUANTIZERS = (
     "quantized_decomposed.dequantize_per_tensor.tensor",
 )
 _NAMESPACES = ("aten", "quantized_decomposed")
-_ARITHMETIC = (operator.__name__, operator.mul.__module__, math.__name__)
-"""Modules whose functions are called on sizes; ``operator`` itself is written in C under another name."""
+_ARITHMETIC = ("_operator", "math")
+"""Modules whose functions are called on sizes; the first is where those of ``operator`` are written."""
 _SIZES = ("size", "sizes", "shape", "repeats")
 """Arguments of operators that say how large a tensor is to be."""
 _OFF_WITHOUT = ("train", "dropout_p")

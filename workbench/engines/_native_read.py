@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from workbench._lazy import lazy
@@ -88,24 +90,21 @@ class Reader(SequenceOps, ConstantOps):
 
     def visit(self, node: torch.fx.Node) -> None:
         """Take one operation in; :class:`EngineError` where no kernel takes it."""
-        if node in self.known:
-            return
-        try:
-            made = self._call(node)
-        except EngineError:
-            raise
-        except Exception as error:  # a use that its reader wasn't written for: there is no kernel for it
-            cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise unknown(node, f"as used here: {cause}") from error
-        self.known |= dict.fromkeys([node, *names_of(node)], made)
+        if node not in self.known:
+            with _unknown_where_it_fails(node):
+                made = self._call(node)
+            self.known |= dict.fromkeys([node, *names_of(node)], made)
 
     def graph(self, result: torch.fx.Node) -> Graph:
         """What was read, ending with ``result``."""
         if not live(self.known[result]):
             raise EngineError("the native engine runs models whose output depends on their input")
-        output = self._as_output(result, self.known[result])
-        shape = seen(result, self.known[result]).sizes[1:]
-        return Graph(self.input, output, self.ops, shape)
+        with _unknown_where_it_fails(result):
+            batch, *shape = seen(result, self.known[result]).sizes
+            if batch != BATCH:
+                raise unknown(result, "whose result doesn't begin with the batch")
+            output = self._as_output(result, self.known[result])
+        return Graph(self.input, output, self.ops, tuple(shape))
 
     def _value_of(self, node: torch.fx.Node) -> Any:
         """What a node stands for; constants are computed when they are first asked for."""
@@ -331,6 +330,18 @@ class Reader(SequenceOps, ConstantOps):
     def _flattened(self, node, x):
         order = x.shape if x.shape[0] > 1 and x.shape[1] * x.shape[2] > 1 else None
         return self._add_op(node, "flatten", [x], Value((math.prod(x.shape),), x.quant, order))
+
+
+@contextmanager
+def _unknown_where_it_fails(node: torch.fx.Node) -> Iterator[None]:
+    """Whatever a reader trips over is a use that it wasn't written for: there is no kernel for it."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise unknown(node, f"as used here: {cause}") from error
 
 
 def _is_line(node: torch.fx.Node) -> bool:
