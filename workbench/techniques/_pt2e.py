@@ -8,6 +8,8 @@ import torch
 
 from workbench._quiet import quiet
 from workbench.graph import layer_of
+from workbench.techniques._hidden import hide, uncover
+from workbench.techniques._reduced import Bits, spell_out_range
 
 with quiet("torchao", "torch.utils._pytree"):  # torchao names each GPU library that it can't load
     from torchao.quantization.pt2e import (
@@ -18,7 +20,10 @@ with quiet("torchao", "torch.utils._pytree"):  # torchao names each GPU library 
     )
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
     from torchao.quantization.pt2e.quantizer import QuantizationConfig, QuantizationSpec
-    from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import X86InductorQuantizer
+    from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (
+        X86InductorQuantizer,
+        _annotate_nodes_not_quantize,
+    )
 
 aten = torch.ops.aten
 _CONVOLUTIONS = (aten.conv1d.default, aten.conv2d.default)
@@ -59,15 +64,17 @@ class _Quantizer(X86InductorQuantizer):
             self.set_module_type_qconfig(torch.nn.Linear, config)
 
     def annotate(self, model: torch.fx.GraphModule) -> torch.fx.GraphModule:
+        calls = [node for node in model.graph.nodes if node.target in self._targets]
+        kept = [node for node in calls if inside(layer_of(node), self._keep_fp32)]
+        _annotate_nodes_not_quantize(kept)  # by name alone, a convolution would be taken with the ReLU after it
         try:
             model = super().annotate(model)
-        except ValueError:  # its patterns don't take a module that is called twice: then each call by itself
+        except Exception:  # its patterns don't take a module that is called twice, say: then each call by itself
             for node in model.graph.nodes:
                 node.meta.pop("quantization_annotation", None)
-        for node in model.graph.nodes:
+        for node in calls:
             seen = node.meta.get("quantization_annotation")
-            done = seen and seen._annotated
-            if done or node.target not in self._targets or inside(layer_of(node), self._keep_fp32):
+            if (seen and seen._annotated) or node in kept:
                 continue
             if node.target is aten.linear.default:
                 self._annotate_linear_node_helper(node, True, self._config)
@@ -75,35 +82,40 @@ class _Quantizer(X86InductorQuantizer):
                 self._annotate_conv_node_helper(node, True, self._config)
         return model
 
+    def _annotate_matmul(self, model: torch.fx.GraphModule, quantization_config, filter_fn=None) -> None:
+        """Products of two activations have no weights whose range could be reduced: then they stay in fp32."""
+        if self._config.weight.quant_max == 127:
+            super()._annotate_matmul(model, quantization_config, filter_fn)
+
 
 def inside(layer: str | None, names: Collection[str]) -> bool:
     """Whether ``layer`` is one of the modules ``names`` or lies within one."""
     return layer is not None and any(layer == name or layer.startswith(f"{name}.") for name in names)
 
 
-def static_config(calibration: str) -> QuantizationConfig:
+def static_config(calibration: str, bits: Bits) -> QuantizationConfig:
     """Weights int8 per output channel, symmetric; activations uint8 per tensor, ranges from calibration."""
-    return _config(OBSERVERS[calibration], dynamic=False)
+    return _config(OBSERVERS[calibration], bits, dynamic=False)
 
 
-def dynamic_config() -> QuantizationConfig:
+def dynamic_config(bits: Bits) -> QuantizationConfig:
     """Weights int8 per output channel, symmetric; activations uint8 per tensor, ranges from each batch."""
-    return _config(PlaceholderObserver, dynamic=True)
+    return _config(PlaceholderObserver, bits, dynamic=True)
 
 
-def _config(activation_observer, *, dynamic: bool) -> QuantizationConfig:
+def _config(activation_observer, bits: Bits, *, dynamic: bool) -> QuantizationConfig:
     activation = QuantizationSpec(
         dtype=torch.uint8,
-        quant_min=0,
-        quant_max=255,
+        quant_min=bits.activation_range[0],
+        quant_max=bits.activation_range[1],
         qscheme=torch.per_tensor_affine,
         is_dynamic=dynamic,
         observer_or_fake_quant_ctr=activation_observer,
     )
     weight = QuantizationSpec(
         dtype=torch.int8,
-        quant_min=-128,
-        quant_max=127,
+        quant_min=bits.weight_range[0],
+        quant_max=bits.weight_range[1],
         qscheme=torch.per_channel_symmetric,
         ch_axis=0,
         observer_or_fake_quant_ctr=PerChannelMinMaxObserver,
@@ -112,27 +124,29 @@ def _config(activation_observer, *, dynamic: bool) -> QuantizationConfig:
 
 
 def quantized(
-    exported: torch.export.ExportedProgram,
+    graph: torch.fx.GraphModule,
     config: QuantizationConfig,
     *,
     convolutions: bool,
     keep_fp32: Collection[str],
     calibrate: Callable[[torch.nn.Module], None],
 ) -> torch.fx.GraphModule:
-    """The graph with quantize/dequantize pairs around what ``config`` quantizes.
+    """``graph`` with quantize/dequantize pairs around what ``config`` quantizes; the given one is used up.
 
     ``calibrate`` is called with the observed graph and shows it examples; the ranges of the weights
     are taken then too, so it must run the graph at least once.
     """
     with quiet("torchao"), torch.no_grad():
         quantizer = _Quantizer(config, convolutions=convolutions, keep_fp32=keep_fp32)
-        observed = prepare_pt2e(exported.module(), quantizer)
+        hide(graph)
+        observed = prepare_pt2e(graph, quantizer)
         calibrate(observed)
         graph = convert_pt2e(observed)
+        uncover(graph)
     for node in graph.graph.nodes:
         if node.target is aten.view.default:  # int8 kernels hand on other memory layouts than those exported
             node.target = aten.reshape.default
-    graph.recompile()
+    spell_out_range(graph)
     return graph.requires_grad_(False)
 
 

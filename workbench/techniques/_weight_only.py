@@ -7,27 +7,27 @@ from collections.abc import Collection
 import torch
 
 from workbench.graph import dequantize_groups, layer_of
+from workbench.techniques._constants import constant_of, is_constant
 from workbench.techniques._pt2e import inside
 
 _LINEAR = torch.ops.aten.linear.default
 
 
 def weights_quantized(
-    exported: torch.export.ExportedProgram, *, group_size: int | None, keep_fp32: Collection[str]
+    graph: torch.fx.GraphModule, *, group_size: int | None, keep_fp32: Collection[str]
 ) -> torch.fx.GraphModule:
-    """The graph with every linear layer's weight as a dequantized constant.
+    """``graph`` with every linear layer's weight as a dequantized constant; the given one is changed.
 
     Without ``group_size``: int8, one scale for each output channel. With it: four bits, one scale for each
     ``group_size`` inputs of an output channel, or a little fewer. Symmetric, the scale from the largest magnitude.
     """
-    graph = exported.module()
     found: dict[str, torch.fx.Node] = {}  # by weight: layers may share one
     for node in list(graph.graph.nodes):
-        if node.target is not _LINEAR or node.args[1].op != "get_attr" or inside(layer_of(node), keep_fp32):
+        if node.target is not _LINEAR or not is_constant(node.args[1]) or inside(layer_of(node), keep_fp32):
             continue
         weight = node.args[1]
         if weight.target not in found:
-            values = graph.get_parameter(weight.target).detach()
+            values = constant_of(graph, weight)
             with graph.graph.inserting_before(node):
                 make = _int8_channels if group_size is None else _int4_groups
                 found[weight.target] = make(graph, values, len(found), group_size)

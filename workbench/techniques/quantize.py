@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator
@@ -10,17 +13,23 @@ from workbench._lazy import lazy
 from workbench.errors import RecipeError, WorkbenchError, unknown
 from workbench.graph import export
 from workbench.techniques._base import Context, Task, Technique, option
+from workbench.techniques._layers import own_layers, quantizable_layers
 from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import torch
 
+    from workbench.techniques._columns import Columns
+    from workbench.techniques._reduced import Bits
+    from workbench.techniques._sample import Sample
     from workbench.variant import Variant
 else:
     torch = lazy("torch")
 
-_BATCH = 64
 _SHORT = {"int8": "int8-static", "static": "int8-static", "dynamic": "int8-dynamic", "int4": "int4-weights"}
+_SAME = 1e-3
+"""What folding and sums in another order may change of a model's outputs, relative to their norm: see how runners are
+held to their models."""
 
 
 _Scheme = Literal["int8-static", "int8-dynamic", "bf16", "int8-weights", "int4-weights"]
@@ -35,6 +44,15 @@ def _full_name(scheme: object) -> object:
     return full
 
 
+@dataclass(frozen=True)
+class _Original:
+    """What is quantized: its graph, made anew at each call, examples, and the layers whose inputs defy one scale."""
+
+    graph: Callable[[], torch.fx.GraphModule]
+    sample: Sample
+    unlike: Mapping[str, Columns]
+
+
 class Quantize(Technique):
     """Compute with smaller numbers: int8, int4 or bf16 in place of fp32."""
 
@@ -43,6 +61,7 @@ class Quantize(Technique):
     order: ClassVar[int] = 90
     main_option: ClassVar[str] = "scheme"
     summarized: ClassVar[tuple[str, ...]] = ("scheme", "overrides")
+    heeds_saturation: ClassVar[bool] = True
 
     do: Literal["quantize"] = "quantize"
     scheme: Annotated[_Scheme, BeforeValidator(_full_name)] = option(
@@ -96,14 +115,16 @@ class Quantize(Technique):
             graph with quantize/dequantize pairs: weights int8 per output channel and symmetric,
             activations uint8 per tensor. The schemes for weights alone leave activations as they are.
         context
-            Calibration takes a seeded sample of ``context.train`` and nothing else.
+            Calibration takes a seeded sample of ``context.train`` and nothing else. Where the engine saturates,
+            int8-static keeps weights or activations to 7 bits, whichever loses less on that sample, and int8-dynamic
+            the weights: engines choose the range of activations themselves there, always of 8 bits.
 
         Raises
         ------
         RecipeError
             An override names no layer of this model.
         WorkbenchError
-            Nothing in the model can be quantized this way.
+            Nothing in the model can be quantized this way, or its graph computes something else.
         EngineError
             The model can't be exported.
         """
@@ -112,39 +133,104 @@ class Quantize(Technique):
         self._check_overrides(variant.module)
         if reason := self.blocked(variant.module):
             raise WorkbenchError(reason)
-        from workbench.techniques import _pt2e
+        from workbench.techniques._pt2e import layers_by_dtype
+
+        original = self._original(variant.module, context)
+        graph, remark = self._quantized(original, context)
+        quantized, fp32 = layers_by_dtype(graph, weight_only=self.scheme in WEIGHT_ONLY)
+        if not quantized:
+            raise WorkbenchError(f"no layer of this model became {self.scheme}: {self._nothing(original.unlike)}")
+        layers = {name: layer for name, layer in variant.module.named_modules() if name in fp32}
+        reasons = {name: self._reason(layer, name, original.unlike) for name, layer in layers.items()}
+        remarks = dict.fromkeys(sorted(quantized), remark) if remark else {}
+        return variant.having(
+            precision=self.scheme,
+            graph=graph,
+            unchanged={**variant.unchanged, **reasons},
+            remarks={**variant.remarks, **remarks},
+            notices=(*variant.notices, *self._notices(graph, original)),
+        )
+
+    def _original(self, module: torch.nn.Module, context: Context) -> _Original:
+        from workbench.techniques._columns import unlike_columns
+        from workbench.techniques._pt2e import inside
+        from workbench.techniques._rewrite import rewritten
+        from workbench.techniques._sample import COMPARED, Sample
 
         context.progress("exporting the graph", 0, 0)
-        exported = export(variant.module, context.train.inputs[:2])
+        exported = export(module, context.train.inputs[:2])
         context.checkpoint()
-        graph = self._quantized(exported, context)
-        quantized, fp32 = _pt2e.layers_by_dtype(graph, weight_only=self.scheme in WEIGHT_ONLY)
-        if not quantized:
-            raise WorkbenchError(f"no layer of this model became {self.scheme}: {self._nothing()}")
-        reasons = {name: self._reason(layer, name) for name, layer in variant.module.named_modules() if name in fp32}
-        return variant.having(precision=self.scheme, graph=graph, unchanged={**variant.unchanged, **reasons})
+        static, rounds_inputs = self.scheme == "int8-static", self.scheme not in WEIGHT_ONLY
+        count = self.calibration_samples if static else COMPARED  # weights need no more
+        sample = Sample(module, context.train.inputs, count, context.seed)
+        graph = partial(rewritten, exported, fold=rounds_inputs)
+        unlike = unlike_columns(graph(), sample.inputs, convolutions=static) if rounds_inputs else {}
+        asked = {layer: columns for layer, columns in unlike.items() if not inside(layer, self.overrides)}
+        return _Original(graph, sample, asked)
 
-    def _quantized(self, exported: torch.export.ExportedProgram, context: Context) -> torch.fx.GraphModule:
-        from workbench.techniques import _pt2e, _weight_only
+    def _quantized(self, original: _Original, context: Context) -> tuple[torch.fx.GraphModule, str | None]:
+        """The graph in fewer bits, of those that the engine runs exactly the one that loses least; a remark on it."""
+        from workbench.techniques import _weight_only
+        from workbench.techniques._reduced import Bits
 
         if self.scheme in WEIGHT_ONLY:
             group_size = self.group_size if self.scheme == "int4-weights" else None
-            return _weight_only.weights_quantized(exported, group_size=group_size, keep_fp32=tuple(self.overrides))
+            keep_fp32 = tuple(self.overrides)
+            return _weight_only.weights_quantized(original.graph(), group_size=group_size, keep_fp32=keep_fp32), None
+        if not context.saturates:
+            return self._int8(original, Bits(), context), None
+        candidates = [Bits(weights=7), *([Bits(activations=7)] if self.scheme == "int8-static" else [])]
+        graphs = {bits: self._int8(original, bits, context) for bits in candidates}
+        sample = original.sample
+        best = min(graphs, key=lambda bits: sample.distance(sample.outputs_of(graphs[bits])))
+        return graphs[best], best.remark
+
+    def _int8(self, original: _Original, bits: Bits, context: Context) -> torch.fx.GraphModule:
+        from workbench.techniques import _pt2e
+
         static = self.scheme == "int8-static"
         return _pt2e.quantized(
-            exported,
-            _pt2e.static_config(self.calibration) if static else _pt2e.dynamic_config(),
+            original.graph(),
+            _pt2e.static_config(self.calibration, bits) if static else _pt2e.dynamic_config(bits),
             convolutions=static,
-            keep_fp32=tuple(self.overrides),
-            calibrate=lambda observed: self._calibrate(observed, context),
+            keep_fp32=(*self.overrides, *original.unlike),
+            calibrate=lambda observed: self._calibrate(observed, original.sample, context),
         )
 
+    def _calibrate(self, observed: torch.nn.Module, sample: Sample, context: Context) -> None:
+        done = 0
+        for batch in sample.batches:
+            context.checkpoint()
+            context.progress("calibrating", done, sample.count)
+            if done:
+                observed(batch)
+            else:
+                self._require_same(sample.distance(sample.outputs_of(observed)))
+            done += len(batch)
+
+    def _require_same(self, distance: float) -> None:
+        if distance > _SAME:
+            raise WorkbenchError(
+                f"the graph that {self.scheme} starts from computes something else than the model: its outputs are off "
+                f"by {100 * distance:.2g} % of their norm before anything is rounded; use bf16, which needs no graph"
+            )
+
+    def _notices(self, graph: torch.fx.GraphModule, original: _Original) -> list[str]:
+        from workbench.techniques._collapse import collapse
+
+        kept = [
+            f"{layer} stays in fp32: {columns}; give it inputs of like ranges"
+            for layer, columns in original.unlike.items()
+        ]
+        collapsed = collapse(graph, original.graph, original.sample)
+        return [*kept, f"{self.scheme} {collapsed}"] if collapsed else kept
+
     def blocked(self, module: torch.nn.Module, task: Task | None = None) -> str | None:
-        if self.scheme == "bf16" or _opaque(module):
+        if self.scheme == "bf16" or own_layers(module):
             return None
-        if self.scheme != "int8-static" and not _layers(module, convolutions=False):
+        if self.scheme != "int8-static" and not quantizable_layers(module, convolutions=False):
             return f"{self.scheme} quantizes linear layers only and this model has none; use int8-static"
-        if not _layers(module):
+        if not quantizable_layers(module):
             return "int8-static needs linear or convolution layers and this model has none"
         return None
 
@@ -153,46 +239,27 @@ class Quantize(Technique):
         return self.scheme.removesuffix("-static").replace("-", " ") + kept
 
     def _check_overrides(self, module: torch.nn.Module) -> None:
-        layers = _layers(module)
+        layers = [*quantizable_layers(module), *filter(None, own_layers(module))]
         blocks = {name.rsplit(".", depth)[0] for name in layers for depth in range(1, name.count(".") + 1)}
         for name in self.overrides:
             if name not in layers and name not in blocks:
                 raise RecipeError(unknown("layer", name, layers))
 
-    def _calibrate(self, observed: torch.nn.Module, context: Context) -> None:
-        inputs = context.train.inputs
-        generator = torch.Generator().manual_seed(context.seed)
-        count = self.calibration_samples if self.scheme == "int8-static" else 1  # enough to see the weights
-        chosen = torch.randperm(len(inputs), generator=generator)[:count]
-        for start in range(0, len(chosen), _BATCH):
-            context.checkpoint()
-            context.progress("calibrating", start, len(chosen))
-            observed(inputs[chosen[start : start + _BATCH]])
-
-    def _reason(self, layer: torch.nn.Module, name: str) -> str:
+    def _reason(self, layer: torch.nn.Module, name: str, unlike: Mapping[str, Columns]) -> str:
         from workbench.techniques._pt2e import inside
 
         kind = type(layer).__name__
         if inside(name, self.overrides):
             return "kept in fp32 as the recipe asks"
-        if self.scheme != "int8-static" and "Conv" in kind:
+        if name in unlike:
+            return f"kept in fp32: {unlike[name]}"
+        if self.scheme != "int8-static" and isinstance(layer, torch.nn.modules.conv._ConvNd):
             return f"{self.scheme} quantizes linear layers only; a convolution needs int8-static"
         return f"{kind} has no {self.scheme.partition('-')[0]} form here and is computed in fp32"
 
-    def _nothing(self) -> str:
+    def _nothing(self, unlike: Mapping[str, Columns]) -> str:
+        if unlike:
+            return f"of {next(iter(unlike))}, {next(iter(unlike.values()))}; give it inputs of like ranges"
         if self.overrides:
             return "the overrides keep every layer in fp32; take one out"
         return "its graph holds no linear or convolution call that this scheme quantizes"
-
-
-def _layers(module: torch.nn.Module, *, convolutions: bool = True) -> list[str]:
-    """The names of the layers that have an int8 form."""
-    nn = torch.nn
-    kinds = (nn.Linear, nn.MultiheadAttention, *((nn.Conv1d, nn.Conv2d) if convolutions else ()))
-    return [name for name, layer in module.named_modules() if isinstance(layer, kinds)]
-
-
-def _opaque(module: torch.nn.Module) -> bool:
-    """Whether weights may be used by calls that are no layers of their own: then only the graph tells."""
-    owners = (layer for layer in module.modules() if any(True for _ in layer.parameters(recurse=False)))
-    return any(type(layer) is torch.nn.Module or not type(layer).__module__.startswith("torch.nn.") for layer in owners)
