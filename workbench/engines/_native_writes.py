@@ -65,7 +65,7 @@ def _shares_memory(node: torch.fx.Node) -> bool:
 
 
 def refuse_changed_constants(graph: torch.fx.Graph) -> None:
-    """:class:`EngineError` where a call of the model changes what the next one computes with, or a constant's part."""
+    """:class:`EngineError` where the model changes a buffer or a constant in place: these are computed once here."""
     free = free_nodes(graph)
     for node in graph.nodes:
         if written_by(node) in free:
