@@ -23,11 +23,15 @@ BATCH = 4
 PRECISIONS = ("fp32", "bf16", "int8-static", "int8-dynamic")
 
 
+def residual(precision: str):
+    return variant("residual", precision, Compiled().saturates())
+
+
 @pytest.fixture(scope="module")
 def builds(cache_directory):
     """The only compilations that these tests wait for, side by side."""
     started = {
-        precision: build_in_background(variant("residual", precision), images("residual", BATCH), threads=1)
+        precision: build_in_background(residual(precision), images("residual", BATCH), threads=1)
         for precision in PRECISIONS
     }
     yield started
@@ -41,8 +45,7 @@ def runners(builds):
         while not build.wait(1):
             pass
     return {
-        precision: Compiled().prepare(variant("residual", precision), images("residual", BATCH), threads=1)
-        for precision in builds
+        precision: Compiled().prepare(residual(precision), images("residual", BATCH), threads=1) for precision in builds
     }
 
 
@@ -65,7 +68,7 @@ def assert_all_end(processes: list[psutil.Process]) -> None:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_compiled_code_computes_what_the_variant_says_for_any_batch(runners, precision):
-    asked = variant("residual", precision)
+    asked = residual(precision)
     says = asked.graph if asked.graph is not None else asked.module
     for batch in (BATCH, 1, 11):
         inputs = images("residual", batch, seed=batch)
@@ -103,18 +106,18 @@ def test_single_layers_have_no_times_and_the_reason_is_given(runners):
 
 
 def test_what_was_built_once_is_loaded_without_compiling(runners, monkeypatch):
-    asked, inputs = variant("residual", "int8-static"), images("residual", BATCH)
+    asked, inputs = residual("int8-static"), images("residual", BATCH)
     assert is_cached(asked, inputs, threads=1)
     monkeypatch.setattr(subprocess, "Popen", None)  # any attempt to start a compiler would fail
     assert torch.equal(Compiled().prepare(asked, inputs, threads=1)(inputs), runners["int8-static"](inputs))
 
 
 def test_other_threads_batches_and_weights_are_other_packages(runners):
-    asked = variant("residual", "int8-static")
+    asked = residual("int8-static")
     target = _aoti.package_target(asked, images("residual", BATCH), 1)
     assert _aoti.package_target(asked, images("residual", BATCH), 2) != target
     assert _aoti.package_target(asked, images("residual", BATCH + 1), 1) != target
-    assert _aoti.package_target(variant("residual", "int8-dynamic"), images("residual", BATCH), 1) != target
+    assert _aoti.package_target(residual("int8-dynamic"), images("residual", BATCH), 1) != target
 
 
 def test_a_package_that_was_damaged_is_removed(cache_directory, tmp_path):
@@ -161,7 +164,7 @@ def test_a_paused_build_uses_no_cpu_until_it_goes_on(cache_directory):
 
 
 def test_a_paused_build_keeps_nobody_from_loading_a_compiled_model(runners):
-    target = _aoti.package_target(variant("residual", "int8-static"), images("residual", BATCH), 1)
+    target = _aoti.package_target(residual("int8-static"), images("residual", BATCH), 1)
     package = _aoti.cached_package(target)
     build = build_in_background(variant("cnn", "fp32"), images("cnn", BATCH), threads=1)
     try:

@@ -23,7 +23,8 @@ if reason := engines.find("onnxruntime").unavailable():
 def quantized(*layers: nn.Module, shape: tuple[int, ...] = (3, 12, 12)) -> Variant:
     torch.manual_seed(0)
     train = Data(images(32, shape), torch.zeros(32, dtype=torch.long))
-    return Quantize(calibration="range").apply(Variant(nn.Sequential(*layers).eval()), Context(train=train))
+    context = Context(train=train, saturates=engines.find("onnxruntime").saturates())
+    return Quantize(calibration="range").apply(Variant(nn.Sequential(*layers).eval()), context)
 
 
 def images(batch: int, shape: tuple[int, ...] = (3, 12, 12)) -> torch.Tensor:

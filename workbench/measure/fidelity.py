@@ -22,11 +22,12 @@ else:
 _ROUNDING = {"fp32": 1e-3}
 """What sums in another order may differ by, relative to the output's norm. Float32 has 6e-8 a step; a thousand steps
 in a row, each amplified by the same factor as the signal, stay below a tenth of this."""
-_STEPS = 0.02
-"""A value that falls on the other side of a rounding step moves by that step, and so on through the layers: two exact
-int8 or bf16 engines were seen 0.5 % apart at most, on networks of twenty layers."""
+_STEPS = 0.01
+"""A value that falls on the other side of a rounding step moves by that step, and so on through the layers. Of native,
+ONNX Runtime and OpenVINO on eight models in int8 and bf16, none was further from its simulated graph than 0.7 %."""
 _TIMES_THE_SIMULATED = 2.0
-"""Errors of independent roundings add as squares: an engine that rounds as much again is off by 1.4 times as much."""
+"""Errors of independent roundings add as squares: an engine that rounds as much again is off by 1.4 times as much. Those
+three were 1.01 times as far from the module as the simulated graph, at most."""
 _NOTHING = 1e-6
 """Outputs smaller than this are as good as zero: what is left of sums that cancel."""
 _BUDGET_S = 0.3
