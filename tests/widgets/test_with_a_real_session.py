@@ -10,8 +10,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 import workbench as wb
 from workbench import events
@@ -20,6 +22,7 @@ from workbench.receipt import Result
 from workbench.recipe import Recipe
 from workbench.session import Session
 from workbench.widgets import Workbench, _code, _pump
+from workbench.workload import Workload
 
 PLACE = {"engine": "eager", "threads": 1}
 TOGGLES = st.sampled_from(
@@ -182,3 +185,27 @@ def test_a_model_is_not_saved_for_more_threads_than_there_are(session, tmp_path)
     with pytest.raises(WorkbenchError, match="1024 threads can't be used"):
         session.save_model(wb.load("fashion-student"), Recipe.parse(place={"threads": 1024}), tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_measure_again_measures_the_weights_and_the_data_of_now(session, endings):
+    model = nn.Sequential(nn.Linear(4, 3)).eval()
+    labels = torch.zeros(60, dtype=torch.int64)
+    always_says(model, 0)
+    bench = Workbench(Workload(model, (torch.rand(60, 4), labels)), session=session, recipe={"place": PLACE})
+    try:
+        bench.frame.views += 1
+        assert of(bench.state.run, endings).result.variant.accuracy.value == 1
+        always_says(model, 2)
+        bench.progress.repeats += 1
+        assert of(bench.state.run, endings).result.variant.accuracy.value == 0
+        labels += 2
+        bench.progress.repeats += 1
+        assert of(bench.state.run, endings).result.variant.accuracy.value == 1
+    finally:
+        bench.close()
+
+
+def always_says(model: nn.Module, answer: int) -> None:
+    with torch.no_grad():
+        model[0].weight.zero_()
+        model[0].bias.copy_(torch.arange(3) == answer)
