@@ -75,7 +75,7 @@ def in_place(rows, first, last):
 
 def unused(rows, first, pooler, last):
     rows = first(rows)
-    torch.tanh(pooler(rows))
+    pooler(rows)
     return last(torch.relu(rows))
 
 
@@ -94,7 +94,7 @@ HARD_FOR_TORCHAO = {
     "unused": lambda: Calls(
         lambda images, *layers: unused(images.flatten(1), *layers),
         nn.Linear(192, 16),
-        nn.Linear(16, 16),
+        nn.Sequential(nn.Linear(16, 16), nn.Tanh()),
         nn.Linear(16, 5),
     ),
 }
@@ -152,6 +152,15 @@ def test_calls_that_have_the_same_folded_into_them_or_nothing_share_one_weight(n
     variant = quantized(trained(lambda: Recurrent(norms=norms, plain=plain)))
     assert len([weight for weight in weights(variant) if weight.dim() == 4]) == 1
     assert_same_answers(variant)
+
+
+@pytest.mark.parametrize(("groups", "left"), [(1, 0), (3, 1)])
+def test_a_batch_normalisation_is_folded_into_a_transposed_convolution_of_one_group(groups, left):
+    layers = nn.ConvTranspose2d(3, 6, 3, groups=groups), nn.BatchNorm2d(6), nn.Flatten(), nn.Linear(600, 5)
+    variant = quantized(trained(lambda: nn.Sequential(*layers)))
+    assert_same_answers(variant)
+    norms = [node for node in variant.graph.graph.nodes if node.target is torch.ops.aten.batch_norm.default]
+    assert len(norms) == left
 
 
 def test_a_graph_that_computes_something_else_than_the_model_is_refused_in_one_line(monkeypatch):

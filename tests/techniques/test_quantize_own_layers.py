@@ -140,3 +140,23 @@ def test_native_runs_a_product_in_its_int8_kernels(scheme):
 def test_a_model_of_other_layers_of_one_s_own_is_told_what_its_graph_lacks(scheme):
     with pytest.raises(WorkbenchError, match="its graph holds no linear or convolution call"):
         quantized(nn.Sequential(Scale()).eval(), torch.rand(32, 16), scheme=scheme)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [lambda w: w.t(), lambda w: w.T, lambda w: w.mT, lambda w: w.transpose(0, -1), lambda w: w.permute(1, 0)],
+    ids=["t", "T", "mT", "transpose", "permute"],
+)
+def test_a_transposed_weight_is_a_linear_layer_s_in_any_spelling(spelling):
+    class Functional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.matrix = nn.Parameter(torch.randn(16, 16) / 4)
+
+        def forward(self, x):
+            return x @ spelling(self.matrix)
+
+    module = built(Functional)
+    examples = torch.randn(32, 16, generator=torch.Generator().manual_seed(0))
+    wanted = module(examples)
+    assert (quantized(module, examples).graph(examples) - wanted).norm() <= 0.05 * wanted.norm()

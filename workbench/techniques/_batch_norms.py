@@ -15,6 +15,9 @@ _CONVOLUTIONS = tuple(
     for convolution in (aten.conv1d, aten.conv2d, aten.conv3d)
     for overload in ("default", "padding")
 )
+_TRANSPOSED = (aten.conv_transpose1d.default, aten.conv_transpose2d.input, aten.conv_transpose3d.input)
+_GROUPS = 6
+"""Where a transposed convolution's arguments say how many groups its channels are in."""
 Pair = tuple[torch.fx.Node, torch.fx.Node]
 
 
@@ -43,8 +46,9 @@ def fold_batch_norms(graph: torch.fx.GraphModule) -> None:
 def _folds(norm: torch.fx.Node) -> bool:
     call, *constants, training = norm.args[:6]
     linear = call.target is aten.linear.default and call.meta["val"].dim() == 2  # else they are over other dimensions
+    in_one_group = call.target in _TRANSPOSED and (len(call.args) <= _GROUPS or call.args[_GROUPS] == 1)
     return (
-        (linear or call.target in _CONVOLUTIONS)
+        (linear or in_one_group or call.target in _CONVOLUTIONS)
         and not training
         and len(call.users) == 1
         and is_constant(call.args[1])
@@ -57,10 +61,12 @@ def _bias(call: torch.fx.Node) -> torch.fx.Node | None:
 
 
 def _fused(graph: torch.fx.GraphModule, call: torch.fx.Node, norm: torch.fx.Node) -> tuple[torch.Tensor, torch.Tensor]:
-    fuse = fuse_linear_bn_weights if call.target is aten.linear.default else fuse_conv_bn_weights
     gain, shift, mean, variance = (constant_of(graph, node) for node in norm.args[1:5])
-    weight, bias = constant_of(graph, call.args[1]), constant_of(graph, _bias(call))
-    return fuse(weight, bias, mean, variance, norm.args[7], gain, shift)
+    weight, bias, epsilon = constant_of(graph, call.args[1]), constant_of(graph, _bias(call)), norm.args[7]
+    if call.target is aten.linear.default:
+        return fuse_linear_bn_weights(weight, bias, mean, variance, epsilon, gain, shift)
+    transposed = call.target in _TRANSPOSED
+    return fuse_conv_bn_weights(weight, bias, mean, variance, epsilon, gain, shift, transpose=transposed)
 
 
 def _bias_name(graph: torch.fx.GraphModule, weight_name: str, pairs: list[Pair], own_name: bool) -> str:

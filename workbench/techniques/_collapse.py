@@ -20,7 +20,7 @@ def collapse(quantized: torch.fx.GraphModule, exact: Callable[[], torch.fx.Graph
     ``exact`` makes the graph that was quantized once more.
     """
     error = sample.error(sample.outputs_of(quantized))
-    if not error > _SPOILED:
+    if error <= _SPOILED:
         return None
     by_layer = own_errors(quantized, exact(), sample.batches[0])
     worst = max(by_layer, key=by_layer.get)

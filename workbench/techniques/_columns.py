@@ -58,7 +58,7 @@ class _FirstCalls(torch.fx.Interpreter):
         self.calls: list[tuple[torch.fx.Node, torch.Tensor, tuple]] = []
 
     def run_node(self, node: torch.fx.Node):
-        if any(source in self.env and self.env[source] is None for source in node.all_input_nodes):
+        if any(self.env[source] is None for source in node.all_input_nodes):
             return None
         if node.target not in _CHANNELS_AT:
             return super().run_node(node)

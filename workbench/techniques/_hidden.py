@@ -42,7 +42,8 @@ def uncover(graph: torch.fx.GraphModule) -> None:
     """Put back what :func:`hide` replaced."""
     operations = {stand_in: operation for operation, stand_in in _STAND_INS.items()}
     for node in graph.graph.nodes:
-        node.target = operations.get(node.target, node.target) if node.op == "call_function" else node.target
+        if node.target in operations:
+            node.target = operations[node.target]
     graph.recompile()
 
 

@@ -9,7 +9,7 @@ import torch
 from workbench.techniques._constants import constant_of, is_constant, keep_constant, unused_name
 
 aten = torch.ops.aten
-_TRANSPOSITIONS = (aten.t.default, aten.numpy_T.default, aten.transpose.int, aten.permute.default)
+_TRANSPOSITIONS = (aten.t.default, aten.numpy_T.default, aten.mT.default)
 
 
 def products_as_linear_calls(graph: torch.fx.GraphModule) -> None:
@@ -35,7 +35,7 @@ def _factors(node: torch.fx.Node) -> tuple[torch.fx.Node, torch.fx.Node]:
 def _is_linear(graph: torch.fx.GraphModule, node: torch.fx.Node) -> bool:
     """Whether it multiplies what comes by a constant matrix, and adds a constant for each output or nothing."""
     inputs, matrix = _factors(node)
-    weight = matrix.args[0] if matrix.target in _TRANSPOSITIONS else matrix
+    weight = matrix.args[0] if _is_transposition(matrix) else matrix
     bias = node.args[0] if node.target is aten.addmm.default else None
     return (
         not node.kwargs
@@ -46,12 +46,21 @@ def _is_linear(graph: torch.fx.GraphModule, node: torch.fx.Node) -> bool:
     )
 
 
+def _is_transposition(node: torch.fx.Node) -> bool:
+    """Of a matrix."""
+    if node.target is aten.permute.default:
+        return [axis % 2 for axis in node.args[1]] == [1, 0]
+    return node.target in _TRANSPOSITIONS or (
+        node.target is aten.transpose.int and {axis % 2 for axis in node.args[1:]} == {0, 1}
+    )
+
+
 def _is_bias(graph: torch.fx.GraphModule, node: object, product: torch.fx.Node) -> bool:
     return is_constant(node) and constant_of(graph, node).shape == product.meta["val"].shape[-1:]
 
 
 def _transposed(graph: torch.fx.GraphModule, matrix: torch.fx.Node, products: list[torch.fx.Node]) -> torch.fx.Node:
-    if matrix.target in _TRANSPOSITIONS:
+    if _is_transposition(matrix):
         return matrix.args[0]
     values = constant_of(graph, matrix).t()
     if set(matrix.users) <= set(products):
@@ -69,7 +78,7 @@ def _replace(graph: torch.fx.GraphModule, node: torch.fx.Node, weight: torch.fx.
         bias = node.args[0]
     elif total := _sum_with_bias(graph, node):
         last, bias = total, next(arg for arg in total.args if arg is not node)
-    with graph.graph.inserting_before(last):
+    with graph.graph.inserting_before(node):
         linear = graph.graph.call_function(aten.linear.default, (inputs, weight, bias))
     linear.meta = {**node.meta, "torch_fn": (linear.name, "builtin_function_or_method.linear")}
     last.replace_all_uses_with(linear)

@@ -209,7 +209,7 @@ class Quantize(Technique):
             done += len(batch)
 
     def _require_same(self, distance: float) -> None:
-        if distance > _SAME:
+        if not distance <= _SAME:  # NaN too
             raise WorkbenchError(
                 f"the graph that {self.scheme} starts from computes something else than the model: its outputs are off "
                 f"by {100 * distance:.2g} % of their norm before anything is rounded; use bf16, which needs no graph"
