@@ -51,7 +51,8 @@ def _effect(whole: Result, without: Result | None) -> Effect:
     kernels = _kernels(whole)
     same_kernels = without is not None and kernels is not None and kernels == _kernels(without)
     lost = before.accuracy.value - whole.variant.accuracy.value
-    decided = 0 if same_kernels else fmt.decided(speed, 1)
+    few = whole.few_calls or (without is not None and without.few_calls)
+    decided = 0 if same_kernels or few else fmt.decided(speed, 1)
     parts = [fmt.points(-lost, 2)]
     if decided:
         parts.insert(0, fmt.ratio(speed.value))
@@ -65,7 +66,7 @@ def _effect(whole: Result, without: Result | None) -> Effect:
     elif decided:
         other = "the recipe without it" if without else f"the baseline, {whole.baseline.engine} fp32"
         against = f"{spread} over {other}"
-    elif speed.vague:
+    elif few or speed.vague:
         against = "not known yet: measured too roughly"
     else:
         against = f"no difference {'with or without it' if without else f'from {whole.baseline.engine} fp32'}: {spread}"

@@ -60,8 +60,13 @@ def ratio(value: float) -> str:
     return f"{significant(value)}×"
 
 
-def speed_difference(speedup: Interval) -> str:
-    """A speed-up as far as its interval tells: "10.7×", "no difference", "not known yet"."""
+def speed_difference(speedup: Interval, *, few: bool = False) -> str:
+    """A speed-up as far as its interval tells: "10.7×", "no difference", "not known yet".
+
+    ``few``: it rests on too few calls for a verdict.
+    """
+    if few:
+        return "not known yet"
     if decided(speedup, 1):
         return ratio(speedup.value)
     return "not known yet" if speedup.vague else "no difference"

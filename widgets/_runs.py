@@ -38,7 +38,7 @@ class Row:
             "when": fmt.when(self.finished_at),
             "latency": fmt.milliseconds(result.variant.latency_ms.p50),
             "baseline": result.baseline.engine,
-            "speedup": fmt.speed_difference(result.speedup),
+            "speedup": fmt.speed_difference(result.speedup, few=result.few_calls),
             "accuracy": fmt.percent(result.variant.accuracy.value, 2),
             "change": fmt.points(-result.accuracy_drop.value, 2),
             "size": fmt.size(result.variant.size_bytes),

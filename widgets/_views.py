@@ -188,8 +188,8 @@ def _speedup_card(state: PageState) -> View:
     card = _card("Speed-up", _mark(state, "latency"))
     if state.latency:
         speedup = state.latency.speedup
-        decided = fmt.decided(speedup, 1.0)
-        card["value"] = fmt.speed_difference(speedup)
+        decided = _decided_speed(state.latency)
+        card["value"] = fmt.speed_difference(speedup, few=_few(state.latency) and state.latency.final)
         card["tone"] = {1: "better", -1: "worse", 0: ""}[decided]
         card["arrow"] = {1: "▲", -1: "▼", 0: ""}[decided]
         spread = f"95 %: {fmt.significant(speedup.low)} – {fmt.significant(speedup.high)}×"
@@ -197,6 +197,15 @@ def _speedup_card(state: PageState) -> View:
             spread = "95 %: more than 2× either way"
         card["lines"] = [spread, f"against {state.latency.baseline_engine} fp32"]
     return card
+
+
+def _decided_speed(latency: events.Latency) -> int:
+    """1 where it is faster, −1 where it is slower, 0 where that isn't known or there is no difference."""
+    return 0 if _few(latency) else fmt.decided(latency.speedup, 1.0)
+
+
+def _few(latency: events.Latency) -> bool:
+    return latency.baseline.few or latency.variant.few
 
 
 def _accuracy_card(state: PageState) -> View:
@@ -244,7 +253,7 @@ def _verdict(state: PageState) -> View:
         return {"tone": "waiting", "text": f"Cancelled: {words}"}
     if not state.verdict:
         return {"tone": "", "text": ""}
-    decided = fmt.decided(state.latency.speedup, 1.0) if state.latency else 0
+    decided = _decided_speed(state.latency) if state.latency else 0
     return {"tone": {1: "better", -1: "worse", 0: ""}[decided], "text": state.verdict, "mark": _mark(state, "latency")}
 
 

@@ -13,6 +13,11 @@ from pydantic import BaseModel, ConfigDict
 Reality = Literal["real", "simulated", "unchanged"]
 
 
+FEWEST_CALLS = 12
+"""Timed calls of each side that a verdict takes at least, in six blocks of four visits or more. Fewer may all have met
+one moment of the machine."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,6 +60,11 @@ class LatencyFigures(_Frozen):
     n: int
     steady: bool = True
     """False where warm-up never reached a steady state."""
+
+    @property
+    def few(self) -> bool:
+        """Whether these are too few calls for a verdict."""
+        return self.n < FEWEST_CALLS
 
 
 class Side(_Frozen):
@@ -140,6 +150,11 @@ class Result(_Frozen):
     notices: tuple[str, ...] = ()
     """What else is to be known of this run: what was assumed of the data, what disturbed it, where history is kept."""
     environment: dict[str, Any]
+
+    @property
+    def few_calls(self) -> bool:
+        """Whether either side was called too few times for a verdict on which is faster."""
+        return self.baseline.latency_ms.few or self.variant.latency_ms.few
 
     def __str__(self) -> str:
         """The verdict and the notices, a line each."""

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.measure.intervals import (
-    FEWEST_CALLS,
     PLACEMENT,
     block_bootstrap,
     decimals,
@@ -18,7 +17,7 @@ from workbench.measure.intervals import (
     wilson,
     with_placement,
 )
-from workbench.receipt import Interval
+from workbench.receipt import FEWEST_CALLS, Interval
 
 LOG_RATIO = st.floats(-5, 5)
 

@@ -10,8 +10,8 @@ import torch
 
 from workbench.errors import Cancelled
 from workbench.measure import latency
-from workbench.measure.intervals import FEWEST_CALLS
 from workbench.measure.latency import compare
+from workbench.receipt import FEWEST_CALLS
 
 
 class Others:

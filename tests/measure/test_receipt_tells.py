@@ -71,8 +71,9 @@ def test_a_normalisation_folded_into_a_convolution_says_into_which():
     assert rows["conv2"].after.weight_bytes == 8 * 8 * 9 + 8 * (4 + 8) + 4 * 8  # with the bias that it brought
 
 
-def test_of_layers_that_share_a_weight_the_second_says_so():
-    rows = rows_of(*own_model("tied linear layers"), "int8-static")
+@pytest.mark.parametrize("recipe", ["int8-static", "int8-weights"])
+def test_of_layers_that_share_a_weight_the_second_says_so(recipe):
+    rows = rows_of(*own_model("tied linear layers"), recipe)
     assert rows["second"].after.dtype == "int8"
     assert rows["second"].after.weight_bytes == 4 * 32  # its own bias
     assert "shares its weight with first, where its bytes count" in rows["second"].reason

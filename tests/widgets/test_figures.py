@@ -15,6 +15,7 @@ from workbench.recipe import Recipe
 from workbench.widgets import Figures, _format, _histogram, _views
 from workbench.widgets._effects import effects
 from workbench.widgets._front import pareto_front
+from workbench.widgets._runs import Row
 from workbench.widgets._state import PageState, reduce
 
 
@@ -89,6 +90,20 @@ def test_slower_is_said_with_a_sign_and_in_words_not_by_colour_alone():
     view = Figures(result).view
     assert (view["cards"][1]["value"], view["cards"][1]["arrow"]) == ("0.800×", "▼")
     assert view["verdict"] == {"tone": "worse", "text": "slower: eager only simulates int8", "mark": ""}
+
+
+def of_few_calls(result: Result) -> Result:
+    few = result.variant.latency_ms.model_copy(update={"n": 11})
+    return result.model_copy(update={"variant": result.variant.model_copy(update={"latency_ms": few})})
+
+
+def test_a_dozen_calls_give_no_verdict_anywhere_on_the_page():
+    result = of_few_calls(a_result(recipe=recipe(QUANTIZE), speedup=6.0))
+    view = Figures(result).view
+    card = view["cards"][1]
+    assert (card["value"], card["tone"], card["arrow"], view["verdict"]["tone"]) == ("not known yet", "", "", "")
+    assert effects(recipe(QUANTIZE), [result])["quantize"]["against"].startswith("not known yet")
+    assert Row(1, result, "2026-11-28T12:00:00", "int8", 0).history()["speedup"] == "not known yet"
 
 
 @given(st.lists(st.floats(1e-4, 1e3), max_size=50), st.lists(st.floats(1e-4, 1e3), max_size=50))

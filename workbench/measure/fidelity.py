@@ -26,8 +26,8 @@ _STEPS = 0.01
 """A value that falls on the other side of a rounding step moves by that step, and so on through the layers. Of native,
 ONNX Runtime and OpenVINO on eight models in int8 and bf16, none was further from its simulated graph than 0.7 %."""
 _TIMES_THE_SIMULATED = 2.0
-"""Errors of independent roundings add as squares: an engine that rounds as much again is off by 1.4 times as much. Those
-three were 1.01 times as far from the module as the simulated graph, at most."""
+"""Errors of independent roundings add as squares: an engine that rounds as much again is off by 1.4 times as much. Of
+those three, none was more than 1.01 times as far from the module as the simulated graph."""
 _NOTHING = 1e-6
 """Outputs smaller than this are as good as zero: what is left of sums that cancel."""
 _BUDGET_S = 0.3

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.receipt import Interval, Proportion
+from workbench.receipt import FEWEST_CALLS, Interval, Proportion
 
 Z = 1.959963984540054
 """The 97.5 % quantile of the normal distribution: two-sided 95 %."""
@@ -26,10 +26,6 @@ logarithm: 1.96 times the standard deviation of the true ratios of pairs of copi
 covariance of two comparisons of each pair. On a Zen 5 it was 0.14, 0.31 and 0.16 % in three processes of 36 pairs,
 0.22 % together; on a Zen 4 it was 0.15 % of 60 pairs. No repetition of a comparison shows it, since both sides stay
 where they are (Mytkowicz et al. 2009, "Producing wrong data without doing anything obviously wrong!")."""
-
-FEWEST_CALLS = 12
-"""Timed calls of each side that a verdict takes at least, in six blocks of four visits or more. Fewer may all have met
-one moment of the machine."""
 
 _MOST_DECIMALS = 6
 _TRIM = 0.2

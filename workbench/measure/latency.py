@@ -15,7 +15,6 @@ import numpy as np
 
 from workbench.measure.comparison import FAST, Blocks, estimate
 from workbench.measure.crowding import Crowding, cores
-from workbench.measure.intervals import FEWEST_CALLS
 from workbench.measure.spinning import wait_for_sleeping_threads
 from workbench.receipt import Interval, LatencyFigures
 
@@ -147,7 +146,7 @@ def compare(
         many = np.count_nonzero(counted) >= _FEWEST_TO_STOP_EARLY
         narrow = many and told.to_narrow <= target
         alone = told.alone_s + blocks[-1].seconds > budget_s or (many and told.settled)
-        enough = alone and min(each.n for each in figures) >= FEWEST_CALLS
+        enough = alone and not any(each.few for each in figures)
         final = out_of_time or narrow or (enough and len(blocks) >= _FEWEST_BLOCKS and next_ends_s > budget_s)
         yield LatencySnapshot(
             baseline=figures[0],

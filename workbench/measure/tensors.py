@@ -133,6 +133,7 @@ def _kept_by_graph(graph: torch.fx.GraphModule, module: torch.nn.Module) -> list
     names = first_names(module)
     kept: dict[str, Kept] = {}
     seen = set()
+    rounded: dict[torch.fx.Node, tuple[str, Weight]] = {}  # its scales and zero points ask again
     for node in graph.graph.nodes:
         if node.op != "get_attr" or not node.users or node.target in kept:
             continue
@@ -144,8 +145,10 @@ def _kept_by_graph(graph: torch.fx.GraphModule, module: torch.nn.Module) -> list
         if node.target in names or named in names:
             parameter, weight = names.get(node.target, node.target), _as_it_is(tensor, dtype)
         elif dequantize := next((user for user in node.users if _dequantizes_constants(user)), None):
-            quantized = _quantized_weight(graph, dequantize)
-            parameter = _rounded_parameter(quantized, module, _consumer(dequantize, module))
+            if dequantize not in rounded:
+                quantized = _quantized_weight(graph, dequantize)
+                rounded[dequantize] = _rounded_parameter(quantized, module, _consumer(node, module)), quantized
+            parameter, quantized = rounded[dequantize]
             weight = quantized if node is dequantize.args[0] else None
         else:
             continue  # a constant that forward makes, a buffer that isn't stored
@@ -172,13 +175,15 @@ def _folded(graph: torch.fx.GraphModule, node: torch.fx.Node) -> torch.Tensor:
     return node.target(*arguments, **node.kwargs).detach()
 
 
-def _consumer(node: torch.fx.Node, module: torch.nn.Module) -> str:
-    """The layer in whose forward a constant is used; "" for the model's own."""
-    known = {name for name, _ in module.named_modules()}
-    while "nn_module_stack" not in node.meta and node.users:  # as what quantization brought in
-        node = next(iter(node.users))
-    layer = layer_of(node)
-    return layer if layer in known else ""
+def _consumer(weight: torch.fx.Node, module: torch.nn.Module) -> str:
+    """The layer in whose forward a constant is used, the model's first of several; "" for the model's own."""
+    reached, used_in = list(weight.users), set()
+    for node in reached:
+        if "nn_module_stack" in node.meta:
+            used_in.add(layer_of(node) or "")
+        else:  # what quantization brought in
+            reached.extend(user for user in node.users if user not in reached)
+    return next((name for name, _ in module.named_modules() if name in used_in), "")
 
 
 def _rounded_parameter(weight: Weight, module: torch.nn.Module, layer: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from workbench.measure.intervals import FEWEST_CALLS, decimals, difference_in_words, how_many_times
+from workbench.measure.intervals import decimals, difference_in_words, how_many_times
 from workbench.measure.layers import NEW_ZEROS
 from workbench.measure.machine import BF16_INSTRUCTIONS, INT8_INSTRUCTIONS, isa
-from workbench.receipt import Interval, LayerReceipt
+from workbench.receipt import FEWEST_CALLS, Interval, LayerReceipt
 from workbench.recipe import Recipe
 from workbench.variant import WEIGHT_ONLY
 

@@ -49,9 +49,10 @@ def main_weight(tensors: dict[str, torch.Tensor]) -> str:
 def shared_with(variant: Variant, kernels: Kernels | None = None) -> dict[str, str]:
     """Layer → the earlier layer that keeps the largest parameter of both."""
     first = first_names(variant.module)
-    kept = {each.parameter for each in kept_tensors(variant, kernels)}
     mains = {layer: main_weight(own) for layer, own in own_tensors(variant.module).items()}
-    return {layer: layer_owning(first[main]) for layer, main in mains.items() if first[main] != main not in kept}
+    shared = {layer: main for layer, main in mains.items() if first[main] != main}
+    kept = {each.parameter for each in kept_tensors(variant, kernels)} if shared else ()
+    return {layer: layer_owning(first[main]) for layer, main in shared.items() if main not in kept}
 
 
 def share_of_zeros(weights: Iterable[torch.Tensor]) -> float:
