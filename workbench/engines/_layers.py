@@ -173,7 +173,9 @@ def _kind(node: torch.fx.Node) -> Kind:
 
 
 def _operation(node: object) -> str:
-    """The bare name of the operation a node calls ("conv2d"); empty for anything else."""
+    """The bare name of the operation a node calls ("conv2d"); empty for anything else, also for a user's operators."""
     if getattr(node, "op", None) != "call_function":
+        return ""
+    if getattr(node.target, "namespace", "aten") not in ("aten", "quantized_decomposed"):
         return ""
     return str(getattr(node.target, "__name__", node.target)).split(".")[0]
