@@ -11,7 +11,7 @@ from workbench.measure.uses import used_in
 from workbench.measure.work import multiply_adds
 from workbench.variant import Variant
 
-from .own_models import OWN_MODELS, made, own_model, prepared, receipt_of, rows_of
+from .own_models import IMAGES, OWN_MODELS, made, own_model, prepared, receipt_of, rows_of
 
 ENGINES = ("eager", "native", "onnxruntime", "openvino")
 
@@ -69,6 +69,27 @@ def test_a_normalisation_folded_into_a_convolution_says_into_which():
     assert [rows[name].after for name in ("norm1", "norm2")] == [None, None]
     assert [rows[name].reason for name in ("norm1", "norm2")] == ["folded into conv1", "folded into conv2"]
     assert rows["conv2"].after.weight_bytes == 8 * 8 * 9 + 8 * (4 + 8) + 4 * 8  # with the bias that it brought
+
+
+class TwiceNormalised(torch.nn.Module):
+    """One convolution, called twice, each time with another normalisation after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = torch.nn.Conv2d(1, 1, 3, padding=1), torch.nn.Linear(64, 10)
+        self.norm1, self.norm2 = torch.nn.BatchNorm2d(1), torch.nn.BatchNorm2d(1)
+
+    def forward(self, inputs):
+        return self.head(self.norm2(self.conv(self.norm1(self.conv(inputs)).relu())).flatten(1))
+
+
+def test_a_weight_kept_once_for_each_normalisation_folded_into_it_counts_as_often():
+    module = TwiceNormalised()
+    for norm in (module.norm1, module.norm2):
+        torch.nn.init.uniform_(norm.running_var, 0.5, 2)
+    row = rows_of(module.eval(), IMAGES, "int8-dynamic")["conv"]
+    assert (row.after.dtype, row.after.weight_shape) == ("float32", (1, 1, 3, 3))
+    assert row.after.weight_bytes == 2 * 4 * (9 + 1)
 
 
 @pytest.mark.parametrize("recipe", ["int8-static", "int8-weights"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -141,9 +142,8 @@ def _kept_by_graph(graph: torch.fx.GraphModule, module: torch.nn.Module) -> list
         if not isinstance(tensor, torch.Tensor) or (tensor.numel() and _place(tensor) in seen):
             continue
         dtype = _dtype_of(tensor)
-        named = node.target.removesuffix("_bias")  # torchao's, for the bias that a folded normalisation brings
-        if node.target in names or named in names:
-            parameter, weight = names.get(node.target, node.target), _as_it_is(tensor, dtype)
+        if named := _named_after(node.target, names):
+            parameter, weight = named, _as_it_is(tensor, dtype)
         elif dequantize := next((user for user in node.users if _dequantizes_constants(user)), None):
             if dequantize not in rounded:
                 quantized = _quantized_weight(graph, dequantize)
@@ -155,6 +155,16 @@ def _kept_by_graph(graph: torch.fx.GraphModule, module: torch.nn.Module) -> list
         seen.add(_place(tensor))
         kept[node.target] = Kept(node.target, tensor, dtype, parameter, weight)
     return list(kept.values())
+
+
+def _named_after(constant_name: str, names: Mapping[str, str]) -> str | None:
+    """The parameter whose name a constant has: the parameter itself, its numbered copy ("conv.weight_2"), or the bias
+    that a folded normalisation brings ("conv.weight_bias"), which is a parameter of its own; None for others.
+    """
+    copied = re.sub(r"_\d+$", "", constant_name)
+    if constant_name in names or copied in names:
+        return names.get(constant_name) or names[copied]
+    return constant_name if re.sub(r"(_\d+)?_bias(_\d+)?$", "", constant_name) in names else None
 
 
 def _dequantizes_constants(node: torch.fx.Node) -> bool:
