@@ -11,7 +11,7 @@ from workbench.measure.uses import used_in
 from workbench.measure.work import multiply_adds
 from workbench.variant import Variant
 
-from .own_models import IMAGES, OWN_MODELS, made, own_model, prepared, receipt_of, rows_of
+from .own_models import IMAGES, OWN_MODELS, SEQUENCES, Headed, made, own_model, prepared, receipt_of, rows_of
 
 ENGINES = ("eager", "native", "onnxruntime", "openvino")
 
@@ -42,6 +42,24 @@ def test_what_runs_in_bf16_is_kept_in_it_recurrent_layers_and_normalisations_too
     assert (lstm.after.dtype, lstm.after.weight_bytes) == ("bfloat16", lstm.before.weight_bytes // 2)
     encoder = rows_of(*own_model("an encoder layer"), "bf16")
     assert {row.after.dtype for row in encoder.values()} == {"bfloat16"}
+
+
+class PositionedBlock(torch.nn.Module):
+    """Adds a parameter and multiplies with none of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.position, self.linear = torch.nn.Parameter(torch.randn(8, 32)), torch.nn.Linear(32, 32)
+
+    def forward(self, inputs):
+        return self.linear(inputs + self.position)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_layer_that_only_adds_its_parameter_is_not_said_to_be_unused(engine):
+    row = rows_of(Headed(PositionedBlock()).eval(), SEQUENCES, "fp32", engine)["body"]
+    assert "use" not in row.reason
+    assert row.kernel != "not called"
 
 
 def test_where_an_engine_does_not_say_what_runs_a_layer_neither_does_its_row():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from workbench._lazy import lazy
 from workbench.engines._base import Kernel, Runner, Work
 from workbench.engines._inputs import as_batch, use_threads
-from workbench.engines._layers import judge, median_times_ms, node_times_ms, owners, quantized_layers, weighted
+from workbench.engines._layers import judge, median_times_ms, node_times_ms, owners, quantized_layers
 from workbench.engines._native_cut import Piece
 from workbench.engines._native_nodes import batch_symbol, free_nodes, is_batch_size, shown
 from workbench.engines._native_runner import NativeRunner
@@ -100,8 +100,7 @@ class PiecewiseRunner(Runner):
             for layer, kernel in piece.ran.items():
                 before = ran.get(layer)
                 ran[layer] = kernel if before is None else _both(before, kernel)
-        unused = Kernel("not called", "float32", "unchanged", "the model doesn't use this layer")
-        return {layer: unused for layer in weighted(self._variant.module)} | ran
+        return ran
 
 
 class TorchPiece:

@@ -61,8 +61,7 @@ class NativeRunner(Runner):
         self._planning = threading.Lock()
         self.ran = self._ran(emitted)
         """By layer with weights that this program computes, what does."""
-        unused = Kernel("not called", "float32", "unchanged", "the model doesn't use this layer")
-        self.kernels = {layer: self.ran.get(layer, unused) for layer in weighted(variant.module)}
+        self.kernels = {layer: self.ran[layer] for layer in weighted(variant.module) if layer in self.ran}
         self._plan(example)
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
