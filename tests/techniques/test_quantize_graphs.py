@@ -109,8 +109,9 @@ def trained(make) -> nn.Module:
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):
                 layer.running_mean.normal_(0, 0.3)
                 layer.running_var.uniform_(0.3, 2)
-                nn.init.uniform_(layer.weight, 0.5, 2)
-                nn.init.normal_(layer.bias, 0, 0.3)
+                if layer.affine:
+                    nn.init.uniform_(layer.weight, 0.5, 2)
+                    nn.init.normal_(layer.bias, 0, 0.3)
     return module.eval().requires_grad_(False)
 
 
@@ -161,6 +162,11 @@ def test_a_batch_normalisation_is_folded_into_a_transposed_convolution_of_one_gr
     assert_same_answers(variant)
     norms = [node for node in variant.graph.graph.nodes if node.target is torch.ops.aten.batch_norm.default]
     assert len(norms) == left
+
+
+def test_a_batch_normalisation_without_gain_and_shift_is_folded_too():
+    layers = nn.Flatten(), nn.Linear(192, 16), nn.BatchNorm1d(16, affine=False), nn.ReLU(), nn.Linear(16, 5)
+    assert_same_answers(quantized(trained(lambda: nn.Sequential(*layers))))
 
 
 def test_a_graph_that_computes_something_else_than_the_model_is_refused_in_one_line(monkeypatch):

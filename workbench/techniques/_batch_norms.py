@@ -62,6 +62,7 @@ def _bias(call: torch.fx.Node) -> torch.fx.Node | None:
 
 def _fused(graph: torch.fx.GraphModule, call: torch.fx.Node, norm: torch.fx.Node) -> tuple[torch.Tensor, torch.Tensor]:
     gain, shift, mean, variance = (constant_of(graph, node) for node in norm.args[1:5])
+    gain, shift = torch.ones_like(mean) if gain is None else gain, torch.zeros_like(mean) if shift is None else shift
     weight, bias, epsilon = constant_of(graph, call.args[1]), constant_of(graph, _bias(call)), norm.args[7]
     if call.target is aten.linear.default:
         return fuse_linear_bn_weights(weight, bias, mean, variance, epsilon, gain, shift)
