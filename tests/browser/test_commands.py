@@ -34,14 +34,19 @@ class Started:
     log: Path
 
     def settled(self) -> list[psutil.Process]:
-        """Everything it has started, once each kernel is up: one that is interrupted before says so at length."""
+        """Everything it has started, once each kernel is up: one that is interrupted before says so at length.
+
+        Looks twice: a process that has just been made bears its parent's name until it has one of its own.
+        """
+        before: list[str] = []
         while True:
             below = psutil.Process(self.process.pid).children(recursive=True)
-            lines = [" ".join(process.cmdline()) for process in below]
+            lines = [f"{process.pid} {' '.join(process.cmdline())}" for process in below]
             kernels, workers = (sum(name in line for line in lines) for name in ("ipykernel", "workbench.worker"))
-            if kernels == workers:
+            if kernels == workers and lines == before:
                 return below
-            time.sleep(0.1)  # processes tell nobody that they come
+            before = lines
+            time.sleep(0.5)  # processes tell nobody that they come
 
     def end_kernels(self) -> None:
         """End those that a browser has started, as its Kernel menu does."""
