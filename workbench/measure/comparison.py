@@ -11,11 +11,11 @@ from workbench.measure.disturbance import AS_FAST, LOOK_S, left_alone, undisturb
 from workbench.measure.intervals import block_bootstrap, widened, with_placement
 from workbench.receipt import Interval
 
-MOMENTS = 0.02
-"""What a comparison in quiet moments between disturbed ones differs by from one on a quiet machine, as half a 95 %
-interval of the ratio's logarithm. Of stretches of a second or two that were left alone, each within minutes of the
-others, 1.8 % (fashion-cnn in int8 on native against eager, 88 stretches) and 1.2 % (ONNX Runtime, 75): 1.96 times the
-standard deviation as the median absolute deviation tells it. Repeating doesn't show it where the moments are few."""
+MOMENTS = 0.04
+"""What a comparison in quiet moments between disturbed ones differs by from quiet ones around it, as half a 95 %
+interval of the ratio's logarithm: 1.96 times the standard deviation as the median absolute deviation tells it. Thirty
+comparisons each, beside a core taken off and on: 1.3 % (fashion-cnn in int8 on native against eager) and 4.1 % (ONNX
+Runtime), where 1.6 and 2.8 % were seen of quiet ones. Repeating within a comparison doesn't show it."""
 
 _MOMENTS_IN_FULL = 0.25
 """With this share of the blocks taken by others, :data:`MOMENTS` counts in full; with none, not at all."""
