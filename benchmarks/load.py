@@ -3,7 +3,7 @@
     python -m benchmarks.load --runs 100
 
 A 95 % interval should contain the quiet machine's ratio in at least 90 of 100 such comparisons, and none should take
-more than 10 seconds. The quiet machine's ratio is the median of the four quiet comparisons nearest in time, since it
+more than 10 seconds. The quiet machine's ratio is the median of the eight quiet comparisons nearest in time, since it
 wanders by a per cent or two from one moment to the next; how often those contain what their own neighbours tell is told
 too. Comparisons that no load fell into are made again.
 """
@@ -25,6 +25,7 @@ import psutil
 from benchmarks._report import Row, table, write
 from workbench import models
 from workbench.measure import latency, machine
+from workbench.measure.pace import Pace
 from workbench.measure.placement import core_of_its_own
 from workbench.measurement import LATENCY_BUDGET_SECONDS, LATENCY_PATIENCE_SECONDS
 from workbench.receipt import Interval
@@ -43,7 +44,7 @@ _RECIPES = {
 _LONGEST_LOAD_S = 30
 _FELL_INTO_S = 0.05
 _MOST_TRIES = 8
-_NEIGHBOURS = 4
+_NEIGHBOURS = 8
 
 _TAKES_A_CORE = """
 import os, random, sys, time
@@ -60,7 +61,12 @@ while time.monotonic() < end and os.getppid() == owner:
 """
 """A core off and on for 0.1 to 10 s, each length as likely as one of ten times as much; ends with its owner."""
 
-Calls = tuple[Callable[[], object], Callable[[], object]]
+@dataclass(frozen=True)
+class Pair:
+    """Baseline and variant, ready to be called, and how fast they were known to be."""
+
+    calls: tuple[Callable[[], object], Callable[[], object]]
+    paces: tuple[Pace, Pace]
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,8 @@ def load(seed: int) -> Iterator[psutil.Process]:
 def measure(runs: int = 40) -> list[Row]:
     """How many of ``runs`` comparisons beside a load contain what the quiet ones around them tell."""
     quiet, beside = [], []
-    for calls in _pairs():
-        still, loaded = _by_turns(calls, runs // len(_RECIPES))
+    for pair in _pairs():
+        still, loaded = _by_turns(pair, runs // len(_RECIPES))
         quiet += [(each, _ratio(still[:i] + still[i + 1 :], i)) for i, each in enumerate(still)]
         beside += [(each, _ratio(still, i + 1)) for i, each in enumerate(loaded)]
     inside = sum(compared.contains(ratio) for compared, ratio in beside)
@@ -112,44 +118,49 @@ def _row(compared: Compared, ratio: float) -> dict:
     return {**asdict(compared), "speedup": compared.speedup.model_dump(), "ratio": ratio}
 
 
-def _pairs() -> Iterator[Calls]:
-    """Baseline and variant of each recipe, ready to be called."""
+def _pairs() -> Iterator[Pair]:
+    """One for each recipe."""
     workload, shelf = models.load(Workload(_WORKLOAD)), Shelf(10**9)
     context, example = Context(train=workload.train), workload.example(1)
     for recipe in _RECIPES.values():
         place = {**recipe["place"], "threads": machine.usable_threads(), "batch": 1}
         chosen = Recipe.parse(steps=recipe.get("steps", []), place=place)
         sides = [shelf.prepared(workload, each, context) for each in (plain(chosen.place, "eager"), chosen)]
-        yield tuple(lambda runner=side.runner: runner(example) for side in sides)
+        calls = tuple(lambda runner=side.runner: runner(example) for side in sides)
+        yield Pair(calls, tuple(side.pace for side in sides))
 
 
-def _by_turns(calls: Calls, count: int) -> tuple[list[Compared], list[Compared]]:
+def _by_turns(pair: Pair, count: int) -> tuple[list[Compared], list[Compared]]:
     """A quiet comparison before each beside a load, and a last one."""
     quiet, beside = [], []
     for number in range(count):
-        quiet.append(_compared(calls, number))
-        beside.append(_beside_a_load(calls, number))
-    quiet.append(_compared(calls, count))
+        quiet.append(_compared(pair, number))
+        beside.append(_beside_a_load(pair, number))
+    quiet.append(_compared(pair, count))
     return quiet, beside
 
 
-def _beside_a_load(calls: Calls, number: int) -> Compared:
+def _beside_a_load(pair: Pair, number: int) -> Compared:
     """One that a load fell into: begun at a random moment, and again where none did."""
     for attempt in range(_MOST_TRIES):
         seed = _MOST_TRIES * number + attempt
         with load(seed) as process:
             time.sleep(random.Random(seed).uniform(0.2, 2))
-            compared = _compared(calls, number, process)
+            compared = _compared(pair, number, process)
         if compared.load_s > _FELL_INTO_S:
             return compared
     raise RuntimeError(f"the load used no processor time in {_MOST_TRIES} comparisons; is there a core for it?")
 
 
-def _compared(calls: Calls, seed: int, beside: psutil.Process | None = None) -> Compared:
+def _compared(pair: Pair, seed: int, beside: psutil.Process | None = None) -> Compared:
     before = _used_s(beside)
-    with core_of_its_own(*calls):
+    with core_of_its_own(*pair.calls):
         *_, last = latency.compare(
-            *calls, seed=seed, budget_s=LATENCY_BUDGET_SECONDS, patience_s=LATENCY_PATIENCE_SECONDS
+            *pair.calls,
+            seed=seed,
+            budget_s=LATENCY_BUDGET_SECONDS,
+            patience_s=LATENCY_PATIENCE_SECONDS,
+            paces=pair.paces,
         )
     return Compared(last.speedup, last.elapsed_s, last.settled, _used_s(beside) - before)
 

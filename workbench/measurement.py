@@ -99,6 +99,7 @@ class Measurement:
             steady=(self._baseline.steady, self._variant.steady),
             checkpoint=checkpoint,
             patience_s=LATENCY_PATIENCE_SECONDS,
+            paces=(self._baseline.pace, self._variant.pace),
         )
         for snapshot in snapshots:
             self._latency = snapshot
@@ -170,7 +171,12 @@ def disturbance_in_words(latencies: latency.LatencySnapshot, others: float) -> s
         told.append(
             f"{100 * latencies.disturbed:.0f} % of the comparison fell into disturbed moments and was set aside"
         )
-    if not latencies.settled:
+    if latencies.slowed > 1:
+        told.append(
+            f"it took {latencies.slowed:.1f}× as long as a moment ago, whatever it was that slowed it: the interval "
+            "reaches to what it was then"
+        )
+    elif not latencies.settled:
         told.append("too little of it was left alone: the interval reaches as far as others may have moved it")
     return "; ".join(told)
 

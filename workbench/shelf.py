@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import operator
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -15,6 +15,7 @@ from workbench.measure import memory
 from workbench.measure.accuracy import batch_for
 from workbench.measure.fidelity import require_faithful
 from workbench.measure.limits import usable_threads
+from workbench.measure.pace import Pace
 from workbench.measure.warmup import warm_up
 from workbench.recipe import Place, Recipe
 from workbench.techniques import Context
@@ -37,6 +38,7 @@ class Prepared:
     size_bytes: int
     peak_memory_bytes: int | None
     steady: bool
+    pace: Pace = field(default_factory=Pace)
 
 
 class Shelf:

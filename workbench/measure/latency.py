@@ -15,6 +15,7 @@ import numpy as np
 
 from workbench.measure.comparison import FAST, Blocks, estimate
 from workbench.measure.crowding import Crowding, cores
+from workbench.measure.pace import Pace
 from workbench.measure.spinning import wait_for_sleeping_threads
 from workbench.receipt import Interval, LatencyFigures
 
@@ -52,6 +53,8 @@ class LatencySnapshot:
     """The share of blocks that were set aside."""
     settled: bool
     """False where other programs left too little of it alone: ``speedup`` reaches as far as they may have moved it."""
+    slowed: float
+    """How many times as long as in earlier comparisons the side took that was slowed more; 1 where neither was."""
     elapsed_s: float
     final: bool
 
@@ -90,6 +93,7 @@ def compare(
     steady: tuple[bool, bool] = (True, True),
     checkpoint: Callable[[], None] = lambda: None,
     patience_s: float | None = None,
+    paces: tuple[Pace, Pace] | None = None,
 ) -> Iterator[LatencySnapshot]:
     """Measure how much faster ``variant`` is than ``baseline``, as a stream that ends in the final figures.
 
@@ -103,8 +107,9 @@ def compare(
     It ends once the interval is narrower than ±``target``, but for what more measuring doesn't narrow, or when the next
     block would end after ``budget_s`` of measuring (but never before three blocks). Narrowness counts from 24 blocks on
     only: intervals of fewer are sometimes narrow by luck, and stopping at such moments would make them wrong too often.
-    Where other programs left it alone for less than ``budget_s`` and for fewer than 24 blocks, or where the calls are
-    too few for a verdict, it goes on until there is enough or ``patience_s`` is over.
+    Where other programs left it alone for less than ``budget_s`` and for fewer than 24 blocks, where a side is slower
+    than in its earlier comparisons, or where the calls are too few for a verdict, it goes on until there is enough or
+    ``patience_s`` is over.
 
     Parameters
     ----------
@@ -125,12 +130,16 @@ def compare(
         Called before every visit; raises :class:`workbench.errors.Cancelled` to stop.
     patience_s
         Seconds to spend at most beside other programs; ``budget_s`` when absent.
+    paces
+        What is known of each side's speed; told what this comparison ends in.
     """
     started = time.perf_counter()
     sides = _Side(baseline, steady[0]), _Side(variant, steady[1])
     coin = random.Random(seed)
     clock_ns = _clock_cost_ns()
     longest_s = budget_s if patience_s is None else max(budget_s, patience_s)
+    paces = paces or (Pace(), Pace())
+    known_ns = tuple(pace.quickest_ms * 1e6 for pace in paces)
     blocks: list[_Block] = []
     shown_at = started
     while True:
@@ -140,7 +149,7 @@ def compare(
         out_of_time = len(blocks) >= _FEWEST_BLOCKS and next_ends_s > longest_s
         if not out_of_time and len(blocks) > 1 and now - shown_at < snapshot_s:
             continue
-        told = estimate(_measured(blocks), cores(), seed)
+        told = estimate(_measured(blocks), cores(), seed, known_ns)
         counted = told.counted if len(blocks) > 1 else np.ones(1, dtype=bool)
         figures = [side.figures(counted) for side in sides]
         many = np.count_nonzero(counted) >= _FEWEST_TO_STOP_EARLY
@@ -148,6 +157,9 @@ def compare(
         alone = told.alone_s + blocks[-1].seconds > budget_s or (many and told.settled)
         enough = alone and not any(each.few for each in figures)
         final = out_of_time or narrow or (enough and len(blocks) >= _FEWEST_BLOCKS and next_ends_s > budget_s)
+        if final:
+            for pace, side_figures in zip(paces, figures, strict=True):
+                pace.learn(side_figures.p50)
         yield LatencySnapshot(
             baseline=figures[0],
             variant=figures[1],
@@ -157,6 +169,7 @@ def compare(
             blocks=len(blocks),
             disturbed=1 - float(counted.mean()),
             settled=told.settled,
+            slowed=told.slowed,
             elapsed_s=now - started,
             final=final,
         )
