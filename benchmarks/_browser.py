@@ -104,7 +104,7 @@ def served(port: int = 8877) -> Iterator[Served]:
     with tempfile.TemporaryDirectory() as data:
         started = time.monotonic()
         server = subprocess.Popen(
-            [sys.executable, "-m", "workbench.cli", "app", "--port", str(port)],
+            [sys.executable, "-m", "workbench.commands.cli", "app", "--port", str(port)],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
+from workbench.machine.spinning import wait_for_sleeping_threads
 from workbench.measure.intervals import block_bootstrap
-from workbench.measure.spinning import wait_for_sleeping_threads
 from workbench.receipt import Interval
 
 WARM_UP_S = 0.002

@@ -18,9 +18,10 @@ from torch import nn
 
 from benchmarks._report import Row
 from workbench.engines import find
-from workbench.measure import latency, machine
+from workbench.machine import identity
+from workbench.machine.affinity import core_of_its_own
+from workbench.measure import latency
 from workbench.measure.intervals import difference_in_words, wilson
-from workbench.measure.placement import core_of_its_own
 from workbench.measure.warmup import warm_up
 from workbench.receipt import Interval
 from workbench.variant import Variant
@@ -57,7 +58,7 @@ def compare_once(seed: int, seconds: float, batch: int, threads: int, target: fl
 
 def measure(runs: int = 100, seconds: float = 1.0) -> list[Row]:
     """How many of ``runs`` comparisons of a model with itself have an interval that contains 1."""
-    last = [compare_once(seed, seconds, 1, machine.usable_threads(), 0.02) for seed in range(runs)]
+    last = [compare_once(seed, seconds, 1, identity.usable_threads(), 0.02) for seed in range(runs)]
     inside = sum(contains_one(snapshot.speedup) for snapshot in last)
     widths = [snapshot.speedup.half_width for snapshot in last]
     measured = f"{inside}, ±{statistics.median(widths):.1%} (median)"
@@ -74,7 +75,7 @@ def main() -> None:
     options.add_argument("--runs", type=int, default=100)
     options.add_argument("--seconds", type=float, default=1.0, help="budget of each comparison")
     options.add_argument("--batch", type=int, default=1)
-    options.add_argument("--threads", type=int, default=machine.usable_threads())
+    options.add_argument("--threads", type=int, default=identity.usable_threads())
     options.add_argument("--target", type=float, default=0.02, help="relative half width at which one ends early")
     options.add_argument("--json", type=Path, help="where to write the figures")
     chosen = options.parse_args()
@@ -97,7 +98,7 @@ def main() -> None:
         "seconds_median": statistics.median(run.elapsed_s for run in runs),
         "blocks_median": statistics.median(run.blocks for run in runs),
         "options": {"seconds": chosen.seconds, "batch": chosen.batch, "target": chosen.target},
-        "environment": machine.environment(chosen.threads, seed=0),
+        "environment": identity.environment(chosen.threads, seed=0),
     }
     print(f"{'A/A runs whose 95 % interval contains 1':<42} {inside} of {len(runs)}   aim ≥ 93 of 100")
     print(f"{'median half width of the interval':<42} ±{half_width:.2%}")

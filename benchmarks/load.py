@@ -24,13 +24,14 @@ import psutil
 
 from benchmarks._report import Row, table, write
 from workbench import models
-from workbench.measure import latency, machine
+from workbench.core.measurement import LATENCY_BUDGET_SECONDS, LATENCY_PATIENCE_SECONDS
+from workbench.core.shelf import Shelf, plain
+from workbench.machine import identity
+from workbench.machine.affinity import core_of_its_own
+from workbench.measure import latency
 from workbench.measure.pace import Pace
-from workbench.measure.placement import core_of_its_own
-from workbench.measurement import LATENCY_BUDGET_SECONDS, LATENCY_PATIENCE_SECONDS
 from workbench.receipt import Interval
 from workbench.recipe import Recipe
-from workbench.shelf import Shelf, plain
 from workbench.techniques import Context
 from workbench.workload import Workload
 
@@ -60,6 +61,7 @@ while time.monotonic() < end and os.getppid() == owner:
         time.sleep(0.005)
 """
 """A core off and on for 0.1 to 10 s, each length as likely as one of ten times as much; ends with its owner."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -123,7 +125,7 @@ def _pairs() -> Iterator[Pair]:
     workload, shelf = models.load(Workload(_WORKLOAD)), Shelf(10**9)
     context, example = Context(train=workload.train), workload.example(1)
     for recipe in _RECIPES.values():
-        place = {**recipe["place"], "threads": machine.usable_threads(), "batch": 1}
+        place = {**recipe["place"], "threads": identity.usable_threads(), "batch": 1}
         chosen = Recipe.parse(steps=recipe.get("steps", []), place=place)
         sides = [shelf.prepared(workload, each, context) for each in (plain(chosen.place, "eager"), chosen)]
         calls = tuple(lambda runner=side.runner: runner(example) for side in sides)

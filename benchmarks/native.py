@@ -31,7 +31,7 @@ from benchmarks.native_peers import PEERS, Call, Case, engine
 from workbench import engines, kernels
 from workbench.engines import compiled
 from workbench.errors import EngineError
-from workbench.measure import machine
+from workbench.machine import identity
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant
@@ -164,7 +164,7 @@ def main() -> None:
     rows = run(options.models, peers, options.seconds, options.build_seconds, options.threads)
     document = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": machine.environment(options.threads, seed=0),
+        "environment": identity.environment(options.threads, seed=0),
         "native_isa": kernels.chosen_isa(),
         "prepare_seconds": prepare_seconds("resnet18", options.threads),
         "call_overhead_us": call_overhead(["fashion-cnn", "mlp", "fashion-resnet8", "resnet20"]),

@@ -24,8 +24,8 @@ import torch
 
 from workbench import engines
 from workbench.engines import Runner
-from workbench.engines._onnx import exported
-from workbench.engines._onnx_integer import with_integer_operations
+from workbench.engines.onnx.export import exported
+from workbench.engines.onnx.integer import with_integer_operations
 from workbench.variant import Variant
 
 Call = Callable[[torch.Tensor], torch.Tensor]

@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from workbench.session import Session
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_data_directory(tmp_path_factory):
@@ -11,3 +13,11 @@ def _own_data_directory(tmp_path_factory):
     os.environ["WORKBENCH_DATA"] = str(tmp_path_factory.mktemp("data"))
     yield
     del os.environ["WORKBENCH_DATA"]
+
+
+@pytest.fixture(scope="module")
+def session():
+    """A session with a real worker, shared by the tests of a file."""
+    session = Session()
+    yield session
+    session.close()

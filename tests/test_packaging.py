@@ -58,7 +58,9 @@ def test_without_a_compiler_the_package_installs_and_says_why_native_is_missing(
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
     # Without site (-S) the working copy that this environment points to isn't found: only the wheel and its needs are.
     places = [str(tmp_path / "installed"), sysconfig.get_path("purelib")]
-    code = f"import sys; sys.path[:0] = {places}; from workbench.cli import main; sys.exit(main({{arguments}}))"
+    code = (
+        f"import sys; sys.path[:0] = {places}; from workbench.commands.cli import main; sys.exit(main({{arguments}}))"
+    )
 
     def told(*arguments: str) -> str:
         command = [sys.executable, "-S", "-c", code.format(arguments=list(arguments))]

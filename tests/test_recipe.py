@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from workbench import engines, techniques
 from workbench.errors import RecipeError
-from workbench.measure.limits import usable_threads
+from workbench.machine.limits import usable_threads
 from workbench.recipe import VERSION, Place, Recipe
 
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

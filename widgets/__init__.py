@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from workbench.widgets.code_view import CodeView
-from workbench.widgets.downloads import Downloads
-from workbench.widgets.figures import Figures
-from workbench.widgets.history_table import HistoryTable
-from workbench.widgets.latency_plot import LatencyPlot
-from workbench.widgets.layer_table import LayerTable
-from workbench.widgets.pareto_plot import ParetoPlot
-from workbench.widgets.receipt_view import ReceiptView
-from workbench.widgets.recipe_panel import RecipePanel
-from workbench.widgets.run_progress import RunProgress
-from workbench.widgets.tab_strip import Tabs
-from workbench.widgets.training_plot import TrainingPlot
-from workbench.widgets.workbench import Workbench, show
-from workbench.widgets.workload_bar import WorkloadBar
+from workbench.widgets.charts.latency_plot import LatencyPlot
+from workbench.widgets.charts.pareto_plot import ParetoPlot
+from workbench.widgets.charts.training_plot import TrainingPlot
+from workbench.widgets.controls.recipe_panel import RecipePanel
+from workbench.widgets.page.figures import Figures
+from workbench.widgets.page.run_progress import RunProgress
+from workbench.widgets.page.tab_strip import Tabs
+from workbench.widgets.page.workbench import Workbench, show
+from workbench.widgets.page.workload_bar import WorkloadBar
+from workbench.widgets.tables.history_table import HistoryTable
+from workbench.widgets.tables.layer_table import LayerTable
+from workbench.widgets.tables.receipt_view import ReceiptView
+from workbench.widgets.takeaway.code_view import CodeView
+from workbench.widgets.takeaway.downloads import Downloads
 
 __all__ = [
     "CodeView",

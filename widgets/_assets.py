@@ -19,7 +19,7 @@ def javascript(*names: str) -> str:
 
 @cache
 def stylesheet(name: str) -> str:
-    """The stylesheet of the widget whose files are called ``name``; the shared rules come first."""
+    """The stylesheet of the widget whose files are called ``name`` ("charts/latency_plot"); shared rules come first."""
     return _read("_common.css") + (_read(f"{name}.css") if (_FOLDER / f"{name}.css").exists() else "")
 
 

@@ -16,11 +16,12 @@ class Widget(anywidget.AnyWidget):
     _shared_scripts: ClassVar[tuple[str, ...]] = ("_common",)
 
     def __init_subclass__(cls, **keywords: Any) -> None:
-        name = cls.__module__.rpartition(".")[2]
+        path = cls.__module__.removeprefix("workbench.widgets.").replace(".", "/")
+        name = path.rpartition("/")[2]
         # traitlets subclasses an instance's class once more to add traits; that one has them already
         if not name.startswith("_") and "_esm" not in cls.__dict__:
-            cls._esm = _assets.javascript(*cls._shared_scripts, name)
-            cls._css = _assets.stylesheet(name)
+            cls._esm = _assets.javascript(*cls._shared_scripts, path)
+            cls._css = _assets.stylesheet(path)
         super().__init_subclass__(**keywords)
 
     def __init__(self, **traits: Any) -> None:

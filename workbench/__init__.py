@@ -104,9 +104,9 @@ def prepare(
     WorkbenchError
         When a step or the engine can't do it, with the reason.
     """
-    from workbench import _prepare
+    from workbench.core import prepare
 
-    return _prepare.prepare(model, example, Recipe.parse(recipe), calibration)
+    return prepare.prepare(model, example, Recipe.parse(recipe), calibration)
 
 
 def history() -> pandas.DataFrame:

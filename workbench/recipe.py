@@ -23,7 +23,7 @@ from pydantic import (
 from workbench import engines, techniques
 from workbench._recipe_errors import one_line
 from workbench.errors import RecipeError
-from workbench.measure.limits import usable_threads
+from workbench.machine.limits import usable_threads
 from workbench.techniques import Technique
 
 VERSION = 1

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pydantic
 
-from workbench._directory import data_directory
+from workbench.plumbing.directory import data_directory
 from workbench.receipt import Result
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ class Server:
     def workers(self) -> list[psutil.Process]:
         """The workers of all its kernels."""
         below = psutil.Process(self.process.pid).children(recursive=True)
-        return [process for process in below if "workbench.worker" in process.cmdline()]
+        return [process for process in below if "workbench.core.worker" in process.cmdline()]
 
 
 def free_port() -> int:

@@ -42,7 +42,7 @@ class Started:
         while True:
             below = psutil.Process(self.process.pid).children(recursive=True)
             lines = [f"{process.pid} {' '.join(process.cmdline())}" for process in below]
-            kernels, workers = (sum(name in line for line in lines) for name in ("ipykernel", "workbench.worker"))
+            kernels, workers = (sum(name in line for line in lines) for name in ("ipykernel", "workbench.core.worker"))
             if kernels == workers and lines == before:
                 return below
             before = lines
@@ -61,7 +61,7 @@ def started(folder: Path, *arguments: str) -> Iterator[Started]:
     port, log = free_port(), folder / "log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "workbench.cli", *arguments, "--port", str(port)],
+            [sys.executable, "-m", "workbench.commands.cli", *arguments, "--port", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -133,7 +133,7 @@ def test_the_page_opens_at_the_printed_address_and_measures(command, open_page):
 @ONLY_APP
 def test_a_second_one_on_the_same_port_says_which_port_to_take(command):
     second = subprocess.run(
-        [sys.executable, "-m", "workbench.cli", "app", "--port", str(command.port)],
+        [sys.executable, "-m", "workbench.commands.cli", "app", "--port", str(command.port)],
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,

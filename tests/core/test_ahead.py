@@ -7,10 +7,10 @@ import sys
 import pytest
 import torch
 
-from workbench.ahead import neighbours
-from workbench.core import Core, completions
+from workbench.core.ahead import neighbours
+from workbench.core.runs import Core, completions
 from workbench.errors import Cancelled
-from workbench.measure import machine
+from workbench.machine import turn
 from workbench.recipe import Recipe
 from workbench.store import data_directory
 from workbench.workload import Workload
@@ -49,7 +49,7 @@ def test_under_auto_the_schemes_of_other_engines_are_made_ahead_too():
 
 HOLD = """
 import sys
-from workbench.measure.machine import measuring
+from workbench.machine.turn import measuring
 with measuring(sys.argv[1]):
     print("measuring", flush=True)
     sys.stdin.readline()
@@ -96,8 +96,8 @@ def test_nothing_is_prepared_while_another_notebook_measures(other_notebook):
 
 
 def test_a_turn_of_our_own_is_nobody_else_s(other_notebook):
-    assert machine.others_are_measuring(data_directory())
+    assert turn.others_are_measuring(data_directory())
     other_notebook.communicate(b"\n")
-    assert not machine.others_are_measuring(data_directory())
-    with machine.measuring(data_directory()):
-        assert not machine.others_are_measuring(data_directory())
+    assert not turn.others_are_measuring(data_directory())
+    with turn.measuring(data_directory()):
+        assert not turn.others_are_measuring(data_directory())

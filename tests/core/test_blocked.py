@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 import workbench as wb
-from workbench import blocked, models, techniques
+from workbench import models, techniques
+from workbench.core import blocked
 from workbench.errors import WorkbenchError
 from workbench.recipe import Recipe
 from workbench.session import RunFailed

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from workbench.core.measurement import disturbance_in_words
 from workbench.measure import latency
-from workbench.measurement import disturbance_in_words
 
 
 @pytest.fixture(scope="module")

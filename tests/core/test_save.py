@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from workbench import models
-from workbench.core import _require_room, completions
+from workbench.core.runs import _require_room, completions
+from workbench.core.shelf import Shelf
 from workbench.errors import WorkbenchError
 from workbench.recipe import Recipe
-from workbench.shelf import Shelf
 from workbench.techniques import Context
 from workbench.workload import Workload
 

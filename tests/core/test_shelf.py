@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from workbench import models
-from workbench.ahead import neighbours
-from workbench.core import Core
+from workbench.core.ahead import neighbours
+from workbench.core.runs import Core
+from workbench.core.shelf import Shelf
 from workbench.errors import Cancelled
 from workbench.recipe import Recipe
-from workbench.shelf import Shelf
 from workbench.techniques import Context
 from workbench.workload import Workload
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from workbench import _parcel
-from workbench._workloads import Workloads
-from workbench.core import Core, completions
+from workbench.core.runs import Core, completions
+from workbench.core.workloads import Workloads
 from workbench.recipe import Recipe
+from workbench.session import parcel
 from workbench.techniques import Context
 from workbench.workload import Workload
 
@@ -70,14 +70,14 @@ def test_what_the_session_let_go_of_leaves_the_worker_s_memory_with_all_that_was
 
 
 def test_a_session_keeps_the_last_few_parcels():
-    parcels = _parcel.Parcels()
-    tokens = [parcels.pack(Workload(f"module:make{n}")).token for n in range(_parcel._KEPT + 1)]
+    parcels = parcel.Parcels()
+    tokens = [parcels.pack(Workload(f"module:make{n}")).token for n in range(parcel._KEPT + 1)]
     assert parcels.tokens() == set(tokens[1:])
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_large_model_leaves_room_for_itself_alone(monkeypatch, count):
-    monkeypatch.setattr(_parcel, "_KEPT_BYTES", 1)
-    parcels = _parcel.Parcels()
+    monkeypatch.setattr(parcel, "_KEPT_BYTES", 1)
+    parcels = parcel.Parcels()
     tokens = [parcels.pack(Workload(f"module:make{n}")).token for n in range(count)]
     assert parcels.tokens() == {tokens[-1]}

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from workbench.graph import export
-from workbench.techniques import _pt2e
-from workbench.techniques._reduced import Bits
-from workbench.techniques._rewrite import rewritten
+from workbench.techniques.quantize import pt2e
+from workbench.techniques.quantize.reduced import Bits
+from workbench.techniques.quantize.rewrite import rewritten
 from workbench.variant import Variant
 
 
@@ -82,9 +82,9 @@ def variant(name: str, precision: str, saturates: bool = False) -> Variant:
         return Variant(module(name), precision)
     bits = Bits(weights=7) if saturates else Bits()
     dynamic = precision == "int8-dynamic"
-    graph = _pt2e.quantized(
+    graph = pt2e.quantized(
         rewritten(export(module(name), images(name, 8)), fold=True),
-        _pt2e.dynamic_config(bits) if dynamic else _pt2e.static_config("range", bits),
+        pt2e.dynamic_config(bits) if dynamic else pt2e.static_config("range", bits),
         convolutions=True,
         keep_fp32=(),
         calibrate=lambda observed: observed(images(name, 64)),

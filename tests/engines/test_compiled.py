@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from tests.engines.models import images, tolerance, variant
-from workbench.engines import LayerTimesUnavailable, _aoti
-from workbench.engines.compiled import Compiled, build_in_background, is_cached
+from workbench.engines import LayerTimesUnavailable
+from workbench.engines.compiled import Compiled, build_in_background, is_cached, packages
 from workbench.errors import Cancelled
 
 pytestmark = [
@@ -114,17 +114,17 @@ def test_what_was_built_once_is_loaded_without_compiling(runners, monkeypatch):
 
 def test_other_threads_batches_and_weights_are_other_packages(runners):
     asked = residual("int8-static")
-    target = _aoti.package_target(asked, images("residual", BATCH), 1)
-    assert _aoti.package_target(asked, images("residual", BATCH), 2) != target
-    assert _aoti.package_target(asked, images("residual", BATCH + 1), 1) != target
-    assert _aoti.package_target(residual("int8-dynamic"), images("residual", BATCH), 1) != target
+    target = packages.package_target(asked, images("residual", BATCH), 1)
+    assert packages.package_target(asked, images("residual", BATCH), 2) != target
+    assert packages.package_target(asked, images("residual", BATCH + 1), 1) != target
+    assert packages.package_target(residual("int8-dynamic"), images("residual", BATCH), 1) != target
 
 
 def test_a_package_that_was_damaged_is_removed(cache_directory, tmp_path):
     target = tmp_path / "key"
     damaged = tmp_path / f"key.{'0' * 64}.pt2"
     damaged.write_bytes(b"not what was built")
-    assert _aoti.cached_package(target) is None
+    assert packages.cached_package(target) is None
     assert not damaged.exists()
 
 
@@ -134,8 +134,8 @@ def test_a_cancelled_build_is_gone_at_once_with_its_compilers(cache_directory):
     stopped_at = []
 
     def checkpoint():
-        for build in _aoti._running.values():
-            if build.target == _aoti.package_target(asked, inputs, 1):
+        for build in packages._running.values():
+            if build.target == packages.package_target(asked, inputs, 1):
                 processes.extend(group_of(build))
                 stopped_at.append(time.perf_counter())
                 raise Cancelled
@@ -164,15 +164,16 @@ def test_a_paused_build_uses_no_cpu_until_it_goes_on(cache_directory):
 
 
 def test_a_paused_build_keeps_nobody_from_loading_a_compiled_model(runners):
-    target = _aoti.package_target(residual("int8-static"), images("residual", BATCH), 1)
-    package = _aoti.cached_package(target)
+    target = packages.package_target(residual("int8-static"), images("residual", BATCH), 1)
+    package = packages.cached_package(target)
     build = build_in_background(variant("cnn", "fp32"), images("cnn", BATCH), threads=1)
     try:
         leader = psutil.Process(build._process.pid)
         while not any(".so" in word for child in leader.children() for word in words_of(child)):
             time.sleep(0.01)  # until it tries the first program with vector instructions
         build.pause()
-        load = f"import pathlib; from workbench.engines import _aoti; _aoti.load(pathlib.Path({str(package)!r}))"
+        load = "import pathlib; from workbench.engines.compiled import packages; "
+        load += f"packages.load(pathlib.Path({str(package)!r}))"
         subprocess.run([sys.executable, "-c", load], check=True, timeout=120)
     finally:
         build.kill()

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from workbench import catalog, engines, models
+from workbench.core.shelf import Shelf
 from workbench.engines import onnxruntime, openvino
 from workbench.errors import EngineError
 from workbench.recipe import Recipe
-from workbench.shelf import Shelf
 from workbench.techniques import Context
 from workbench.workload import Workload
 

@@ -13,11 +13,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from workbench import kernels
-from workbench.engines._native_keep import KEPT
-from workbench.engines._native_read import read
-from workbench.engines._native_storage import lowered
 from workbench.engines.native import Native
+from workbench.engines.native.pick.keep import KEPT
 from workbench.errors import EngineError
+from workbench.graph.fused.lower.storage import lowered
+from workbench.graph.fused.read.reader import read
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant

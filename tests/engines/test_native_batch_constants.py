@@ -8,10 +8,10 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from workbench import kernels
-from workbench.engines._native_read import read
-from workbench.engines._native_runner import NativeRunner
 from workbench.engines.native import Native
+from workbench.engines.native.runner import NativeRunner
 from workbench.graph import export
+from workbench.graph.fused.read.reader import read
 from workbench.variant import Variant
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))

@@ -24,16 +24,16 @@ from tests.engines.forwards import (
     AroundImages,
 )  # fmt: skip
 from workbench import kernels
-from workbench.engines import _native_pick
 from workbench.engines._base import Runner
-from workbench.engines._native_cut import Piece, _blocks, _longest_native, cut
-from workbench.engines._native_operators import OPERATORS
-from workbench.engines._native_pieces import PiecewiseRunner
-from workbench.engines._native_runner import NativeRunner
-from workbench.engines._native_writes import refuse_changed_constants
 from workbench.engines.native import Native
+from workbench.engines.native.pick import plans
+from workbench.engines.native.pieces import PiecewiseRunner
+from workbench.engines.native.runner import NativeRunner
 from workbench.errors import EngineError
 from workbench.graph import export
+from workbench.graph.fused.cut import Piece, _blocks, _longest_native, cut
+from workbench.graph.fused.read.operators import OPERATORS
+from workbench.graph.fused.read.writes import refuse_changed_constants
 from workbench.variant import Variant
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
@@ -51,7 +51,7 @@ READ_AS_A_WHOLE = [
 def no_time_for_choices(monkeypatch):
     """Which way of running a program is fastest isn't asked here: the first are taken."""
     for budget in ("_PLAN_BUDGET_S", "_TILE_BUDGET_S", "_TURN_S"):
-        monkeypatch.setattr(_native_pick, budget, 1e-9)
+        monkeypatch.setattr(plans, budget, 1e-9)
 
 
 def around(name: str) -> tuple[nn.Module, torch.Tensor]:

@@ -12,12 +12,12 @@ from torch import nn
 from tests.engines import test_native_transformers as transformers
 from tests.engines.test_native import ISAS, prepare, variants
 from workbench import engines, kernels, models
-from workbench.engines._native_emit import emit
-from workbench.engines._native_read import read
-from workbench.engines._native_storage import lowered
 from workbench.engines.native import Native
+from workbench.engines.native.emit.emitter import emit
 from workbench.errors import EngineError
 from workbench.graph import export
+from workbench.graph.fused.lower.storage import lowered
+from workbench.graph.fused.read.reader import read
 from workbench.models import embedded
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize

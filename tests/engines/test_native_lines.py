@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from workbench import kernels
-from workbench.engines._native_keep import KEPT
-from workbench.engines._native_runner import NativeRunner
 from workbench.engines.native import Native
+from workbench.engines.native.pick.keep import KEPT
+from workbench.engines.native.runner import NativeRunner
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant

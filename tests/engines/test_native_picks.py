@@ -9,12 +9,12 @@ import torch
 
 from tests.engines.test_native import MODELS, prepare, pytestmark, variants  # noqa: F401
 from workbench import kernels
-from workbench.engines import _native_memory as memory
-from workbench.engines import _native_pick as pick
-from workbench.engines._native_keep import KEPT, int8_layers
-from workbench.engines._native_memory import Picks, key_of, recall, remember
-from workbench.engines._native_read import read
-from workbench.engines._native_storage import lowered
+from workbench.engines.native.pick import plans as pick
+from workbench.engines.native.pick import remembered as memory
+from workbench.engines.native.pick.keep import KEPT, int8_layers
+from workbench.engines.native.pick.remembered import Picks, key_of, recall, remember
+from workbench.graph.fused.lower.storage import lowered
+from workbench.graph.fused.read.reader import read
 
 ISA = kernels.isas()[0] if kernels.unavailable() is None else ""
 

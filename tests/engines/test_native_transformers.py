@@ -10,8 +10,8 @@ from torch import nn
 
 from tests.engines.transformers import ByHand, Causal, ConvNext, Encoder, Sentences
 from workbench import kernels
-from workbench.engines._native_runner import NativeRunner
 from workbench.engines.native import Native
+from workbench.engines.native.runner import NativeRunner
 from workbench.errors import EngineError
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.engines._native_ir import Value
-from workbench.engines._native_views import BATCH, Part, View, view_of
+from workbench.graph.fused.ir import Value
+from workbench.graph.fused.read.views import BATCH, Part, View, view_of
 
 
 def elements(view: View, batch: int) -> torch.Tensor:

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from workbench import engines
-from workbench.engines._onnx import exported
-from workbench.engines._onnx_integer import with_integer_operations
+from workbench.engines.onnx.export import exported
+from workbench.engines.onnx.integer import with_integer_operations
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant

@@ -13,7 +13,7 @@ from torch import nn
 
 from tests.engines.models import tolerance
 from workbench import engines, kernels
-from workbench.engines._cpu import EXACT_INT8, cpu_flags
+from workbench.machine.instructions import EXACT_INT8, cpu_flags
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant
@@ -130,12 +130,12 @@ def test_onnx_runtime_saturates_where_the_processor_has_no_vnni():
     ],
 )
 def test_saturation_follows_from_the_instruction_sets_that_are_left(limit, flags, saturates, monkeypatch):
-    from workbench.engines import _cpu
+    from workbench.machine import instructions
 
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
-    monkeypatch.setattr(_cpu, "cpu_flags", lambda: frozenset(flags))
-    monkeypatch.setattr(_cpu.platform, "machine", lambda: "x86_64")
-    assert _cpu.pairs_saturate(onednn=True) == saturates
-    assert _cpu.pairs_saturate(onednn=False) == (not EXACT_INT8 & flags)
-    monkeypatch.setattr(_cpu.platform, "machine", lambda: "aarch64")
-    assert not _cpu.pairs_saturate(onednn=True)
+    monkeypatch.setattr(instructions, "cpu_flags", lambda: frozenset(flags))
+    monkeypatch.setattr(instructions.platform, "machine", lambda: "x86_64")
+    assert instructions.pairs_saturate(onednn=True) == saturates
+    assert instructions.pairs_saturate(onednn=False) == (not EXACT_INT8 & flags)
+    monkeypatch.setattr(instructions.platform, "machine", lambda: "aarch64")
+    assert not instructions.pairs_saturate(onednn=True)

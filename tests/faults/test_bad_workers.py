@@ -46,7 +46,7 @@ class Core:
             time.sleep(3600)
         raise RuntimeError("done")
 
-for name, parts in (("core", dict(Core=Core)), ("devices", dict(devices=lambda: []))):
+for name, parts in (("core.runs", dict(Core=Core)), ("machine.devices", dict(devices=lambda: []))):
     module = sys.modules["workbench." + name] = types.ModuleType("workbench." + name)
     vars(module).update(parts)
 """

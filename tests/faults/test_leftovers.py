@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench._scratch import Scratch
 from workbench.errors import WorkbenchError
+from workbench.plumbing.scratch import Scratch
 from workbench.session import Session
 from workbench.store import Store
 

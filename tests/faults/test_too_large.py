@@ -8,8 +8,8 @@ from torch import nn
 
 import workbench as wb
 from workbench import models
-from workbench._parcel import Parcels
 from workbench.errors import WorkloadError
+from workbench.session.parcel import Parcels
 
 DATA = (torch.rand(50, 600), torch.arange(50) % 3)
 
@@ -27,7 +27,7 @@ class Guarded(nn.Module):
 
 @pytest.fixture(autouse=True)
 def two_megabytes_free(monkeypatch):
-    monkeypatch.setattr("workbench.models._memory.available_memory_bytes", lambda: 2_000_000)
+    monkeypatch.setattr("workbench.machine.memory.available_memory_bytes", lambda: 2_000_000)
 
 
 def test_a_module_is_refused_before_it_is_pickled():

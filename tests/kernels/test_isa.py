@@ -7,8 +7,8 @@ import platform
 import pytest
 
 from workbench import kernels
-from workbench.engines._cpu import cpu_flags
 from workbench.errors import EngineError
+from workbench.machine.instructions import cpu_flags
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
 

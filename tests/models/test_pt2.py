@@ -109,7 +109,7 @@ def test_a_pickle_under_the_name_of_a_pt2_file_is_refused(model, data, tmp_path:
 
 
 def test_a_pt2_file_too_large_for_memory_is_refused_before_it_is_read(data, saved: Path, monkeypatch):
-    monkeypatch.setattr("workbench.models._memory.available_memory_bytes", lambda: 1000)
+    monkeypatch.setattr("workbench.machine.memory.available_memory_bytes", lambda: 1000)
     monkeypatch.setattr(torch.export, "load", lambda path: pytest.fail("it was read"))
     with pytest.raises(WorkloadError, match=r"model\.pt2 needs about [\d.]+ kB of memory and 1 kB is free"):
         load(Workload(saved, data))

@@ -9,9 +9,9 @@ from torch import nn
 
 from tests.techniques import parts
 from workbench.errors import Cancelled, RecipeError, WorkbenchError
-from workbench.techniques._channels import channels_kept
-from workbench.techniques._masks import weights
 from workbench.techniques.prune import Prune
+from workbench.techniques.prune.channels import channels_kept
+from workbench.techniques.prune.masks import weights
 from workbench.variant import Variant
 from workbench.workload import Data
 

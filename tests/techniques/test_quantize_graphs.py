@@ -9,8 +9,8 @@ from torch import nn
 from tests.engines.models import tolerance
 from workbench import engines
 from workbench.errors import WorkbenchError
-from workbench.techniques import Context, _batch_norms
-from workbench.techniques.quantize import Quantize
+from workbench.techniques import Context
+from workbench.techniques.quantize import Quantize, batch_norms
 from workbench.variant import Variant
 from workbench.workload import Data
 
@@ -170,8 +170,8 @@ def test_a_batch_normalisation_without_gain_and_shift_is_folded_too():
 
 
 def test_a_graph_that_computes_something_else_than_the_model_is_refused_in_one_line(monkeypatch):
-    fused = _batch_norms._fused
-    monkeypatch.setattr(_batch_norms, "_fused", lambda *nodes: tuple(1.1 * each for each in fused(*nodes)))
+    fused = batch_norms._fused
+    monkeypatch.setattr(batch_norms, "_fused", lambda *nodes: tuple(1.1 * each for each in fused(*nodes)))
     with pytest.raises(
         WorkbenchError, match=r"off by \d+ % of their norm before anything is rounded; use bf16"
     ) as found:
@@ -197,7 +197,7 @@ def test_sums_with_numbers_and_unused_layers_are_no_obstacle(name, scheme):
 
 
 def test_whatever_torchao_fails_with_each_call_is_quantized_by_itself(monkeypatch):
-    from workbench.techniques._pt2e import X86InductorQuantizer
+    from workbench.techniques.quantize.pt2e import X86InductorQuantizer
 
     def fail(self, model, *_) -> None:
         raise IndexError("list index out of range")  # after convolutions were annotated

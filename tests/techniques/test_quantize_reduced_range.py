@@ -9,8 +9,8 @@ from torch import nn
 from tests.engines.models import tolerance
 from workbench import engines
 from workbench.techniques import Context
-from workbench.techniques._reduced import Bits
 from workbench.techniques.quantize import Quantize
+from workbench.techniques.quantize.reduced import Bits
 from workbench.variant import Variant
 from workbench.workload import Data
 

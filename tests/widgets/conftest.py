@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.widgets.parts import HandDrivenSession
-from workbench.widgets import Workbench, _pump
+from workbench.widgets import Workbench
+from workbench.widgets.page import pump
 
 
 @pytest.fixture
@@ -22,4 +23,4 @@ def bench(session):
 @pytest.fixture
 def settle():
     """Write out everything that waits in the pump."""
-    return lambda: _pump.shared().flush()
+    return lambda: pump.shared().flush()

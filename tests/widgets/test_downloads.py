@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import threading
 
-from workbench.widgets import Downloads, _pump
+from workbench.widgets import Downloads
+from workbench.widgets.page import pump
 
 
 def test_whatever_goes_wrong_in_saving_is_shown_and_can_be_tried_again():
@@ -14,6 +15,6 @@ def test_whatever_goes_wrong_in_saving_is_shown_and_can_be_tried_again():
     for thread in threading.enumerate():
         if thread.name == "save-model":
             thread.join()
-    _pump.shared().flush()
+    pump.shared().flush()
     assert downloads.state == "ready"
     assert downloads.error == "the model couldn't be saved: RuntimeError: the pipe broke"

@@ -12,11 +12,13 @@ from tests.results import a_result
 from workbench import events
 from workbench.receipt import Interval, LayerState, Result
 from workbench.recipe import Recipe
-from workbench.widgets import Figures, _format, _histogram, _views
-from workbench.widgets._effects import effects
-from workbench.widgets._front import pareto_front
-from workbench.widgets._runs import Row
-from workbench.widgets._state import PageState, reduce
+from workbench.widgets import Figures, _format
+from workbench.widgets.charts import histogram
+from workbench.widgets.charts.front import pareto_front
+from workbench.widgets.page import views
+from workbench.widgets.page.effects import effects
+from workbench.widgets.page.runs import Row
+from workbench.widgets.page.state import PageState, reduce
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ def test_three_significant_digits_without_an_exponent(value, text):
 )
 def test_a_layer_is_held_against_what_bounds_it(share, ceiling, text):
     layer = a_result().receipt[0].model_copy(update={"ceiling_share": share, "ceiling": ceiling})
-    assert _views.layers((layer,))[0]["ceiling"] == text
+    assert views.layers((layer,))[0]["ceiling"] == text
 
 
 @given(st.floats(1e-6, 1e6))
@@ -108,10 +110,10 @@ def test_a_dozen_calls_give_no_verdict_anywhere_on_the_page():
 
 @given(st.lists(st.floats(1e-4, 1e3), max_size=50), st.lists(st.floats(1e-4, 1e3), max_size=50))
 def test_a_histogram_counts_every_sample_in_the_bin_that_holds_it(first, second):
-    bins = _histogram.add(_histogram.add((), first), second)
-    assert _histogram.total(bins) == len(first) + len(second)
+    bins = histogram.add(histogram.add((), first), second)
+    assert histogram.total(bins) == len(first) + len(second)
     for index, _ in bins:
-        low, high = (10 ** (edge / _histogram.BINS_PER_DECADE) for edge in (index, index + 1))
+        low, high = (10 ** (edge / histogram.BINS_PER_DECADE) for edge in (index, index + 1))
         # the edges themselves are rounded: a few units in the last place of a double
         assert any(low * (1 - 1e-12) <= sample < high * (1 + 1e-12) for sample in first + second)
 
@@ -200,21 +202,21 @@ def test_an_unmeasured_recipe_has_no_effects():
 
 
 def test_the_footer_names_the_torch_that_measured():
-    assert _views.environment({"threads": 2, "versions": {"torch": "2.13.0+cpu"}}) == "2 threads · torch 2.13.0"
+    assert views.environment({"threads": 2, "versions": {"torch": "2.13.0+cpu"}}) == "2 threads · torch 2.13.0"
 
 
 def test_without_figures_the_latency_chart_says_how_the_run_ended():
-    words = [_views.latency(PageState(phase=phase))["empty"] for phase in ("working", "cancelled", "failed")]
+    words = [views.latency(PageState(phase=phase))["empty"] for phase in ("working", "cancelled", "failed")]
     assert ["as soon as" in words[0], "cancelled" in words[1], "failed" in words[2]] == [True] * 3
 
 
 def test_the_training_chart_knows_the_whole_length_from_its_first_point():
     first = events.Training(run=1, technique="distill", step=5, total_steps=100, epoch=0.1, loss=2.0)
-    assert _views.training(reduce(PageState(), first))["epochs"] == 2.0
+    assert views.training(reduce(PageState(), first))["epochs"] == 2.0
 
 
 def test_facts_about_the_machine_have_units_that_people_read():
-    assert _views.facts({"memory_bytes": 25_276_502_016, "cpu_quota": None}) == [
+    assert views.facts({"memory_bytes": 25_276_502_016, "cpu_quota": None}) == [
         ["memory", "25 GB"],
         ["cpu quota", "—"],
     ]
@@ -224,7 +226,7 @@ def test_facts_about_the_machine_have_units_that_people_read():
 def test_zeros_that_rounding_makes_are_not_shown_as_a_change(dtype, sparsity, told):
     (row,) = a_result().receipt
     after = row.after.model_copy(update={"dtype": dtype, "sparsity": sparsity})
-    (shown,) = _views.layers((row.model_copy(update={"after": after}),))
+    (shown,) = views.layers((row.model_copy(update={"after": after}),))
     assert ("zeros" in shown["change"]) == bool(told)
     assert told in shown["change"]
 
@@ -239,7 +241,7 @@ def normalised(result: Result) -> Result:
     return result.model_copy(update={"receipt": (norm, layer)})
 
 
-@pytest.mark.parametrize("view", [_views.layers, _views.receipt])
+@pytest.mark.parametrize("view", [views.layers, views.receipt])
 def test_normalisations_come_after_the_layers_with_weights(view):
     assert [row["layer"] for row in view(normalised(a_result()).receipt)] == ["conv1", "norm"]
 
@@ -253,4 +255,4 @@ def test_the_same_kernels_are_known_without_those_of_normalisations():
 def test_a_layer_kept_in_two_dtypes_shows_both():
     (row,) = a_result().receipt
     mixed = row.model_copy(update={"after": row.after.model_copy(update={"dtype": "int8 and float32"})})
-    assert "int8 and fp32" in _views.layers((mixed,))[0]["change"]
+    assert "int8 and fp32" in views.layers((mixed,))[0]["change"]

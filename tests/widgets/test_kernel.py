@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 from workbench.widgets import LatencyPlot, ParetoPlot, TrainingPlot
-from workbench.widgets.history_table import HistoryTable
-from workbench.widgets.plotly_library import library
+from workbench.widgets.charts.plotly_library import library
+from workbench.widgets.tables.history_table import HistoryTable
 
 
 def test_the_kernel_loads_no_heavy_library_for_the_page():

@@ -7,7 +7,7 @@ import time
 import pytest
 import traitlets as t
 
-from workbench.widgets._pump import FLUSHES_PER_SECOND, Pump, Urgency
+from workbench.widgets.page.pump import FLUSHES_PER_SECOND, Pump, Urgency
 
 
 class Thing(t.HasTraits):

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from tests.widgets.parts import offered
 from workbench.errors import RecipeError
 from workbench.recipe import Recipe
-from workbench.widgets import RecipePanel, _pump
+from workbench.widgets import RecipePanel
+from workbench.widgets.page import pump
 
 INT8 = {"steps": [{"do": "quantize", "scheme": "int8-static"}], "place": {"engine": "eager"}}
 
@@ -39,40 +40,40 @@ def test_an_impossible_change_from_the_page_is_refused_in_place_and_nothing_is_l
     panel.recipe = INT8
     before = panel.recipe
     ask(panel, 1, {"steps": [{"do": "quantise"}]})
-    _pump.shared().flush()
+    pump.shared().flush()
     assert panel.recipe == before
     assert "did you mean quantize?" in panel.error
     ask(panel, 2, {"steps": []})
-    _pump.shared().flush()
+    pump.shared().flush()
     assert panel.error == ""
     assert panel.recipe["steps"] == []
 
 
 def test_a_change_that_changes_nothing_is_answered_too(panel):
     ask(panel, 1, INT8)
-    _pump.shared().flush()
+    pump.shared().flush()
     ask(panel, 2, INT8)
-    _pump.shared().flush()
+    pump.shared().flush()
     assert panel._shown["number"] == 2
 
 
 def test_the_same_mistake_made_twice_is_refused_twice(panel):
     for number in (1, 2):
         ask(panel, number, {"steps": [{"do": "quantise"}]})
-        _pump.shared().flush()
+        pump.shared().flush()
         assert "did you mean quantize?" in panel.error
         assert panel._shown == {"recipe": panel.recipe, "baseline": "auto", "client": "browser", "number": number}
 
 
 def test_a_recipe_from_a_newer_version_is_refused_in_place(panel):
     ask(panel, 1, {"workbench_recipe": 99})
-    _pump.shared().flush()
+    pump.shared().flush()
     assert "newer workbench" in panel.error
 
 
 def test_an_unknown_baseline_is_refused_in_place(panel):
     panel._wanted = {"client": "browser", "number": 1, "recipe": {}, "baseline": "eagre"}
-    _pump.shared().flush()
+    pump.shared().flush()
     assert panel._shown["baseline"] == "auto"
     assert "eager" in panel.error
 
@@ -91,10 +92,10 @@ def test_the_amount_ends_where_its_declaration_says_for_the_kind_chosen(panel):
 def test_the_answer_names_the_change_it_answers(panel):
     ask(panel, 1, INT8)
     ask(panel, 2, {})
-    _pump.shared().flush()
+    pump.shared().flush()
     assert (panel._shown["client"], panel._shown["number"]) == ("browser", 2)
     panel.recipe = INT8
-    _pump.shared().flush()
+    pump.shared().flush()
     assert "client" not in panel._shown
 
 
@@ -104,7 +105,7 @@ def test_any_sequence_of_toggles_ends_in_the_last_recipe(schemes):
     panel = RecipePanel(offered())
     for number, scheme in enumerate(schemes, start=1):
         ask(panel, number, {"steps": [{"do": "quantize", "scheme": scheme}] if scheme else []})
-    _pump.shared().flush()
+    pump.shared().flush()
     shown = panel._shown["recipe"]["steps"]
     assert shown == panel.recipe["steps"]
     assert [step["scheme"] for step in shown] == [scheme for scheme in schemes[-1:] if scheme]
@@ -130,8 +131,8 @@ def test_an_unknown_keyword_names_the_likely_one():
 
 def test_what_follows_another_architecture_is_not_greyed_for_the_model_it_replaces(panel):
     panel.blocked = {"prune": {"reason": "nothing to prune", "choices": {}}}
-    _pump.shared().flush()
+    pump.shared().flush()
     assert panel._blocked == panel.blocked
     panel.recipe = {"steps": [{"do": "distill", "student": "fashion-student"}]}
-    _pump.shared().flush()
+    pump.shared().flush()
     assert panel._blocked == {}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.results import a_result
 from workbench import events
 from workbench.receipt import Interval
-from workbench.widgets._state import PARTS, PageState, Ready, Submitted, reduce
+from workbench.widgets.page.state import PARTS, PageState, Ready, Submitted, reduce
 
 
 def recipe(number: int) -> dict:

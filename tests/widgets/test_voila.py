@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from workbench.widgets._voila import KernelManager
+from workbench.widgets.page.voila import KernelManager
 
 
 def test_the_kernel_of_a_closed_page_is_ended_and_one_that_waits_for_a_visitor_is_not():

@@ -21,7 +21,9 @@ from workbench.errors import WorkbenchError
 from workbench.receipt import Result
 from workbench.recipe import Recipe
 from workbench.session import Session
-from workbench.widgets import Workbench, _code, _pump
+from workbench.widgets import Workbench
+from workbench.widgets.page import pump
+from workbench.widgets.takeaway import code as _code
 from workbench.workload import Workload
 
 PLACE = {"engine": "eager", "threads": 1}
@@ -118,7 +120,7 @@ def test_however_quickly_one_clicks_the_page_comes_to_rest_on_the_last_recipe(pa
     page.progress.set_state({"cancels": page.progress.cancels + 1})
     while page.state.busy:
         time.sleep(0.01)
-    _pump.shared().flush()
+    pump.shared().flush()
     last = page.panel.recipe
     assert page.panel._shown["recipe"] == last
     assert page.bar.changed == (last != Recipe().model_dump(mode="json"))

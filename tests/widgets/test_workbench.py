@@ -8,7 +8,8 @@ from tests.results import a_result
 from workbench import events
 from workbench.errors import WorkbenchError, WorkloadError
 from workbench.recipe import Recipe
-from workbench.widgets import Workbench, _code, show
+from workbench.widgets import Workbench, show
+from workbench.widgets.takeaway import code
 from workbench.workload import Workload
 
 INT8 = {"steps": [{"do": "quantize"}], "place": {"engine": "eager", "threads": 1}}
@@ -109,7 +110,7 @@ def test_an_event_that_comes_before_submit_has_returned_is_not_lost(session):
 
 
 def test_show_takes_weights_as_a_workload_does(session, monkeypatch):
-    monkeypatch.setattr("workbench.widgets.workbench.default_session", lambda: session)
+    monkeypatch.setattr("workbench.widgets.page.workbench.default_session", lambda: session)
     bench = show("module:factory", data=(), weights="w.safetensors")
     assert (bench._own.model, bench._own.weights) == ("module:factory", "w.safetensors")
     bench.close()
@@ -330,11 +331,11 @@ def test_a_notice_after_the_end_is_shown_and_the_run_stays_finished(bench, sessi
 
 def test_the_code_for_a_model_of_ones_own_keeps_all_its_parts():
     workload = Workload(object(), data="test.npz", train=([], []), name="mine")
-    lines = _code.python(workload, COMPLETE).splitlines()
+    lines = code.python(workload, COMPLETE).splitlines()
     assert lines[2] == "# model and train: the objects given to wb.show, to be made here in the same way"
     assert lines[3] == "workload = wb.Workload(model=model, data='test.npz', train=train, name='mine')"
-    assert _code.title(workload) == "Python, once model and train are there"
-    assert _code.title(Workload("model.pt2", data="test.npz")) == "Python, runs in a fresh kernel"
+    assert code.title(workload) == "Python, once model and train are there"
+    assert code.title(Workload("model.pt2", data="test.npz")) == "Python, runs in a fresh kernel"
 
 
 @pytest.mark.parametrize(("scheme", "said"), [("int8-static", "simulates int8"), ("int4-weights", "simulates int4")])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from workbench.graph.work import Work
 from workbench.receipt import LayerReceipt, Reality
 
 if TYPE_CHECKING:
@@ -30,19 +31,6 @@ class Kernel:
     dtype: str
     reality: Reality
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What one call does for a layer: multiply-adds in ``dtype`` ("int8", "bfloat16", "float32"), and bytes.
-
-    ``bytes_moved`` are those of its inputs, weights and outputs, each once; ``threads`` share the work.
-    """
-
-    dtype: str
-    multiply_adds: int
-    bytes_moved: int
-    threads: int
 
 
 def weight_only_refusal(title: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench._lazy import lazy
 from workbench.errors import EngineError
+from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
     import torch

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from workbench._lazy import lazy
 from workbench.engines._base import Kernel
 from workbench.graph import layer_of
+from workbench.plumbing.lazy import lazy
 from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench._lazy import lazy
 from workbench.graph import export
+from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench._lazy import lazy
 from workbench.engines._base import Engine, Kernel, Runner
 from workbench.engines._inputs import as_batch, use_threads
 from workbench.engines._layers import in_graph, judge, median_times_ms, node_times_ms, owners, quantized_layers
 from workbench.engines._program import in_bfloat16, save_program
+from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
     import torch

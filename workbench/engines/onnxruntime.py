@@ -11,15 +11,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench._lazy import lazy
 from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner, weight_only_refusal
-from workbench.engines._cpu import pairs_saturate
 from workbench.engines._inputs import as_batch
 from workbench.engines._layers import judge, quantized_layers
-from workbench.engines._onnx import OnnxModel, exported
-from workbench.engines._onnx_integer import with_integer_operations
 from workbench.engines._program import remembered, save_program
+from workbench.engines.onnx.export import OnnxModel, exported
+from workbench.engines.onnx.integer import with_integer_operations
 from workbench.errors import EngineError
+from workbench.machine.instructions import pairs_saturate
+from workbench.plumbing.lazy import lazy
 from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench._lazy import lazy
 from workbench.errors import WorkloadError
 from workbench.measure.intervals import paired_difference, wilson
+from workbench.plumbing.lazy import lazy
 from workbench.receipt import Interval, Proportion
 
 if TYPE_CHECKING:

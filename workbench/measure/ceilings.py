@@ -17,12 +17,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench import _json_file, kernels
-from workbench._directory import data_directory
+from workbench import kernels
 from workbench.engines import Work
 from workbench.kernels.records import Dtype
-from workbench.measure.machine import fingerprint
-from workbench.measure.placement import leave_the_starters_core
+from workbench.machine.affinity import leave_the_starters_core
+from workbench.machine.identity import fingerprint
+from workbench.plumbing import json_file
+from workbench.plumbing.directory import data_directory
 
 Bound = Literal["memory", "arithmetic"]
 
@@ -69,13 +70,13 @@ def measured(threads: int) -> Ceilings:
 @functools.cache
 def _kept_or_measured(path: Path, isa: str, threads: int) -> Ceilings:
     key = hashlib.sha256(json.dumps([fingerprint(), kernels.build_id(), isa, threads]).encode()).hexdigest()
-    kept = _json_file.read(path)
+    kept = json_file.read(path)
     kept = kept if isinstance(kept, dict) else {}
     try:
         return _read(kept[key], threads)
     except (KeyError, TypeError, ValueError):
         found = _measure(isa, threads)
-        _json_file.write(path, kept | {key: asdict(found)})
+        json_file.write(path, kept | {key: asdict(found)})
         return found
 
 

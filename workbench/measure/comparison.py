@@ -97,9 +97,7 @@ def estimate(blocks: Blocks, cores: int, seed: int = 0, known: tuple[float, floa
     else:
         speedup = _reaching(repeated, *_reach(blocks, counted, cores))
         to_narrow = speedup.half_width
-    return Estimate(
-        speedup, counted, alone_s, settled and not slowed.any(), math.exp(slowed.max()), to_narrow
-    )
+    return Estimate(speedup, counted, alone_s, settled and not slowed.any(), math.exp(slowed.max()), to_narrow)
 
 
 def _slowed(typical: np.ndarray, known: tuple[float, float]) -> np.ndarray:

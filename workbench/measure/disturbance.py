@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from workbench.measure.crowding import COARSENESS_S
+from workbench.machine.crowding import COARSENESS_S
 
 AS_FAST = math.log(1.07)
 """Blocks whose products of both sides' times differ by no more are of one level of speed."""

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from workbench._lazy import lazy
 from workbench.engines import Engine, Runner
 from workbench.engines._program import executed
 from workbench.errors import EngineError
+from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
     import torch

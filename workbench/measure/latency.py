@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from workbench.machine.crowding import Crowding, cores
+from workbench.machine.spinning import wait_for_sleeping_threads
 from workbench.measure.comparison import FAST, Blocks, estimate
-from workbench.measure.crowding import Crowding, cores
 from workbench.measure.pace import Pace
-from workbench.measure.spinning import wait_for_sleeping_threads
 from workbench.receipt import Interval, LatencyFigures
 
 Call = Callable[[], object]
@@ -99,7 +99,7 @@ def compare(
 
     The two alternate in blocks of four visits, ABBA or BAAB by the toss of a seeded coin, so that a
     drift of the machine falls on both alike. A visit waits until the other side's threads sleep
-    (:func:`workbench.measure.spinning.wait_for_sleeping_threads`), makes a few untimed calls (:data:`SETTLE_S`), then
+    (:func:`workbench.machine.spinning.wait_for_sleeping_threads`), makes a few untimed calls (:data:`SETTLE_S`), then
     calls timed one by one; the clock's own cost, measured first, is taken off each. A block's ratio is
     the baseline's median over the variant's; ``speedup`` is the typical ratio of the blocks that
     :func:`workbench.measure.comparison.estimate` counts, with an interval as wide as what disturbed it makes it.

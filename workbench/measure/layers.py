@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from workbench.engines import Kernel, LayerTimesUnavailable, Runner, Work
 from workbench.engines._layers import why_in_float32
+from workbench.machine.spinning import wait_for_sleeping_threads
 from workbench.measure import ceilings
 from workbench.measure.outputs import normalised, output_errors
-from workbench.measure.spinning import wait_for_sleeping_threads
 from workbench.measure.tensors import MODEL, own_tensors
 from workbench.measure.uses import used_in
 from workbench.measure.weights import layer_states, main_weight, share_of_zeros, shared_with

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench._lazy import lazy
-from workbench.measure.limits import available_memory_bytes, usable_threads
+from workbench.machine.limits import available_memory_bytes, usable_threads
 from workbench.measure.tensors import kept_tensors
+from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
     import torch

@@ -6,9 +6,9 @@ import copy
 import math
 from typing import TYPE_CHECKING
 
-from workbench._lazy import lazy
 from workbench.engines._layers import weighted
 from workbench.graph import layer_of
+from workbench.plumbing.lazy import lazy
 from workbench.variant import Variant
 
 if TYPE_CHECKING:

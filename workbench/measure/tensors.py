@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from workbench._lazy import lazy
 from workbench.engines import Kernel
 from workbench.engines._layers import weighted
 from workbench.graph import dequantize_groups, layer_of
+from workbench.plumbing.lazy import lazy
 from workbench.variant import Variant
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from workbench._lazy import lazy
 from workbench.measure.tensors import MODEL
+from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
     import torch

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from workbench.machine.identity import BF16_INSTRUCTIONS, INT8_INSTRUCTIONS, isa
 from workbench.measure.intervals import decimals, difference_in_words, how_many_times
 from workbench.measure.layers import NEW_ZEROS
-from workbench.measure.machine import BF16_INSTRUCTIONS, INT8_INSTRUCTIONS, isa
 from workbench.receipt import FEWEST_CALLS, Interval, LayerReceipt
 from workbench.recipe import Recipe
 from workbench.variant import WEIGHT_ONLY
@@ -50,7 +50,7 @@ def verdict(
     multiply_adds
         Of one call of the variant, all layers together; named where there is too little work.
     instructions
-        What this processor has, as :func:`workbench.measure.machine.isa` says; read here when absent.
+        What this processor has, as :func:`workbench.machine.identity.isa` says; read here when absent.
     """
     if calls < FEWEST_CALLS:
         return _too_few(speedup, baseline, calls)

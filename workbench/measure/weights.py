@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from workbench._lazy import lazy
 from workbench.measure.tensors import Kept, Kernels, first_names, kept_tensors, layer_owning, own_tensors
+from workbench.plumbing.lazy import lazy
 from workbench.receipt import LayerState
 from workbench.variant import Variant
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from workbench._lazy import lazy
 from workbench.engines._layers import weighted
+from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
     import torch

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from workbench._words import one_line
 from workbench.errors import WorkloadError
+from workbench.plumbing.words import one_line
 from workbench.workload import Data
 
 _SAME = 1e-5

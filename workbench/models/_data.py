@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from workbench.errors import WorkloadError
+from workbench.machine.memory import refuse_beyond_memory
 from workbench.models._check import finite_inputs
-from workbench.models._memory import refuse_beyond_memory
 from workbench.workload import Data
 
 SET_ASIDE_EVERY = 5

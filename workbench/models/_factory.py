@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from workbench._words import one_line
 from workbench.errors import WorkloadError, unknown
+from workbench.machine.memory import COPIES_OF_MODEL, module_bytes, refuse_beyond_memory
 from workbench.models._files import safetensors_header, stored_bytes
-from workbench.models._memory import COPIES_OF_MODEL, module_bytes, refuse_beyond_memory
+from workbench.plumbing.words import one_line
 
 
 def read(name: str, weights: str | None) -> torch.nn.Module:

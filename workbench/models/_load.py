@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 from workbench.datasets import card_paths, data_card, fashion_mnist, model_card
 from workbench.errors import WorkloadError, unknown
-from workbench.models import _check, _data, _digest, _factory, _memory, _onnx, _pt2, build, embedded, intake
+from workbench.machine import memory
+from workbench.models import _check, _data, _digest, _factory, _onnx, _pt2, build, embedded, intake
 from workbench.models._files import refuse_pickle
 from workbench.workload import Data, LoadedWorkload, Workload
 
@@ -74,7 +75,7 @@ def _find(workload: Workload) -> _Model:
     model = workload.model
     if isinstance(model, torch.nn.Module):
         name = type(model).__name__
-        _memory.refuse_beyond_memory(f"the model {name}", _memory.COPIES_OF_MODEL * _memory.module_bytes(model))
+        memory.refuse_beyond_memory(f"the model {name}", memory.COPIES_OF_MODEL * memory.module_bytes(model))
         return _Model(name, model, f"{name}, given in Python")
     if isinstance(model, type) and issubclass(model, torch.nn.Module):
         raise WorkloadError(f"the model is the class {model.__name__} itself; give an instance: {model.__name__}(…)")

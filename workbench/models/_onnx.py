@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from workbench._words import one_line
 from workbench.errors import WorkloadError
-from workbench.models._memory import COPIES_OF_MODEL, refuse_beyond_memory
+from workbench.machine.memory import COPIES_OF_MODEL, refuse_beyond_memory
+from workbench.plumbing.words import one_line
 
 if TYPE_CHECKING:
     import onnx

@@ -15,10 +15,10 @@ import torch
 from torch.export.unflatten import InterpreterModule
 from torch.utils._sympy import functions as symbolic
 
-from workbench._words import one_line
 from workbench.errors import WorkloadError
-from workbench.models._memory import COPIES_OF_MODEL, refuse_beyond_memory
+from workbench.machine.memory import COPIES_OF_MODEL, refuse_beyond_memory
 from workbench.models._relayer import restore_layers
+from workbench.plumbing.words import one_line
 
 _SYMBOLIC_NAMES = {"Symbol", "Integer", "Rational", "Float", "Add", "Mul", "Pow", "Max", "Min", *symbolic.__all__}
 _SYMBOLIC_NODES = (

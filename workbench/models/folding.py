@@ -10,8 +10,8 @@ from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weig
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from workbench._words import one_line
 from workbench.errors import WorkloadError
+from workbench.plumbing.words import one_line
 
 _FOLDED_BY: dict[type, Callable[[torch.nn.Module, str], object]] = {
     WeightNorm: remove_weight_norm,

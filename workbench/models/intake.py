@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
-from workbench._words import one_line
 from workbench.errors import WorkloadError
-from workbench.models import _check, _data, _memory
+from workbench.machine import memory
+from workbench.models import _check, _data
 from workbench.models.folding import folded_parametrizations
+from workbench.plumbing.words import one_line
 from workbench.workload import Data
 
 _WRAPPERS = {
@@ -67,7 +68,7 @@ def taken_in(module: torch.nn.Module, *, own_copy: bool) -> tuple[torch.nn.Modul
 
 def _copied(module: torch.nn.Module) -> torch.nn.Module:
     name = type(module).__name__
-    _memory.refuse_beyond_memory(f"a copy of the {name}", _memory.COPIES_OF_MODEL * _memory.module_bytes(module))
+    memory.refuse_beyond_memory(f"a copy of the {name}", memory.COPIES_OF_MODEL * memory.module_bytes(module))
     try:
         return copy.deepcopy(module).cpu().float().eval()
     except Exception as error:  # a user's module may hold anything

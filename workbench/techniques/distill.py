@@ -9,8 +9,8 @@ from pydantic import AfterValidator, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 from workbench import models
-from workbench._lazy import lazy
 from workbench.errors import RecipeError, WorkbenchError, unknown
+from workbench.plumbing.lazy import lazy
 from workbench.techniques._base import Context, Task, Technique, option
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Distill(Technique):
 
     @classmethod
     def preload(cls) -> None:
-        from workbench.techniques import _channels  # noqa: F401
+        from workbench.techniques.prune import channels  # noqa: F401
 
     def apply(self, variant: Variant, context: Context) -> Variant:
         """Put a trained student in the place of the variant's module, which is the teacher.
@@ -129,7 +129,7 @@ class Distill(Technique):
     def _student(self, teacher: torch.nn.Module, context: Context) -> tuple[torch.nn.Module, dict[str, str]]:
         if self.student == HALF_WIDTH:
             from workbench.models.folding import folded_parametrizations
-            from workbench.techniques._channels import narrowed
+            from workbench.techniques.prune.channels import narrowed
 
             teacher = folded_parametrizations(teacher)
             return narrowed(teacher, context.train.inputs, 0.5, "l1", seed=context.seed, checkpoint=context.checkpoint)

@@ -1,0 +1,18 @@
+"""Latency, speed-up, accuracy and size in large type, each against the baseline, and the verdict in words."""
+
+from __future__ import annotations
+
+import traitlets as t
+
+from workbench.widgets._base import Widget
+from workbench.widgets.page import state, views
+
+
+class Figures(Widget):
+    """Four figures with their intervals. ``Figures(result=run.result())`` shows a finished run."""
+
+    view = t.Dict().tag(sync=True)
+
+    def __init__(self, result=None, **traits) -> None:
+        super().__init__(**traits)
+        self.view = views.figures(state.of_result(result) if result else state.PageState())

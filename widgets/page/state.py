@@ -1,0 +1,310 @@
+"""What the page shows, as a pure function of what happened.
+
+:func:`reduce` takes the state and one event and returns the next state. Run ids only grow, and an
+event of an older run than the one shown changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from workbench import events
+from workbench.receipt import LayerReceipt, Result
+from workbench.widgets.charts import histogram
+
+Phase = Literal["starting", "idle", "working", "training", "finished", "cancelled", "failed"]
+Part = Literal["latency", "accuracy", "size", "layers"]
+PARTS: frozenset[Part] = frozenset({"latency", "accuracy", "size", "layers"})
+_CURVE_POINTS = 240
+_NOTICES = 3
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker said hello."""
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """The worker can't be kept alive; ``reason`` is one line for the person."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A recipe was sent off; nothing was heard of it yet."""
+
+    run: int
+    workload: str
+    recipe: dict[str, Any]
+    baseline: str = "auto"
+
+
+Own = Ready | GivenUp | Submitted
+"""What the page itself says happened, besides the events of runs."""
+
+
+@dataclass(frozen=True)
+class PageState:
+    """Everything the page shows but the history. Immutable.
+
+    ``stale`` names the parts that still show the run before this one; ``recalled`` those that show
+    an earlier run of the same recipe, finished at ``recalled_at``.
+    """
+
+    run: int = 0
+    phase: Phase = "starting"
+    workload: str = ""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    baseline: str = "auto"
+    taken_up: bool = False
+    message: str = "Starting the core"
+    done: int = 0
+    total: int = 0
+    notices: tuple[str, ...] = ()
+    error: str = ""
+    latency: events.Latency | None = None
+    baseline_bins: histogram.Bins = ()
+    variant_bins: histogram.Bins = ()
+    accuracy: events.Accuracy | None = None
+    size: events.Size | None = None
+    receipt: tuple[LayerReceipt, ...] = ()
+    blocked: dict[str, events.Blocked] = field(default_factory=dict)
+    verdict: str = ""
+    environment: dict[str, Any] = field(default_factory=dict)
+    training: events.Training | None = None
+    curve: tuple[tuple[float, float], ...] = ()
+    curve_stride: int = 1
+    stale: frozenset[Part] = frozenset()
+    recalled: frozenset[Part] = frozenset()
+    recalled_at: str = ""
+    result: Result | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs that Cancel would stop."""
+        return self.phase in ("working", "training")
+
+    @property
+    def awaited(self) -> frozenset[Part]:
+        """Which of latency and accuracy this run hasn't given yet: what a person who flipped a toggle waits for."""
+        shown = {"latency": self.latency, "accuracy": self.accuracy}
+        return frozenset(part for part, figure in shown.items() if not figure or part in self.stale | self.recalled)
+
+
+def reduce(state: PageState, event: events.Event | Own) -> PageState:
+    """The state after ``event``."""
+    if isinstance(event, Ready):
+        return replace(state, phase="idle", message="Ready") if state.phase == "starting" else state
+    if isinstance(event, GivenUp):
+        return replace(state, phase="failed", message="Failed", error=event.reason)
+    if event.run < state.run:
+        return state
+    if event.run > state.run:
+        state = _begin(state, event.run)
+    elif state.phase in events.ENDINGS and not isinstance(event, events.Notice):
+        return state  # only a notice may follow the end: "compiled fp32 is ready"
+    return _STEPS[type(event)](state, event)
+
+
+def of_result(result: Result) -> PageState:
+    """The state of a page that shows this finished run."""
+    return reduce(PageState(), events.Finished(run=1, result=result))
+
+
+def _begin(state: PageState, run: int) -> PageState:
+    """A new run: earlier figures stay in sight, marked, until its own come."""
+    return replace(
+        state,
+        run=run,
+        phase="working",
+        taken_up=False,
+        message="Preparing",
+        done=0,
+        total=0,
+        notices=(),
+        error="",
+        training=None,
+        curve=(),
+        curve_stride=1,
+        stale=_present(state),
+        recalled=frozenset(),
+        recalled_at="",
+        result=None,
+    )
+
+
+def _present(state: PageState) -> frozenset[Part]:
+    shown = {"latency": state.latency, "accuracy": state.accuracy, "size": state.size, "layers": state.receipt}
+    return frozenset(part for part, figures in shown.items() if figures)
+
+
+def _submitted(state: PageState, event: Submitted) -> PageState:
+    state = replace(state, baseline=event.baseline)
+    # its first event may have overtaken this one; then the recipe is known already, and complete
+    return state if state.taken_up else _show(state, event.workload, event.recipe)
+
+
+def _started(state: PageState, event: events.Started) -> PageState:
+    return replace(_show(state, event.workload, event.recipe), taken_up=True)
+
+
+def _show(state: PageState, workload: str, recipe: dict[str, Any]) -> PageState:
+    if state.workload != workload:
+        state = replace(_blank(state, PARTS), blocked={})
+    return replace(state, workload=workload, recipe=recipe)
+
+
+def _loaded(state: PageState, event: events.Loaded) -> PageState:
+    return replace(state, blocked=event.blocked)
+
+
+def _recalled(state: PageState, event: events.Recalled) -> PageState:
+    filled = _fill(state, event.result, event.run)
+    return replace(filled, stale=frozenset(), recalled=PARTS, recalled_at=event.finished_at, environment={})
+
+
+def _progress(state: PageState, event: events.Progress) -> PageState:
+    # a training goes on until something is measured; it reports its progress between the points of its curve
+    phase = "training" if state.phase == "training" else "working"
+    return replace(state, phase=phase, message=event.message, done=event.done, total=event.total)
+
+
+def _training(state: PageState, event: events.Training) -> PageState:
+    continued = state.training is not None and state.training.technique == event.technique
+    curve, stride = (state.curve, state.curve_stride) if continued else ((), 1)
+    if event.step % stride == 0 or not curve:
+        curve = (*curve, (round(event.epoch, 4), round(event.loss, 5)))
+    if len(curve) > _CURVE_POINTS:
+        curve, stride = curve[::2], stride * 2
+    return replace(state, phase="training", training=event, curve=curve, curve_stride=stride)
+
+
+def _latency(state: PageState, event: events.Latency) -> PageState:
+    fresh = "latency" in state.stale | state.recalled
+    return replace(
+        _arrived(state, "latency"),
+        latency=event.model_copy(update={"baseline_samples_ms": (), "variant_samples_ms": ()}),
+        baseline_bins=histogram.add(() if fresh else state.baseline_bins, event.baseline_samples_ms),
+        variant_bins=histogram.add(() if fresh else state.variant_bins, event.variant_samples_ms),
+    )
+
+
+def _accuracy(state: PageState, event: events.Accuracy) -> PageState:
+    return replace(_arrived(state, "accuracy"), accuracy=event)
+
+
+def _size(state: PageState, event: events.Size) -> PageState:
+    return replace(_arrived(state, "size"), size=event)
+
+
+def _layers(state: PageState, event: events.Layers) -> PageState:
+    return replace(_arrived(state, "layers"), receipt=event.receipt)
+
+
+def _notice(state: PageState, event: events.Notice) -> PageState:
+    kept = tuple(message for message in state.notices if message != event.message)
+    return replace(state, notices=(*kept, event.message)[-_NOTICES:])
+
+
+def _finished(state: PageState, event: events.Finished) -> PageState:
+    state = _fill(state, event.result, event.run)
+    return replace(
+        state,
+        phase="finished",
+        message="Done",
+        done=0,
+        total=0,
+        workload=event.result.workload,
+        recipe=event.result.recipe,
+        environment=event.result.environment,
+        stale=frozenset(),
+        recalled=frozenset(),
+        recalled_at="",
+        result=event.result,
+    )
+
+
+def _failed(state: PageState, event: events.Failed) -> PageState:
+    return replace(_blank(state, state.stale), phase="failed", message="Failed", error=event.message, done=0, total=0)
+
+
+def _cancelled(state: PageState, event: events.Cancelled) -> PageState:
+    return replace(_blank(state, state.stale), phase="cancelled", message="Cancelled", done=0, total=0)
+
+
+def _arrived(state: PageState, part: Part) -> PageState:
+    verdict = "" if "latency" in state.stale | state.recalled and part == "latency" else state.verdict
+    return replace(
+        state, phase="working", stale=state.stale - {part}, recalled=state.recalled - {part}, verdict=verdict
+    )
+
+
+def _blank(state: PageState, parts: frozenset[Part]) -> PageState:
+    """Without the figures of ``parts``: they belong to another recipe than the one shown."""
+    nothing: dict[str, Any] = {}
+    if "latency" in parts:
+        nothing |= {"latency": None, "baseline_bins": (), "variant_bins": (), "verdict": ""}
+    if "accuracy" in parts:
+        nothing["accuracy"] = None
+    if "size" in parts:
+        nothing["size"] = None
+    if "layers" in parts:
+        nothing["receipt"] = ()
+    return replace(state, stale=state.stale - parts, **nothing)
+
+
+def _fill(state: PageState, result: Result, run: int) -> PageState:
+    """The figures of a finished run, in the form in which live ones come."""
+    baseline, variant = result.baseline, result.variant
+    keeps_bins = not state.stale & {"latency"} and not state.recalled & {"latency"}
+    return replace(
+        state,
+        latency=events.Latency(
+            run=run,
+            baseline_engine=baseline.engine,
+            baseline=baseline.latency_ms,
+            variant=variant.latency_ms,
+            speedup=result.speedup,
+            final=True,
+        ),
+        baseline_bins=state.baseline_bins if keeps_bins else (),
+        variant_bins=state.variant_bins if keeps_bins else (),
+        accuracy=events.Accuracy(
+            run=run,
+            baseline=baseline.accuracy,
+            variant=variant.accuracy,
+            drop=result.accuracy_drop,
+            changed=result.predictions_changed,
+            total=variant.accuracy.n,
+        ),
+        size=events.Size(
+            run=run,
+            baseline_bytes=baseline.size_bytes,
+            variant_bytes=variant.size_bytes,
+            baseline_peak_memory_bytes=baseline.peak_memory_bytes,
+            variant_peak_memory_bytes=variant.peak_memory_bytes,
+        ),
+        receipt=result.receipt,
+        verdict=result.verdict,
+    )
+
+
+_STEPS = {
+    Submitted: _submitted,
+    events.Started: _started,
+    events.Loaded: _loaded,
+    events.Recalled: _recalled,
+    events.Progress: _progress,
+    events.Training: _training,
+    events.Latency: _latency,
+    events.Accuracy: _accuracy,
+    events.Size: _size,
+    events.Layers: _layers,
+    events.Notice: _notice,
+    events.Finished: _finished,
+    events.Failed: _failed,
+    events.Cancelled: _cancelled,
+}

@@ -1,0 +1,328 @@
+"""From the page's state to what each widget shows: plain text and numbers, ready to draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench import events
+from workbench.receipt import LatencyFigures, LayerReceipt, LayerState, weights_first
+from workbench.recipe import Recipe
+from workbench.widgets import _format as fmt
+from workbench.widgets.page.state import PageState, Part
+
+View = dict[str, Any]
+
+_NO_CALLS = {
+    "working": "The first calls are timed as soon as the variant is prepared.",
+    "cancelled": "No calls were timed before the run was cancelled.",
+    "failed": "No calls were timed: the run failed.",
+}
+_SHORT_DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+_ZEROS_OF_ROUNDING = {"int8": 0.1, "int4": 0.4}
+"""Rounding to int8 alone makes a few per cent of small weights zero, to int4 a quarter; that is no pruning."""
+_ZEROS_WORTH_SAYING = 0.005
+
+
+def figures(state: PageState) -> View:
+    """The four large figures and the verdict in words."""
+    cards = [_latency_card(state), _speedup_card(state), _accuracy_card(state), _size_card(state)]
+    return {"cards": cards, "verdict": _verdict(state), "recalled": _recalled_note(state)}
+
+
+def latency(state: PageState) -> View:
+    """Both distributions, as sparse logarithmic bins, and their percentiles."""
+    if state.latency is None:
+        return {"sides": [], "mark": "", "empty": _NO_CALLS.get(state.phase, _NO_CALLS["working"])}
+    event = state.latency
+    sides = [
+        _side("baseline", event.baseline_engine, event.baseline, state.baseline_bins),
+        _side("now", state.recipe.get("place", {}).get("engine", ""), event.variant, state.variant_bins),
+    ]
+    steady = event.baseline.steady and event.variant.steady
+    return {"sides": sides, "mark": _mark(state, "latency"), "steady": steady, "live": state.busy}
+
+
+def training(state: PageState) -> View:
+    """The loss curve so far."""
+    if state.training is None:
+        return {}
+    event = state.training
+    return {
+        "technique": event.technique,
+        "points": [list(point) for point in state.curve],
+        "epochs": round(event.epoch * event.total_steps / event.step, 2) if event.step else 0,
+        "progress": f"step {event.step:,} of {event.total_steps:,} · loss {fmt.significant(event.loss)}",
+        "live": state.phase == "training",
+    }
+
+
+def current_point(state: PageState) -> View:
+    """Where the run under way stands in the plot of accuracy against latency; empty when none is."""
+    if not state.busy or _mark(state, "latency") or _mark(state, "accuracy") or not (state.latency and state.accuracy):
+        return {}
+    ms, accuracy = state.latency.variant.p50, state.accuracy.variant.value
+    return {"ms": float(f"{ms:.4g}"), "accuracy": round(100 * accuracy, 3), "label": "now"}
+
+
+def baseline_point(state: PageState) -> View:
+    """Where the plain model stands."""
+    if not (state.latency and state.accuracy):
+        return {}
+    ms, accuracy = state.latency.baseline.p50, state.accuracy.baseline.value
+    label = f"baseline: fp32 · {state.latency.baseline_engine}"
+    return {"ms": float(f"{ms:.3g}"), "accuracy": round(100 * accuracy, 2), "label": label}
+
+
+def progress(state: PageState) -> View:
+    """The footer: what goes on, notices and errors."""
+    counted = f"{state.message}: {state.done:,} of {state.total:,}" if state.total else state.message
+    return {
+        "phase": state.phase,
+        "busy": state.busy,
+        "again": state.phase in events.ENDINGS,
+        "text": counted[:1].upper() + counted[1:],
+        "share": state.done / state.total if state.total else None,
+        "spoken": state.error or state.verdict if state.phase in ("finished", "failed") else state.message,
+        "notices": list(state.notices),
+        "error": state.error,
+        "environment": environment(state.environment),
+    }
+
+
+def environment(facts: dict[str, Any]) -> str:
+    """One line on the machine behind the figures, from what the result says of it."""
+    parts = []
+    if facts.get("threads"):
+        parts.append(f"{facts['threads']} thread{'s' if facts['threads'] != 1 else ''}")
+    if facts.get("cpu"):
+        parts.append(str(facts["cpu"]))
+    torch_version = facts.get("versions", {}).get("torch")
+    if torch_version:
+        parts.append(f"torch {torch_version.partition('+')[0]}")
+    if facts.get("seed") is not None:
+        parts.append(f"seed {facts['seed']}")
+    return " · ".join(parts)
+
+
+def facts(environment: dict[str, Any]) -> list[list[str]]:
+    """Name and value of everything the result says of machine and versions."""
+    return [_fact(name, value) for name, value in environment.items()]
+
+
+def layers(receipt: tuple[LayerReceipt, ...]) -> list[View]:
+    """One row for each layer, the small ones last: what became of it, its time, size and error."""
+    longest = max((layer.time_ms or 0 for layer in receipt), default=0)
+    return [
+        {
+            "layer": layer.layer,
+            "op": layer.op,
+            "change": _change(layer),
+            "weights": fmt.size(layer.after.weight_bytes) if layer.after else fmt.ABSENT,
+            "time": fmt.significant(1000 * layer.time_ms) if layer.time_ms is not None else fmt.ABSENT,
+            "time_reason": layer.time_reason,
+            "ceiling": _ceiling(layer),
+            "share": round(layer.time_ms / longest, 3) if layer.time_ms and longest else 0,
+            "error": fmt.percent(layer.output_error) if layer.output_error is not None else fmt.ABSENT,
+            "kernel": layer.kernel or fmt.ABSENT,
+            "reality": layer.reality,
+            "reason": layer.reason,
+        }
+        for layer in weights_first(receipt)
+    ]
+
+
+def _ceiling(layer: LayerReceipt) -> str:
+    """What of the machine's measured best a layer reaches ("71 % of memory")."""
+    if layer.ceiling_share is None:
+        return fmt.ABSENT
+    share = fmt.percent(layer.ceiling_share, 0)
+    return f"{share} of memory" if layer.ceiling == "memory" else share
+
+
+def receipt(layers: tuple[LayerReceipt, ...]) -> list[View]:
+    """One row for each layer, the small ones last: weight and arithmetic before and after, and why."""
+    return [
+        {
+            "layer": layer.layer,
+            "op": layer.op,
+            "before": _weight(layer.before),
+            "after": _weight(layer.after),
+            "compute": _dtype(layer.compute_dtype or fmt.ABSENT),
+            "kernel": layer.kernel or fmt.ABSENT,
+            "reality": layer.reality,
+            "reason": layer.reason,
+        }
+        for layer in weights_first(layers)
+    ]
+
+
+def about_the_program(recipe: Recipe) -> str:
+    """What a saved ``model.pt2`` is, in one line, where it isn't what was measured."""
+    if recipe.precision in ("fp32", "bf16"):
+        return ""
+    return (
+        f"model.pt2 simulates {recipe.precision.partition('-')[0]} in plain PyTorch: the predictions, not the speed. "
+        "The workbench makes its fast program from the same graph; elsewhere model.onnx, where there is one, is fast."
+    )
+
+
+def _card(label: str, mark: str) -> View:
+    return {"label": label, "value": fmt.ABSENT, "tone": "", "arrow": "", "lines": [], "mark": mark}
+
+
+def _latency_card(state: PageState) -> View:
+    card = _card("Latency, median", _mark(state, "latency"))
+    if state.latency:
+        now, before = state.latency.variant, state.latency.baseline
+        card["value"] = fmt.milliseconds(now.p50)
+        card["lines"] = [
+            fmt.unbroken(f"was {fmt.milliseconds(before.p50)}", f"p95 {fmt.significant(now.p95)}"),
+            f"{now.n:,} calls",
+        ]
+        if not now.steady:
+            card["lines"][1] += " · not steady yet"
+    return card
+
+
+def _speedup_card(state: PageState) -> View:
+    card = _card("Speed-up", _mark(state, "latency"))
+    if state.latency:
+        speedup = state.latency.speedup
+        decided = _decided_speed(state.latency)
+        card["value"] = fmt.speed_difference(speedup, few=_few(state.latency) and state.latency.final)
+        card["tone"] = {1: "better", -1: "worse", 0: ""}[decided]
+        card["arrow"] = {1: "▲", -1: "▼", 0: ""}[decided]
+        spread = f"95 %: {fmt.significant(speedup.low)} – {fmt.significant(speedup.high)}×"
+        if speedup.vague:
+            spread = "95 %: more than 2× either way"
+        card["lines"] = [spread, f"against {state.latency.baseline_engine} fp32"]
+    return card
+
+
+def _decided_speed(latency: events.Latency) -> int:
+    """1 where it is faster, −1 where it is slower, 0 where that isn't known or there is no difference."""
+    return 0 if _few(latency) else fmt.decided(latency.speedup, 1.0)
+
+
+def _few(latency: events.Latency) -> bool:
+    return latency.baseline.few or latency.variant.few
+
+
+def _accuracy_card(state: PageState) -> View:
+    card = _card("Accuracy", _mark(state, "accuracy"))
+    if state.accuracy:
+        event = state.accuracy
+        drop, now = event.drop, event.variant
+        spread = fmt.unbroken(f"({fmt.points(-drop.high, 2)[:-3]} – {fmt.points(-drop.low, 2)})")
+        card["value"] = fmt.percent(now.value)
+        card["tone"] = {1: "worse", -1: "better", 0: ""}[fmt.decided(drop, 0.0)]
+        card["arrow"] = {"worse": "▼", "better": "▲", "": ""}[card["tone"]]
+        seen = f"on {now.n:,}" if now.n == event.total else f"on {now.n:,} of {event.total:,}"
+        difference = [f"{fmt.points(-drop.value, 2)} {spread}", fmt.unbroken(f"{event.changed:,} changed", seen)]
+        card["lines"] = difference if event.changed else ["every prediction the same", seen]
+    return card
+
+
+def _size_card(state: PageState) -> View:
+    card = _card("Size on disk", _mark(state, "size"))
+    if state.size:
+        event = state.size
+        card["value"] = fmt.size(event.variant_bytes)
+        card["tone"] = "better" if event.variant_bytes < event.baseline_bytes else ""
+        card["tone"] = "worse" if event.variant_bytes > event.baseline_bytes else card["tone"]
+        card["arrow"] = {"better": "▼", "worse": "▲", "": ""}[card["tone"]]
+        change = fmt.change(event.baseline_bytes, event.variant_bytes)
+        was = fmt.unbroken(change, f"was {fmt.size(event.baseline_bytes)}")
+        peak = event.variant_peak_memory_bytes
+        card["lines"] = [was, f"peak memory {fmt.size(peak)}" if peak is not None else "peak memory unknown here"]
+    return card
+
+
+def _verdict(state: PageState) -> View:
+    if state.phase == "failed":
+        return {"tone": "failed", "text": state.error}
+    if state.busy and state.latency and "latency" in state.stale:
+        return {"tone": "waiting", "text": "Working on it; the pale figures are those of the run before"}
+    if state.busy and not state.verdict:
+        words = (
+            "First estimates; they tighten as more calls come in" if state.latency else "The first estimates come soon"
+        )
+        return {"tone": "waiting", "text": words}
+    if state.phase == "cancelled":
+        words = "what was measured until then is shown" if state.latency or state.size else "nothing was measured yet"
+        return {"tone": "waiting", "text": f"Cancelled: {words}"}
+    if not state.verdict:
+        return {"tone": "", "text": ""}
+    decided = _decided_speed(state.latency) if state.latency else 0
+    return {"tone": {1: "better", -1: "worse", 0: ""}[decided], "text": state.verdict, "mark": _mark(state, "latency")}
+
+
+def _recalled_note(state: PageState) -> str:
+    if not state.recalled:
+        return ""
+    return f"Earlier figures of this recipe, measured {fmt.when(state.recalled_at)}; fresh ones are coming in"
+
+
+def _mark(state: PageState, part: Part) -> str:
+    """How to mark figures that aren't this run's own."""
+    if part in state.stale:
+        return "stale"
+    return "recalled" if part in state.recalled else ""
+
+
+def _side(name: str, engine: str, side: LatencyFigures, bins: tuple[tuple[int, int], ...]) -> View:
+    percentiles = {key: getattr(side, key) for key in ("p50", "p90", "p95", "p99")}
+    return {
+        "name": name,
+        "engine": engine,
+        "p50": side.p50,
+        "p95": side.p95,
+        "label": fmt.milliseconds(side.p50),
+        "cells": [*(fmt.significant(value) for value in percentiles.values()), f"{side.n:,}"],
+        "bins": [number for pair in bins for number in pair],
+    }
+
+
+def _fact(name: str, value: Any) -> list[str]:
+    if name.endswith("_bytes"):
+        return [name.removesuffix("_bytes").replace("_", " "), fmt.size(value)]
+    return [name.replace("_", " "), _plain(value)]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(item) for item in value)
+    return fmt.ABSENT if value is None else str(value)
+
+
+def _change(layer: LayerReceipt) -> str:
+    before, after = layer.before, layer.after
+    if after is None:
+        return "removed"
+    if before is None:
+        return f"new, {_dtype(after.dtype)}"
+    parts = []
+    if before.weight_shape != after.weight_shape:
+        parts.append(f"{_shape(before.weight_shape)} → {_shape(after.weight_shape)}")
+    if before.dtype != after.dtype:
+        parts.append(f"{_dtype(before.dtype)}\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}{_dtype(after.dtype)}")
+    if after.sparsity > before.sparsity + _ZEROS_OF_ROUNDING.get(after.dtype, _ZEROS_WORTH_SAYING):
+        parts.append(f"{fmt.percent(after.sparsity, 0)} zeros")
+    return ", ".join(parts) or f"{_dtype(after.dtype)}, as before"
+
+
+def _weight(state: LayerState | None) -> str:
+    if state is None:
+        return fmt.ABSENT
+    zeros = f" · {fmt.percent(state.sparsity, 0)} zeros" if state.sparsity >= _ZEROS_WORTH_SAYING else ""
+    return f"{_shape(state.weight_shape)} {_dtype(state.dtype)} · {fmt.size(state.weight_bytes)}{zeros}"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "×".join(str(length) for length in shape)
+
+
+def _dtype(dtype: str) -> str:
+    return " and ".join(_SHORT_DTYPES.get(part, part) for part in dtype.split(" and "))

@@ -1,0 +1,59 @@
+"""The faster model, to take away."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import traitlets as t
+
+from workbench.errors import WorkbenchError
+from workbench.widgets._base import Widget
+from workbench.widgets.page import pump as _pump
+from workbench.widgets.page.pump import Urgency
+
+
+class Downloads(Widget):
+    """“Download model”: the files that ``save`` writes into a directory, handed to the browser.
+
+    Parameters
+    ----------
+    save
+        Called with a directory on a thread of its own; writes the files and returns their paths.
+    """
+
+    state = t.Enum(["unready", "ready", "working"], "unready").tag(sync=True)
+    note = t.Unicode(help="what model.pt2 is, where it isn't the fast program itself").tag(sync=True)
+    error = t.Unicode().tag(sync=True)
+    saved = t.List(t.Dict(), help="name and size of the files last handed over").tag(sync=True)
+    wanted = t.Int(help="how often “Download model” was pressed").tag(sync=True)
+
+    def __init__(self, save: Callable[[Path], list[Path]] | None = None, **traits) -> None:
+        self.save = save
+        super().__init__(**traits)
+
+    @t.observe("wanted")
+    def _start(self, _change: t.Bunch) -> None:
+        if self.save is None or self.state != "ready":
+            return
+        _pump.shared().put(self, Urgency.ANSWER, state="working", error="")
+        threading.Thread(target=self._work, args=[self.save], name="save-model", daemon=True).start()
+
+    def _work(self, save: Callable[[Path], list[Path]]) -> None:
+        pump = _pump.shared()
+        try:
+            with tempfile.TemporaryDirectory(prefix="workbench-") as directory:
+                files = [(path.name, path.read_bytes()) for path in save(Path(directory))]
+        except Exception as error:  # whatever it was, the person waits for an answer
+            words = str(error) if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
+            pump.put(self, Urgency.ANSWER, error=f"the model couldn't be saved: {words}", state="ready")
+            return
+        pump.call((id(self), "files"), lambda: self._hand_over(files), Urgency.ANSWER)
+
+    def _hand_over(self, files: list[tuple[str, bytes]]) -> None:
+        for name, content in files:
+            self.send({"file": name}, buffers=[content])
+        self.saved = [{"name": name, "size_bytes": len(content)} for name, content in files]
+        self.state = "ready"

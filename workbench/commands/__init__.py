@@ -1,0 +1,1 @@
+"""The command line: ``workbench run``, ``app``, ``lab``, ``list``, ``doctor``."""

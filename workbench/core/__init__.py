@@ -1,0 +1,1 @@
+"""Where runs happen: the worker's side."""

@@ -1,0 +1,160 @@
+"""The worker: the program in which runs happen (``python -m workbench.core.worker``).
+
+It reads commands on its standard input and answers on its standard output, as ``wire`` frames
+them. One thread listens, so that a cancellation is seen while the main thread computes; the main
+thread runs one thing at a time and, while nothing is asked, prepares what may be asked next.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import traceback
+from typing import Any, BinaryIO
+
+from workbench import events
+from workbench.errors import Cancelled, WorkbenchError
+from workbench.plumbing import wire
+from workbench.plumbing.words import one_line
+
+
+class Inbox:
+    """Commands in their order, and which runs are no longer wanted."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._commands: queue.SimpleQueue[tuple[dict[str, Any], bytes]] = queue.SimpleQueue()
+        self._unwanted: set[int] = set()
+        threading.Thread(target=self._listen, daemon=True, name="inbox").start()
+
+    def next(self) -> tuple[dict[str, Any], bytes]:
+        """The next command, waiting for it."""
+        return self._commands.get()
+
+    def waiting(self) -> bool:
+        """Whether a command has come that wasn't taken yet."""
+        return not self._commands.empty()
+
+    def wanted(self, run: int) -> bool:
+        """False once the run was cancelled or overtaken."""
+        return run not in self._unwanted
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                message, blob = wire.receive(self._stream)
+            except EOFError:
+                os._exit(0)  # the parent is gone: nothing here is worth keeping
+            if message["do"] == "cancel":
+                self._unwanted.add(message["run"])
+            else:
+                self._commands.put((message, blob))
+
+
+class Outbox:
+    """What the worker says; from any thread."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def event(self, event: events.Event, result_key: str = "") -> None:
+        """Send one event of a run."""
+        self._send({"kind": "event", "event": event.model_dump(mode="json"), "result_key": result_key})
+
+    def ready(self, devices: list[dict[str, Any]]) -> None:
+        """Say that runs can come, and what this machine has."""
+        self._send({"kind": "ready", "devices": devices})
+
+    def begun(self, run: int) -> None:
+        """Say that this run is what happens from now on, so that it can be told from those that wait."""
+        self._send({"kind": "begun", "run": run})
+
+    def answer(self, ticket: str, **fields: Any) -> None:
+        """Answer a question that is no run."""
+        self._send({"kind": "answer", "ticket": ticket, **fields})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        with self._lock:
+            wire.send(self._stream, message)
+
+
+def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Take the two pipes for ourselves: whatever a model or a library prints goes to stderr instead."""
+    commands, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    return commands, answers
+
+
+def main() -> None:
+    """Serve commands until the parent closes the pipe."""
+    commands, answers = _private_pipes()
+    inbox, outbox = Inbox(commands), Outbox(answers)
+
+    from workbench.core.runs import Core  # imports torch, which takes seconds: the inbox listens already
+    from workbench.machine.devices import devices
+
+    core = Core(outbox)
+    outbox.ready(devices())
+    while True:
+        _look_ahead(core, inbox)
+        message, blob = inbox.next()
+        if message["do"] == "workload":
+            core.keep_workload(message["token"], blob, message["known"])
+        elif message["do"] == "save":
+            _save(core, outbox, message)
+        elif inbox.wanted(message["run"]):
+            _run(core, inbox, outbox, message)
+        else:
+            outbox.event(events.Cancelled(run=message["run"]))
+
+
+def _run(core: Any, inbox: Inbox, outbox: Outbox, message: dict[str, Any]) -> None:
+    run = message["run"]
+
+    def checkpoint() -> None:
+        if not inbox.wanted(run):
+            raise Cancelled
+
+    outbox.begun(run)
+    try:
+        core.run(run, message["workload"], message["recipe"], message["baseline"], checkpoint)
+    except Cancelled:
+        outbox.event(events.Cancelled(run=run))
+    except Exception as error:  # a run may fail in any library; the worker lives on
+        outbox.event(events.Failed(run=run, message=_one_line(error), detail=traceback.format_exc()))
+
+
+def _save(core: Any, outbox: Outbox, message: dict[str, Any]) -> None:
+    try:
+        paths = core.save(message["workload"], message["recipe"], message["directory"])
+    except Exception as error:  # so may saving
+        outbox.answer(message["ticket"], error=_one_line(error))
+    else:
+        outbox.answer(message["ticket"], paths=[str(path) for path in paths])
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, WorkbenchError):
+        return str(error)
+    return f"{type(error).__name__}: {one_line(error) if str(error).strip() else 'no message'}"
+
+
+def _look_ahead(core: Any, inbox: Inbox) -> None:
+    def checkpoint() -> None:
+        if inbox.waiting():
+            raise Cancelled
+
+    try:
+        core.look_ahead(checkpoint)
+    except Cancelled:
+        return
+    except Exception:  # the same failure is reported in full if the person asks for that variant
+        traceback.print_exc(file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From the fused graph to the records that the compiled core runs."""

@@ -1,0 +1,1 @@
+"""Which kernels, tiles and threads a program runs with: tried, picked, and remembered."""

@@ -1,0 +1,184 @@
+"""Runs a whole native program: the fast path, with a plan for each batch size."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench import kernels
+from workbench.engines._base import Kernel, Runner, Work
+from workbench.engines._inputs import as_batch
+from workbench.engines._layers import judge, median_times_ms, quantized_layers, weighted
+from workbench.engines._program import save_program
+from workbench.engines.native.emit.emitter import Emitted
+from workbench.engines.native.pick.plans import Plan, build, choose_plan
+from workbench.errors import EngineError
+from workbench.graph.fused.ir import Graph, Op
+from workbench.graph.fused.work import work_of
+from workbench.plumbing.lazy import lazy
+from workbench.variant import WEIGHT_ONLY
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.kernels.program import Program
+    from workbench.variant import Precision, Variant
+else:
+    torch = lazy("torch")
+
+
+_AROUND_A_LAYER = ("quantize_rows", "rescale_rows")
+"""Kernels that a layer needs beside the one that multiplies, which is the one to name."""
+_WAKING_S = 1e-3
+"""How long a program runs before its steps are timed, so that its threads have woken up."""
+
+
+class NativeRunner(Runner):
+    """A compiled program. May be called from several threads at once."""
+
+    def __init__(
+        self, variant: Variant, graph: Graph, example: torch.Tensor, threads: int, checkpoint: Callable[[], None]
+    ):
+        self._variant, self._example = variant, example
+        self._features, self._outputs = tuple(example.shape[1:]), graph.output_shape
+        self._threads = min(threads, kernels.usable_cpus())
+        example = as_batch(example, self._features)
+        self._table_rows = min((len(op.constant) for op in graph.ops if op.kind == "embedding"), default=0)
+        if self._table_rows:
+            self._check_ids(example)
+        self.isa = kernels.chosen_isa()
+        emitted = build(graph, self.isa, example, checkpoint)
+        self._program: Program | None = emitted.program
+        self._ops = emitted.ops
+        self.arena_bytes = emitted.arena_bytes
+        self._run = emitted.program.run
+        self._tensor, self._float32, self._empty_like = torch.Tensor, torch.float32, torch.empty_like
+        self._plans: dict[torch.Size, Plan] = {}
+        self._planning = threading.Lock()
+        self.ran = self._ran(emitted)
+        """By layer with weights that this program computes, what does."""
+        self.kernels = {layer: self.ran[layer] for layer in weighted(variant.module) if layer in self.ran}
+        self._plan(example)
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        # A call has a few microseconds: the usual case is known by its shape and goes straight through.
+        plan = self._plans.get(inputs.shape) if type(inputs) is self._tensor else None
+        if plan is None or inputs.dtype is not self._float32 or not (inputs.is_cpu and inputs.is_contiguous()):
+            inputs = as_batch(inputs, self._features)
+            plan = self._plan(inputs)
+        if self._table_rows:
+            self._check_ids(inputs)
+        outputs = self._empty_like(plan.outputs)
+        self._run(inputs.data_ptr(), outputs.data_ptr(), plan.batch, plan.chunk, plan.threads)
+        return outputs
+
+    def step_times_ns(self, inputs: torch.Tensor, repeats: int) -> list[list[float]]:
+        """Nanoseconds of each step of the program in ``repeats`` runs, as many threads sharing it as a call would use.
+
+        The runs follow one another closely, after some that aren't counted, as they do where whole calls are timed:
+        a thread that sleeps takes longer to wake up than a small program to run.
+        """
+        inputs = as_batch(inputs, self._features)
+        if self._table_rows:
+            self._check_ids(inputs)
+        outputs = torch.empty((len(inputs), *self._outputs))
+        program = self._open_program()
+        arguments = inputs.data_ptr(), outputs.data_ptr(), len(inputs), self._timed_threads(inputs)
+        begin = time.perf_counter()
+        while time.perf_counter() - begin < _WAKING_S:
+            program.step_times_ns(*arguments)
+        return [program.step_times_ns(*arguments) for _ in range(repeats)]
+
+    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
+        """Medians by layer, from clock reads inside the program; fused steps count to their layer."""
+
+        def by_layer(steps_ns: list[float]) -> dict[str, float]:
+            spent: dict[str, float] = defaultdict(float)
+            for op, nanoseconds in zip(self._ops, steps_ns, strict=True):
+                if op is not None and op.layers:
+                    spent[op.layers[0]] += nanoseconds / 1e6
+            return spent
+
+        return median_times_ms(map(by_layer, self.step_times_ns(inputs, repeats)))
+
+    def layer_work(self, inputs: torch.Tensor) -> dict[str, list[Work]]:
+        threads = self._timed_threads(inputs)
+        kernels_of: dict[Op, list[str]] = defaultdict(list)
+        for op, kernel in zip(self._ops, self._open_program().kernels, strict=True):
+            if op is not None and op.layers:
+                kernels_of[op].append(kernel)
+        found: dict[str, list[Work]] = defaultdict(list)
+        for op, names in kernels_of.items():
+            found[op.layers[0]].append(work_of(op, names, len(inputs), threads))
+        return found
+
+    def save(self, directory: str | Path) -> list[Path]:
+        return [save_program(self._variant, self._example, directory)]
+
+    def close(self) -> None:
+        self._plans.clear()
+        self._program = None
+        self._run = _refuse_to_run
+
+    def _check_ids(self, inputs: torch.Tensor) -> None:
+        low, high = (float(end) for end in torch.aminmax(inputs))
+        if not (low >= 0 and high < self._table_rows):
+            wrong = low if not low >= 0 else high
+            raise EngineError(f"token {wrong:g} is outside the embedding's {self._table_rows} rows")
+
+    def _timed_threads(self, inputs: torch.Tensor) -> int:
+        return self._threads if self._plan(inputs).threads > 1 else 1
+
+    def _plan(self, inputs: torch.Tensor) -> Plan:
+        """The way to run batches of this size, measured at the first of them."""
+        with self._planning:
+            program = self._open_program()
+            if inputs.shape not in self._plans:
+                outputs = torch.empty((len(inputs), *self._outputs))
+                self._plans[inputs.shape] = choose_plan(program, inputs, outputs, self._threads)
+            return self._plans[inputs.shape]
+
+    def _open_program(self) -> Program:
+        if self._program is None:
+            raise _closed()
+        return self._program
+
+    def _ran(self, emitted: Emitted) -> dict[str, Kernel]:
+        quantized = quantized_layers(self._variant)
+        ran: dict[str, Kernel] = {}
+        for op, name in zip(emitted.ops, emitted.program.kernels, strict=True):
+            if op is None or (op.weights is None and op.kind != "embedding") or name.startswith(_AROUND_A_LAYER):
+                continue
+            dtype, why = _computed_in(op, self._variant.precision)
+            if op.reason:
+                ran |= {layer: Kernel(name, dtype, "unchanged", op.reason) for layer in op.layers}
+                continue
+            ran |= {layer: judge(self._variant, layer, layer in quantized, name, dtype, why) for layer in op.layers}
+        return ran
+
+
+def _computed_in(op: Op, precision: Precision) -> tuple[str, str]:
+    """The dtype of an operation with weights, and why it isn't another."""
+    if op.weights is None:
+        return "float32", "an embedding only looks its rows up, in float32"
+    if op.kind == "weight_only" and precision in WEIGHT_ONLY:
+        return f"int{op.weights.bits}", ""
+    if op.kind == "conv" and op.weights.steps is not None:
+        return "int8", ""
+    if op.inputs[0].half:
+        return "bfloat16", ""
+    if op.is_depthwise:
+        return "float32", "a depthwise convolution has no bf16 kernel here and is computed in float32"
+    return "float32", "its input isn't quantized here, so it is computed in float32"
+
+
+def _closed() -> EngineError:
+    return EngineError("this runner was closed; prepare the model again")
+
+
+def _refuse_to_run(*_: object) -> None:
+    raise _closed()

@@ -1,0 +1,1 @@
+"""A variant as an ONNX model, for every engine that reads one."""

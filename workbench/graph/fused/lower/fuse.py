@@ -1,0 +1,86 @@
+"""Rewrites on the native graph: activations, residuals and quantization join the step that makes their input."""
+
+from __future__ import annotations
+
+from workbench.graph.fused.ir import Graph, Op, Value
+
+_TAKES_RESIDUAL = ("conv", "weight_only")
+_TAKES_ACTIVATION = ("conv", "weight_only", "sum", "multiply", "layer_norm", "group_norm")
+_TAKES_QUANTIZATION = (
+    "conv", "weight_only", "sum", "multiply", "activate", "pool", "concat", "scale", "layer_norm", "group_norm",
+    "attention", "embedding",
+)  # fmt: skip
+
+
+def fuse(graph: Graph) -> Graph:
+    """Fuse what a kernel does in one go. Changes ``graph`` and returns it."""
+    for op in reversed(list(graph.ops)):
+        if op.kind == "flatten" or (op.kind == "pool" and not op.pooling.average):
+            _quantize_before(graph, op)
+    for op in list(graph.ops):
+        if op not in graph.ops:
+            continue
+        if op.kind in _TAKES_RESIDUAL:
+            _take_activation(graph, op)
+            _take_residual(graph, op)
+        if op.kind in _TAKES_ACTIVATION:
+            _take_activation(graph, op)
+        if op.kind in _TAKES_QUANTIZATION:
+            _take_quantization(graph, op)
+    return graph
+
+
+def _quantize_before(graph: Graph, op: Op) -> None:
+    """Quantize what it reads instead of what it makes, which gives the same bytes: rounding keeps the order of numbers.
+
+    Whatever computes the values then writes a quarter of the memory, and a maximum is taken of bytes.
+    """
+    after, source = graph.only_reader(op.output), op.inputs[0]
+    if after is None or after.kind != "convert" or after.output.quant is None or source.quant is not None:
+        return
+    rounded = Value(source.shape, after.output.quant, source.channels_last_of)
+    graph.ops.insert(graph.ops.index(op), Op("convert", [source], rounded))
+    op.inputs = [rounded]
+    _absorb(graph, op, after)
+
+
+def _take_activation(graph: Graph, op: Op) -> None:
+    after = graph.only_reader(op.output)
+    if after is None or after.kind != "activate" or op.activation is not None or op.output.quant is not None:
+        return
+    op.activation = after.activation
+    _absorb(graph, op, after)
+
+
+def _take_residual(graph: Graph, op: Op) -> None:
+    """An addition joins one of the steps that feed it, which then runs when the other value is there."""
+    after = graph.only_reader(op.output)
+    if after is None or after.kind != "sum" or op.activation is not None or op.output.quant is not None:
+        return
+    if after.constant is not None:
+        return
+    other = next(value for value in after.inputs if value is not op.output)
+    maker = next((maker for maker in graph.ops if maker.output is other), None)
+    if maker is not None and graph.ops.index(maker) > graph.ops.index(op):
+        plain = maker.kind in _TAKES_RESIDUAL and maker.activation is None and other.quant is None
+        if plain and graph.only_reader(other):
+            return  # its turn comes, and it stays where it is
+        graph.ops.remove(op)
+        graph.ops.insert(graph.ops.index(after), op)
+    op.residual = other
+    _absorb(graph, op, after)
+
+
+def _take_quantization(graph: Graph, op: Op) -> None:
+    after = graph.only_reader(op.output)
+    if after is None or after.kind != "convert" or after.output.quant is None or op.output.quant is not None:
+        return
+    if op.kind == "pool" and op.inputs[0].quant is None:  # pooling kernels keep their input's type
+        return
+    _absorb(graph, op, after)
+
+
+def _absorb(graph: Graph, op: Op, after: Op) -> None:
+    op.output = after.output
+    op.layers += [layer for layer in after.layers if layer not in op.layers]
+    graph.ops.remove(after)

@@ -1,0 +1,85 @@
+"""What is rounded to bf16: what convolutions and linear layers read, where it is stored, and attention's products."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from workbench.graph.fused.ir import Graph, Op, Value
+
+if TYPE_CHECKING:
+    from workbench.variant import Precision
+
+_SAME_STORAGE = ("pool", "flatten", "slice")
+"""Their output is stored as their input is."""
+_READ_ANY = ("sum", "multiply", "activate", "scale", "concat")
+_WRITE_FLOAT32 = ("softmax",)
+_SAME_ACCURACY = ("scale", "slice")
+"""Their output is rounded where their input was."""
+
+
+def round_attention(graph: Graph, precision: Precision) -> None:
+    """Let attention multiply in bf16 where all that it reads comes from layers in bf16 or int8. Changes ``graph``."""
+    maker = {op.output: op for op in graph.ops}
+
+    def is_rounded(value: Value) -> bool:
+        op = maker.get(value)
+        if op is not None and op.kind in _SAME_ACCURACY:
+            return is_rounded(op.inputs[0])
+        return op is not None and op.kind == "conv" and (precision == "bf16" or op.weights.steps is not None)
+
+    for op in graph.ops:
+        if op.attention is not None and all(map(is_rounded, op.inputs)):
+            op.attention = replace(op.attention, halves=True)
+
+
+def store_halves(graph: Graph) -> Graph:
+    """Make the input of every convolution and linear layer bf16. Changes ``graph`` and returns it.
+
+    A value that something else needs as float32, or that can't be written as bf16, stays so and gets a copy.
+    Depthwise convolutions have no bf16 kernel and keep reading float32.
+    """
+    copies: dict[Value, Value] = {}
+    for op in list(graph.ops):
+        if op.kind != "conv" or op.is_depthwise or op.inputs[0].half:
+            continue
+        source = op.inputs[0]
+        alike = _stored_alike(graph, source)
+        if all(_may_be_half(graph, value) for value in alike):
+            for value in alike:
+                value.half = True
+            continue
+        if source not in copies:
+            copies[source] = Value(source.shape, None, source.channels_last_of, half=True)
+            graph.ops.insert(graph.ops.index(op), Op("convert", [source], copies[source]))
+        op.inputs = [copies[source]]
+    return graph
+
+
+def _stored_alike(graph: Graph, value: Value) -> list[Value]:
+    """The values that are bf16 only together with ``value``, itself among them."""
+    found, waiting = [], [value]
+    while waiting:
+        value = waiting.pop()
+        if value in found:
+            continue
+        found.append(value)
+        for op in graph.ops:
+            if op.kind in _SAME_STORAGE and value in (op.inputs[0], op.output):
+                waiting += [op.inputs[0], op.output]
+    return found
+
+
+def _may_be_half(graph: Graph, value: Value) -> bool:
+    maker = next((op for op in graph.ops if op.output is value), None)
+    if maker is None and len(value.shape) != 3:  # the model's input itself; only images are laid out anew
+        return False
+    if value is graph.output or (maker is not None and maker.kind in _WRITE_FLOAT32):
+        return False
+    return all(_reads_half(op, value) for op in graph.readers(value))
+
+
+def _reads_half(op: Op, value: Value) -> bool:
+    if op.kind == "conv":
+        return not op.is_depthwise or value is not op.inputs[0]
+    return op.kind in _READ_ANY or op.kind in _SAME_STORAGE

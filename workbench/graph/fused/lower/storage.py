@@ -1,0 +1,50 @@
+"""How values are stored, once it is known what is fused: bytes, bf16 or floats, with conversions between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.graph.fused.ir import Graph, Op, Value
+from workbench.graph.fused.lower.fuse import fuse
+from workbench.graph.fused.lower.half import round_attention, store_halves
+
+if TYPE_CHECKING:
+    from workbench.variant import Precision
+
+_TAKES_FLOATS = ("weight_only", "layer_norm", "group_norm", "softmax", "attention")
+
+
+def lowered(graph: Graph, precision: Precision) -> Graph:
+    """The graph as kernels run it: fused, every value in a storage that its maker writes and its readers take.
+
+    Changes ``graph`` and returns it.
+    """
+    fuse(graph)
+    round_attention(graph, precision)
+    if precision == "bf16":
+        store_halves(graph)
+    return give_every_kernel_its_storage(graph)
+
+
+def give_every_kernel_its_storage(graph: Graph) -> Graph:
+    """Put conversions where a kernel needs floats and its input is bytes."""
+    ops: list[Op] = []
+    floats: dict[Value, Value] = {}
+
+    def as_floats(value: Value) -> Value:
+        if value.quant is None:
+            return value
+        if value not in floats:
+            floats[value] = Value(value.shape, None, value.channels_last_of)
+            ops.append(Op("convert", [value], floats[value]))
+        return floats[value]
+
+    for op in graph.ops:
+        float_conv = op.kind == "conv" and (op.weights.steps is None or op.weights.own_range)
+        float_pool = op.kind == "pool" and op.output.quant is None
+        if float_conv or float_pool or op.kind in _TAKES_FLOATS:
+            op.inputs = [as_floats(value) for value in op.inputs]
+        ops.append(op)
+    graph.ops = ops
+    graph.output = as_floats(graph.output)
+    return graph

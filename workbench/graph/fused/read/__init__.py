@@ -1,0 +1,1 @@
+"""From an exported graph to the fused one: names resolved, constants folded, views understood."""

@@ -1,0 +1,396 @@
+"""A session: the client of a core. It starts the worker, sends it runs, and passes on what it says.
+
+Nothing heavy happens here and torch is not imported: everything that computes runs in the worker,
+which can be killed, or die, without losing anything on this side.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from workbench import catalog as _catalog
+from workbench import engines, events, models
+from workbench.errors import WorkbenchError
+from workbench.events import Event
+from workbench.machine.limits import usable_threads
+from workbench.receipt import Result
+from workbench.recipe import Recipe
+from workbench.session.parcel import Parcel, Parcels
+from workbench.session.process import WorkerProcess
+from workbench.session.run import Run, RunCancelled, RunFailed
+from workbench.store import Entry, Store
+from workbench.workload import Workload
+
+__all__ = ["Run", "RunCancelled", "RunFailed", "Session", "default_session", "history_store"]
+
+_KILL_CANCELLED_AFTER_SECONDS = 1.0
+_KILL_OVERTAKEN_AFTER_SECONDS = 10.0  # nobody waits for it to stop, and a new worker takes seconds to start
+_KILL_UNMOVED_AFTER_SECONDS = 10.0
+_MAXIMUM_IDLE_DEATHS = 3
+_PROVEN_AFTER_SECONDS = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+class Session:
+    """The way to a core of one's own: a child process, restarted when it dies.
+
+    Callbacks given to :meth:`subscribe` and :meth:`on_ready` are called on the reader thread.
+    """
+
+    def __init__(self, store: Store | None = None) -> None:
+        self.store = store or Store()
+        self._lock = threading.RLock()
+        self._numbers = itertools.count(1)
+        self._parcels = Parcels()
+        self._runs: dict[int, Run] = {}
+        self._subscribers: list[Callable[[Event], None]] = []
+        self._when_ready: list[tuple[Callable[[_catalog.Catalog], None], Callable[[str], None]]] = []
+        self._ready = threading.Event()
+        self._devices: tuple[_catalog.DeviceInfo, ...] = ()
+        self._idle_deaths = 0
+        self._given_up: str | None = None
+        self._answers: dict[str, queue.SimpleQueue] = {}
+        self._closed = False
+        self._start_worker()
+
+    @property
+    def worker_pid(self) -> int:
+        """Of the present worker process."""
+        return self._worker.pid
+
+    def catalog(self) -> _catalog.Catalog:
+        """What can be offered here; waits until the worker has looked at the machine's devices.
+
+        Raises :class:`WorkbenchError` when the worker can't be kept alive.
+        """
+        while not self._ready.wait(timeout=0.1):
+            self._require_worker()
+        self._require_worker()
+        return self._catalog()
+
+    def on_ready(
+        self, callback: Callable[[_catalog.Catalog], None], given_up: Callable[[str], None] = lambda reason: None
+    ) -> None:
+        """Call ``callback`` with the catalog as soon as it is known (at once if it is).
+
+        Where the worker can't be kept alive, ``given_up`` is called instead, with the reason in one line.
+        """
+        with self._lock:
+            if not self._ready.is_set() and not self._given_up:
+                self._when_ready.append((callback, given_up))
+                return
+        if self._given_up:
+            given_up(self._given_up)
+        else:
+            callback(self._catalog())
+
+    def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
+        """Pass every event of every run to ``callback``; returns the function that ends it."""
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback) if callback in self._subscribers else None
+
+    def start(
+        self,
+        workload: Workload,
+        recipe: Recipe,
+        *,
+        baseline: str = "auto",
+        supersede: bool = False,
+        owner: object | None = None,
+    ) -> Run:
+        """Send a run to the worker and return it.
+
+        ``baseline`` is the fp32 engine to compare with, "auto" the faster of eager and compiled.
+        ``supersede`` cancels the runs before it that have the same ``owner``.
+
+        Raises
+        ------
+        WorkloadError
+            When it is no workload, or the model or its data can't be pickled.
+        WorkbenchError
+            When the session is closed or its worker can't be kept alive.
+        """
+        if baseline != "auto":
+            engines.find(baseline)
+        parcel = self._parcels.pack(workload)
+        with self._lock:
+            self._require_worker()
+            run = Run(next(self._numbers), parcel, recipe, baseline, owner, self.cancel)
+            if supersede:
+                earlier = [other for other in self._runs.values() if other.owner is owner and not other.cancelled]
+                self._call_off(earlier, _KILL_OVERTAKEN_AFTER_SECONDS)
+            self._runs[run.id] = run
+            self._send(run)
+            self._watch_over(run)
+        return run
+
+    def submit(self, workload: Workload, recipe: Recipe, *, baseline: str = "auto", owner: object | None = None) -> int:
+        """What a toggle does: start a run that overtakes all earlier ones of its owner; returns its id at once."""
+        return self.start(workload, recipe, baseline=baseline, supersede=True, owner=owner).id
+
+    def cancel(self, number: int | None = None, *, owner: object | None = None) -> None:
+        """Cancel one run, or all of this owner that are under way."""
+        with self._lock:
+            runs = self._runs.values()
+            chosen = [run for run in runs if (run.owner is owner if number is None else run.id == number)]
+            self._call_off(chosen, _KILL_CANCELLED_AFTER_SECONDS)
+        for run in chosen:
+            if not run.begun:  # the worker drops it when its turn comes
+                self._publish(events.Cancelled(run=run.id))
+
+    def history(self, workload_id: str | None = None, limit: int = 200) -> list[Entry]:
+        """Finished runs, newest first, of all workloads or of the one that ``Started`` or a result names by its id."""
+        return self.store.entries(workload_id, limit)
+
+    def save_model(self, workload: Workload, recipe: Recipe, directory: Path | str) -> list[Path]:
+        """Write the variant as ``model.pt2`` and, where it exists, ``model.onnx``, with ``receipt.json``.
+
+        Waits for the worker. Raises :class:`WorkbenchError` with the worker's message when it can't.
+        """
+        parcel = self._parcels.pack(workload)
+        answer: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        with self._lock:
+            self._require_worker()
+            ticket = f"save-{next(self._numbers)}"
+            self._answers[ticket] = answer
+            message = {"do": "save", "ticket": ticket, "recipe": recipe.model_dump(mode="json")}
+            self._send_workload(parcel)
+            self._worker.send({**message, "directory": str(directory), "workload": parcel.token})
+        reply = answer.get()
+        if "error" in reply:
+            raise WorkbenchError(reply["error"])
+        return [Path(path) for path in reply["paths"]]
+
+    def close(self) -> None:
+        """End the worker. Runs under way are cancelled."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._worker.close()
+
+    # -- sending
+
+    def _require_worker(self) -> None:
+        if self._closed:
+            raise WorkbenchError("the session is closed")
+        if self._given_up:
+            raise WorkbenchError(self._given_up)
+
+    def _start_worker(self) -> None:
+        with self._lock:
+            self._ready.clear()
+            self._ready_since = 0.0
+            self._at_work_on: int | None = None
+            self._known_to_worker: set[int] = set()
+            self._worker = WorkerProcess(self._on_message, self._on_exit)
+
+    def _send(self, run: Run) -> None:
+        self._send_workload(run._parcel)
+        self._worker.send(
+            {
+                "do": "run",
+                "run": run.id,
+                "workload": run._parcel.token,
+                "recipe": run.recipe.model_dump(mode="json"),
+                "baseline": run.baseline,
+            }
+        )
+
+    def _send_workload(self, parcel: Parcel) -> None:
+        if parcel.token not in self._known_to_worker:
+            self._known_to_worker &= self._parcels.tokens()  # the worker lets go of what this side let go of
+            message = {"do": "workload", "token": parcel.token, "known": sorted(self._known_to_worker)}
+            self._known_to_worker.add(parcel.token)
+            self._worker.send(message, parcel.pickled)
+
+    def _call_off(self, runs: list[Run], grace_seconds: float) -> None:
+        """Ask the worker to stop these; it is killed when it is still at one of them after the grace."""
+        for run in runs:
+            run.cancelled = True
+            self._worker.send({"do": "cancel", "run": run.id})
+        if runs:
+            numbers = {run.id for run in runs}
+            timer = threading.Timer(grace_seconds, self._kill_if_still_at, [self._worker, numbers])
+            timer.daemon = True
+            timer.start()
+
+    def _watch_over(self, run: Run) -> None:
+        """See to it that an idle worker, which may be preparing what comes next, leaves that for this run."""
+        if self._ready.is_set() and len(self._runs) == 1 and not self._answers:
+            timer = threading.Timer(_KILL_UNMOVED_AFTER_SECONDS, self._kill_if_unmoved, [self._worker, run])
+            timer.daemon = True
+            timer.start()
+
+    def _kill_if_unmoved(self, worker: WorkerProcess, run: Run) -> None:
+        if worker is self._worker and not run.begun and run.id in self._runs and not self._answers:
+            worker.kill()  # the run is repeated by the next worker
+
+    def _kill_if_still_at(self, worker: WorkerProcess, numbers: set[int]) -> None:
+        # without the lock: a worker that reads nothing any more may be blocking a sender who holds it
+        if self._at_work_on in numbers:
+            worker.kill()
+
+    # -- receiving, on the reader thread
+
+    def _on_message(self, worker: WorkerProcess, message: dict[str, Any]) -> None:
+        if worker is not self._worker:
+            return
+        if message["kind"] == "ready":
+            self._on_worker_ready(message)
+        elif message["kind"] == "answer":
+            with self._lock:
+                answer = self._answers.pop(message["ticket"], None)
+            if answer is not None:
+                answer.put(message)
+        elif message["kind"] == "begun":
+            self._on_begun(message["run"])
+        else:
+            self._on_event(events.adapter.validate_python(message["event"]), message.get("result_key", ""))
+
+    def _on_worker_ready(self, message: dict[str, Any]) -> None:
+        with self._lock:
+            self._devices = tuple(_catalog.DeviceInfo(**device) for device in message["devices"])
+            self._ready_since = time.monotonic()
+            self._ready.set()
+            waiting, self._when_ready = self._when_ready, []
+        for callback, _ in waiting:
+            self._call(callback, self._catalog())
+
+    def _on_begun(self, number: int) -> None:
+        with self._lock:
+            self._at_work_on = number  # even when it was cancelled here in the meantime
+            if number in self._runs:
+                self._runs[number].begun = True
+
+    def _on_event(self, event: Event, result_key: str) -> None:
+        if event.kind in events.ENDINGS and event.run == self._at_work_on:
+            self._at_work_on = None
+        if isinstance(event, events.Started):
+            self._publish(event)
+            earlier = self.store.latest(result_key)
+            if earlier:
+                self._publish(events.Recalled(run=event.run, result=earlier.result, finished_at=earlier.finished_at))
+            return
+        if isinstance(event, events.Finished):
+            self._idle_deaths = 0
+            event = self._kept(event, result_key)
+        self._publish(event)
+
+    def _kept(self, event: events.Finished, result_key: str) -> events.Finished:
+        """The run's end, in the history, with what was noticed on the way to it."""
+        result = self._with_notices(event)
+        self.store.add(result_key, result)
+        if self.store.notice:
+            self._publish(events.Notice(run=event.run, message=self.store.notice))
+            result = self._with_notices(event)
+        return events.Finished(run=event.run, result=result)
+
+    def _with_notices(self, event: events.Finished) -> Result:
+        with self._lock:
+            run = self._runs.get(event.run)
+        return event.result.model_copy(update={"notices": run.notices if run else ()})
+
+    def _publish(self, event: Event) -> None:
+        with self._lock:
+            run = self._runs.pop(event.run, None) if event.kind in events.ENDINGS else self._runs.get(event.run)
+        if run is not None:
+            run._receive(event)
+        elif not isinstance(event, events.Notice):
+            return  # it ended on this side already; only news of its baseline still comes
+        for callback in list(self._subscribers):
+            self._call(callback, event)
+
+    def _call(self, callback: Callable[[Any], None], argument: Any) -> None:
+        try:
+            callback(argument)
+        except Exception:  # one subscriber's mistake is not to stop the others
+            _log.exception("a callback of a workbench session failed")
+
+    def _on_exit(self, worker: WorkerProcess, description: str) -> None:
+        with self._lock:
+            lost = list(self._runs.values())
+            # killed from here for a run that was cancelled, it may have gone on to the next one already
+            waiting = [run for run in lost if not run.cancelled and (worker.was_killed or not run.begun)]
+            self._count_death(worker, description)
+            answers, self._answers = list(self._answers.values()), {}
+            restart = not self._closed and not self._given_up
+            if restart:
+                self._restart(waiting)
+            hopeful, self._when_ready = (self._when_ready, []) if self._given_up else ([], self._when_ready)
+        for _, given_up in hopeful:
+            self._call(given_up, self._given_up)
+        while_saving = f"the worker died ({description}) while saving; it was restarted: try again"
+        closed = "the session was closed before the model was saved" if self._closed else None
+        for answer in answers:
+            answer.put({"error": closed or self._given_up or while_saving})
+        for run in lost:
+            if run.cancelled or self._closed:
+                self._publish(events.Cancelled(run=run.id))
+            elif self._given_up:
+                self._publish(events.Failed(run=run.id, message=self._given_up))
+            elif run not in waiting:
+                message = f"the worker died ({description}) during this run; it was restarted: run it again"
+                self._publish(events.Failed(run=run.id, message=message))
+
+    def _restart(self, waiting: list[Run]) -> None:
+        try:
+            self._start_worker()
+        except WorkbenchError as error:  # the disk is full: nothing starts before the person has made room
+            self._given_up = f"the worker can't be restarted: {error}; then start a new session or kernel"
+            return
+        for run in waiting:
+            run.begun = False
+            self._send(run)
+
+    def _count_death(self, worker: WorkerProcess, description: str) -> None:
+        """Give up on a worker that dies again and again by itself, where a restart would only repeat it."""
+        asked_for = self._at_work_on is not None or bool(self._answers)  # ends that run or save, which isn't repeated
+        if worker.was_killed or self._closed or (self._ready.is_set() and asked_for):
+            return
+        if self._ready.is_set() and time.monotonic() - self._ready_since > _PROVEN_AFTER_SECONDS:
+            self._idle_deaths = 0
+        self._idle_deaths += 1
+        if self._idle_deaths >= _MAXIMUM_IDLE_DEATHS:
+            self._given_up = (
+                f"the worker died {self._idle_deaths} times in a row ({description}): "
+                "put that right, then start a new session or kernel"
+            )
+
+    def _catalog(self) -> _catalog.Catalog:
+        embedded = models.embedded()
+        return _catalog.Catalog(
+            workloads=tuple(_catalog.WorkloadInfo(name=n, description=d) for n, d in embedded.items()),
+            techniques=_catalog.technique_infos(),
+            engines=_catalog.engine_infos([device.name for device in self._devices]),
+            devices=self._devices,
+            students=models.students(),
+            preferred=engines.preferred(),
+            threads=usable_threads(),
+        )
+
+
+def history_store() -> Store:
+    """The history this process sees: the shared session's, which may live in memory, or the one on disk."""
+    return _default.store if _default is not None and not _default._closed else Store()
+
+
+_default: Session | None = None
+_default_lock = threading.Lock()
+
+
+def default_session() -> Session:
+    """The session shared by ``wb.run``, ``wb.show`` and ``wb.history`` in this process."""
+    global _default
+    with _default_lock:
+        if _default is None or _default._closed or _default._given_up:
+            _default = Session()
+        return _default

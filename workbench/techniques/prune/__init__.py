@@ -1,0 +1,168 @@
+"""Pruning: fewer channels, or fewer weights that aren't zero."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import model_validator
+
+from workbench.errors import RecipeError
+from workbench.plumbing.lazy import lazy
+from workbench.techniques._base import Context, Task, Technique, option
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.techniques.prune.masks import Masks
+    from workbench.variant import Variant
+else:
+    torch = lazy("torch")
+
+_MOST_CHANNELS, _MOST_WEIGHTS = 0.9, 0.99
+
+
+class Prune(Technique):
+    """Take away the channels or weights that matter least."""
+
+    title: ClassVar[str] = "Prune"
+    trains: ClassVar[bool] = True
+    order: ClassVar[int] = 20
+    main_option: ClassVar[str] = "amount"
+    summarized: ClassVar[tuple[str, ...]] = ("amount", "kind")
+
+    do: Literal["prune"] = "prune"
+    kind: Literal["channels", "weights"] = option(
+        "channels",
+        "channels: layers become smaller; weights: single weights become zero, which dense engines don't run faster",
+        title="What to remove",
+    )
+    amount: float = option(
+        0.5,
+        "how much to remove: of each layer's channels (up to 0.9), or of all weights (up to 0.99); 0 only fine-tunes",
+        unit="fraction",
+        title="Amount",
+        ge=0,
+        le=_MOST_WEIGHTS,
+        maximum_when={"kind": {"channels": _MOST_CHANNELS}},
+    )
+    criterion: Literal["l1", "l2", "random"] = option(
+        "l1",
+        "which channels go: those with the smallest sum of weights (l1) or of squares (l2), or any (random)",
+        when={"kind": ["channels"]},
+        title="Criterion",
+    )
+    finetune_epochs: int = option(
+        1,
+        "training passes afterwards to win accuracy back",
+        unit="epochs",
+        title="Fine-tuning",
+        ge=0,
+        le=5,
+    )
+    learning_rate: float = option(
+        0.002,
+        "the highest learning rate while fine-tuning",
+        when={"finetune_epochs": [1, 2, 3, 4, 5]},
+        title="Learning rate",
+        ge=1e-5,
+        le=0.1,
+    )
+
+    @model_validator(mode="after")
+    def _channel_limit(self) -> Prune:
+        if self.kind == "channels" and self.amount > _MOST_CHANNELS:
+            raise RecipeError(f"prune amount is between 0 and {_MOST_CHANNELS} for channels, not {self.amount:g}")
+        return self
+
+    def training_epochs(self) -> int:
+        return self.finetune_epochs
+
+    @classmethod
+    def preload(cls) -> None:
+        from workbench.techniques.prune import channels, masks  # noqa: F401
+
+    def apply(self, variant: Variant, context: Context) -> Variant:
+        """Prune a copy of the variant's module, then fine-tune it.
+
+        Raises
+        ------
+        WorkbenchError
+            An amount above 0 removes nothing from this model, or there is fine-tuning and the labels are no class
+            numbers.
+        """
+        from workbench.models.folding import folded_parametrizations
+
+        context.checkpoint()
+        original = folded_parametrizations(variant.module)
+        if self.finetune_epochs:
+            self._require_class_numbers(original, context)
+        context.progress(f"pruning {self.kind}", 0, 0)
+        masks = None
+        if self.amount == 0:
+            module, kept = self._whole(original)
+        elif self.kind == "channels":
+            from workbench.techniques.prune.channels import narrowed
+
+            module, kept = narrowed(
+                original,
+                context.train.inputs,
+                self.amount,
+                self.criterion,
+                seed=context.seed,
+                checkpoint=context.checkpoint,
+            )
+        else:
+            module, kept, masks = self._without_weights(original)
+        if self.finetune_epochs:
+            self._finetune(module, masks, context)
+        return variant.having(module=module, unchanged={**variant.unchanged, **kept})
+
+    def blocked(self, module: torch.nn.Module, task: Task | None = None) -> str | None:
+        if self.kind == "weights":
+            from workbench.techniques.prune.masks import weights
+
+            return None if weights(module) else "this model has no weight matrices or convolution kernels to prune"
+        nn = torch.nn
+        layers = [layer for layer in module.modules() if isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd))]
+        if not layers:
+            return "pruning channels needs linear or convolution layers and this model has none"
+        if len(layers) == 1:
+            return "pruning channels needs a second layer: the outputs of the only one are the model's"
+        return None
+
+    def summary(self) -> str:
+        return f"prune {self.amount * 100:g} % {self.kind}"
+
+    def _whole(self, original: torch.nn.Module) -> tuple[torch.nn.Module, dict[str, str]]:
+        from workbench.techniques.prune.masks import weights
+
+        layers = [name.rpartition(".")[0] for name in weights(original)]
+        return copy.deepcopy(original), dict.fromkeys(layers, "an amount of 0 removes nothing")
+
+    def _without_weights(self, original: torch.nn.Module) -> tuple[torch.nn.Module, dict[str, str], Masks]:
+        from workbench.techniques.prune.masks import smallest
+
+        module = copy.deepcopy(original)
+        masks = smallest(module, self.amount)
+        masks.apply()
+        reason = f"none of its weights is among the smallest {100 * self.amount:.0f} % of the model"
+        whole = [name.rpartition(".")[0] for name, keep in masks.keep.items() if bool(keep.all())]
+        return module, dict.fromkeys(whole, reason), masks
+
+    def _require_class_numbers(self, module: torch.nn.Module, context: Context) -> None:
+        from workbench.techniques._training import require_class_numbers
+
+        require_class_numbers(module, context.train, "prune")
+
+    def _finetune(self, module: torch.nn.Module, masks: Masks | None, context: Context) -> None:
+        from workbench.techniques._training import Plan, train
+
+        labels = context.train.labels
+        train(
+            module,
+            Plan("prune", self.finetune_epochs, self.learning_rate),
+            context,
+            lambda logits, rows: torch.nn.functional.cross_entropy(logits, labels[rows]),
+            after_step=masks.apply if masks else lambda: None,
+        )

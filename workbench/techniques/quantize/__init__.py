@@ -1,0 +1,265 @@
+"""Quantization: weights and activations in fewer bits, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
+
+from pydantic import BeforeValidator
+
+from workbench.errors import RecipeError, WorkbenchError, unknown
+from workbench.graph import export
+from workbench.plumbing.lazy import lazy
+from workbench.techniques._base import Context, Task, Technique, option
+from workbench.techniques.quantize.layers import own_layers, quantizable_layers
+from workbench.variant import WEIGHT_ONLY
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.techniques.quantize.columns import Columns
+    from workbench.techniques.quantize.reduced import Bits
+    from workbench.techniques.quantize.sample import Sample
+    from workbench.variant import Variant
+else:
+    torch = lazy("torch")
+
+_SHORT = {"int8": "int8-static", "static": "int8-static", "dynamic": "int8-dynamic", "int4": "int4-weights"}
+_SAME = 1e-3
+"""What folding and sums in another order may change of a model's outputs, relative to their norm: see how runners are
+held to their models."""
+
+
+_Scheme = Literal["int8-static", "int8-dynamic", "bf16", "int8-weights", "int4-weights"]
+
+
+def _full_name(scheme: object) -> object:
+    if not isinstance(scheme, str):
+        return scheme
+    full = _SHORT.get(scheme, scheme)
+    if full not in get_args(_Scheme):
+        raise RecipeError(unknown("scheme", scheme, {*get_args(_Scheme), *_SHORT}))
+    return full
+
+
+@dataclass(frozen=True)
+class _Original:
+    """What is quantized: its graph, made anew at each call, examples, and the layers whose inputs defy one scale."""
+
+    graph: Callable[[], torch.fx.GraphModule]
+    sample: Sample
+    unlike: Mapping[str, Columns]
+
+
+class Quantize(Technique):
+    """Compute with smaller numbers: int8, int4 or bf16 in place of fp32."""
+
+    title: ClassVar[str] = "Quantize"
+    works_on: ClassVar[str] = "graph"
+    order: ClassVar[int] = 90
+    main_option: ClassVar[str] = "scheme"
+    summarized: ClassVar[tuple[str, ...]] = ("scheme", "overrides")
+    heeds_saturation: ClassVar[bool] = True
+
+    do: Literal["quantize"] = "quantize"
+    scheme: Annotated[_Scheme, BeforeValidator(_full_name)] = option(
+        "int8-static",
+        "int8-static: ranges fixed beforehand; int8-dynamic: linear layers, ranges of what comes; bf16: half the bits; "
+        "int8-weights, int4-weights: linear layers, weights alone",
+        title="Scheme",
+    )
+    group_size: int = option(
+        32,
+        "inputs of a layer that share a scale, at most: fewer are more accurate, more are smaller",
+        unit="inputs",
+        when={"scheme": ["int4-weights"]},
+        title="Group size",
+        ge=8,
+        le=256,
+    )
+    calibration: Literal["range", "percentile", "mse"] = option(
+        "percentile",
+        "how ranges are chosen: from smallest to largest, 99.99 % of the values, or the least squared error",
+        when={"scheme": ["int8-static"]},
+        title="Calibration",
+    )
+    calibration_samples: int = option(
+        256,
+        "training examples shown to the model to find the ranges",
+        unit="examples",
+        when={"scheme": ["int8-static"]},
+        title="Calibration examples",
+        ge=1,
+        le=65536,
+    )
+    overrides: dict[str, Literal["fp32"]] = option(
+        {},
+        "layers kept in fp32, by name",
+        when={"scheme": ["int8-static", "int8-dynamic", "int8-weights", "int4-weights"]},
+        title="Layers kept in fp32",
+    )
+
+    @classmethod
+    def preload(cls) -> None:
+        from workbench.techniques.quantize import pt2e  # noqa: F401
+
+    def apply(self, variant: Variant, context: Context) -> Variant:
+        """Quantize the variant.
+
+        Parameters
+        ----------
+        variant
+            Its ``module`` stays as it is, in fp32; for the int8 schemes ``graph`` becomes the exported
+            graph with quantize/dequantize pairs: weights int8 per output channel and symmetric,
+            activations uint8 per tensor. The schemes for weights alone leave activations as they are.
+        context
+            Calibration takes a seeded sample of ``context.train`` and nothing else. Where the engine saturates,
+            int8-static keeps weights or activations to 7 bits, whichever loses less on that sample, and int8-dynamic
+            the weights: engines choose the range of activations themselves there, always of 8 bits.
+
+        Raises
+        ------
+        RecipeError
+            An override names no layer of this model.
+        WorkbenchError
+            Nothing in the model can be quantized this way, or its graph computes something else.
+        EngineError
+            The model can't be exported.
+        """
+        if self.scheme == "bf16":
+            return variant.having(precision="bf16", graph=None)
+        self._check_overrides(variant.module)
+        if reason := self.blocked(variant.module):
+            raise WorkbenchError(reason)
+        from workbench.techniques.quantize.pt2e import layers_by_dtype
+
+        original = self._original(variant.module, context)
+        graph, remark = self._quantized(original, context)
+        quantized, fp32 = layers_by_dtype(graph, weight_only=self.scheme in WEIGHT_ONLY)
+        if not quantized:
+            raise WorkbenchError(f"no layer of this model became {self.scheme}: {self._nothing(original.unlike)}")
+        layers = {name: layer for name, layer in variant.module.named_modules() if name in fp32}
+        reasons = {name: self._reason(layer, name, original.unlike) for name, layer in layers.items()}
+        remarks = dict.fromkeys(sorted(quantized), remark) if remark else {}
+        return variant.having(
+            precision=self.scheme,
+            graph=graph,
+            unchanged={**variant.unchanged, **reasons},
+            remarks={**variant.remarks, **remarks},
+            notices=(*variant.notices, *self._notices(graph, original)),
+        )
+
+    def _original(self, module: torch.nn.Module, context: Context) -> _Original:
+        from workbench.techniques.quantize.columns import unlike_columns
+        from workbench.techniques.quantize.pt2e import inside
+        from workbench.techniques.quantize.rewrite import rewritten
+        from workbench.techniques.quantize.sample import COMPARED, Sample
+
+        context.progress("exporting the graph", 0, 0)
+        exported = export(module, context.train.inputs[:2])
+        context.checkpoint()
+        static, rounds_inputs = self.scheme == "int8-static", self.scheme not in WEIGHT_ONLY
+        count = self.calibration_samples if static else COMPARED  # weights need no more
+        sample = Sample(module, context.train.inputs, count, context.seed)
+        graph = partial(rewritten, exported, fold=rounds_inputs)
+        unlike = unlike_columns(graph(), sample.inputs, convolutions=static) if rounds_inputs else {}
+        asked = {layer: columns for layer, columns in unlike.items() if not inside(layer, self.overrides)}
+        return _Original(graph, sample, asked)
+
+    def _quantized(self, original: _Original, context: Context) -> tuple[torch.fx.GraphModule, str | None]:
+        """The graph in fewer bits, of those that the engine runs exactly the one that loses least; a remark on it."""
+        from workbench.techniques.quantize import weight_only
+        from workbench.techniques.quantize.reduced import Bits
+
+        if self.scheme in WEIGHT_ONLY:
+            group_size = self.group_size if self.scheme == "int4-weights" else None
+            keep_fp32 = tuple(self.overrides)
+            return weight_only.weights_quantized(original.graph(), group_size=group_size, keep_fp32=keep_fp32), None
+        if not context.saturates:
+            return self._int8(original, Bits(), context), None
+        candidates = [Bits(weights=7), *([Bits(activations=7)] if self.scheme == "int8-static" else [])]
+        graphs = {bits: self._int8(original, bits, context) for bits in candidates}
+        sample = original.sample
+        best = min(graphs, key=lambda bits: sample.distance(sample.outputs_of(graphs[bits])))
+        return graphs[best], best.remark
+
+    def _int8(self, original: _Original, bits: Bits, context: Context) -> torch.fx.GraphModule:
+        from workbench.techniques.quantize import pt2e
+
+        static = self.scheme == "int8-static"
+        return pt2e.quantized(
+            original.graph(),
+            pt2e.static_config(self.calibration, bits) if static else pt2e.dynamic_config(bits),
+            convolutions=static,
+            keep_fp32=(*self.overrides, *original.unlike),
+            calibrate=lambda observed: self._calibrate(observed, original.sample, context),
+        )
+
+    def _calibrate(self, observed: torch.nn.Module, sample: Sample, context: Context) -> None:
+        done = 0
+        for batch in sample.batches:
+            context.checkpoint()
+            context.progress("calibrating", done, sample.count)
+            if done:
+                observed(batch)
+            else:
+                self._require_same(sample.distance(sample.outputs_of(observed)))
+            done += len(batch)
+
+    def _require_same(self, distance: float) -> None:
+        if not distance <= _SAME:  # NaN too
+            raise WorkbenchError(
+                f"the graph that {self.scheme} starts from computes something else than the model: its outputs are off "
+                f"by {100 * distance:.2g} % of their norm before anything is rounded; use bf16, which needs no graph"
+            )
+
+    def _notices(self, graph: torch.fx.GraphModule, original: _Original) -> list[str]:
+        from workbench.techniques.quantize.collapse import collapse
+
+        kept = [
+            f"{layer} stays in fp32: {columns}; give it inputs of like ranges"
+            for layer, columns in original.unlike.items()
+        ]
+        collapsed = collapse(graph, original.graph, original.sample)
+        return [*kept, f"{self.scheme} {collapsed}"] if collapsed else kept
+
+    def blocked(self, module: torch.nn.Module, task: Task | None = None) -> str | None:
+        if self.scheme == "bf16" or own_layers(module):
+            return None
+        if self.scheme != "int8-static" and not quantizable_layers(module, convolutions=False):
+            return f"{self.scheme} quantizes linear layers only and this model has none; use int8-static"
+        if not quantizable_layers(module):
+            return "int8-static needs linear or convolution layers and this model has none"
+        return None
+
+    def summary(self) -> str:
+        kept = f", {' and '.join(self.overrides)} in fp32" if self.overrides and self.scheme != "bf16" else ""
+        return self.scheme.removesuffix("-static").replace("-", " ") + kept
+
+    def _check_overrides(self, module: torch.nn.Module) -> None:
+        layers = [*quantizable_layers(module), *filter(None, own_layers(module))]
+        blocks = {name.rsplit(".", depth)[0] for name in layers for depth in range(1, name.count(".") + 1)}
+        for name in self.overrides:
+            if name not in layers and name not in blocks:
+                raise RecipeError(unknown("layer", name, layers))
+
+    def _reason(self, layer: torch.nn.Module, name: str, unlike: Mapping[str, Columns]) -> str:
+        from workbench.techniques.quantize.pt2e import inside
+
+        kind = type(layer).__name__
+        if inside(name, self.overrides):
+            return "kept in fp32 as the recipe asks"
+        if name in unlike:
+            return f"kept in fp32: {unlike[name]}"
+        if self.scheme != "int8-static" and isinstance(layer, torch.nn.modules.conv._ConvNd):
+            return f"{self.scheme} quantizes linear layers only; a convolution needs int8-static"
+        return f"{kind} has no {self.scheme.partition('-')[0]} form here and is computed in fp32"
+
+    def _nothing(self, unlike: Mapping[str, Columns]) -> str:
+        if unlike:
+            return f"of {next(iter(unlike))}, {next(iter(unlike.values()))}; give it inputs of like ranges"
+        if self.overrides:
+            return "the overrides keep every layer in fp32; take one out"
+        return "its graph holds no linear or convolution call that this scheme quantizes"

@@ -1,0 +1,36 @@
+"""The constants of a graph module, read and written by name."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+
+import torch
+
+
+def constant_of(graph: torch.fx.GraphModule, node: torch.fx.Node | None) -> torch.Tensor | None:
+    """The tensor that a ``get_attr`` node stands for; None for none."""
+    return None if node is None else operator.attrgetter(node.target)(graph).detach()
+
+
+def is_constant(node: object) -> bool:
+    """Whether it is a node that reads one of the module's own tensors."""
+    return isinstance(node, torch.fx.Node) and node.op == "get_attr"
+
+
+def keep_constant(graph: torch.fx.GraphModule, name: str, tensor: torch.Tensor) -> None:
+    """Keep ``tensor`` under the qualified ``name``, in place of what is there."""
+    path, _, attribute = name.rpartition(".")
+    owner = graph.get_submodule(path)
+    if hasattr(owner, attribute):
+        delattr(owner, attribute)
+    owner.register_parameter(attribute, torch.nn.Parameter(tensor.detach().contiguous(), requires_grad=False))
+
+
+def unused_name(graph: torch.fx.GraphModule, name: str) -> str:
+    """``name``, or the first of ``name_2``, ``name_3``, … where it is taken."""
+    path, _, attribute = name.rpartition(".")
+    taken = dir(graph.get_submodule(path))
+    numbered = (f"{attribute}_{number}" for number in itertools.count(2))
+    free = next(each for each in itertools.chain([attribute], numbered) if each not in taken)
+    return f"{path}.{free}".lstrip(".")

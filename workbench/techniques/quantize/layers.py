@@ -1,0 +1,32 @@
+"""Which layers of a model quantization has to do with, by their classes alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.plumbing.lazy import lazy
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = lazy("torch")
+
+
+def quantizable_layers(module: torch.nn.Module, *, convolutions: bool = True) -> list[str]:
+    """The names of the layers that have an int8 form."""
+    nn = torch.nn
+    kinds = (nn.Linear, nn.MultiheadAttention, *((nn.Conv1d, nn.Conv2d) if convolutions else ()))
+    return [name for name, layer in module.named_modules() if isinstance(layer, kinds)]
+
+
+def own_layers(module: torch.nn.Module) -> list[str]:
+    """The names of the layers that have parameters and aren't torch's: only the graph tells what they compute."""
+    nn = torch.nn
+    found = []
+    for name, layer in module.named_modules():
+        if any(True for _ in layer.parameters(recurse=False)):
+            if isinstance(layer, nn.ParameterList | nn.ParameterDict):
+                found.append(name.rpartition(".")[0])
+            elif type(layer) is nn.Module or not type(layer).__module__.startswith("torch.nn."):
+                found.append(name)
+    return found

@@ -1,0 +1,172 @@
+"""Post-training quantization of an exported graph through torchao's PT2E flow. Imports torchao."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import torch
+
+from workbench.graph import layer_of
+from workbench.plumbing.quiet import quiet
+from workbench.techniques.quantize.hidden import hide, uncover
+from workbench.techniques.quantize.reduced import Bits, spell_out_range
+
+with quiet("torchao", "torch.utils._pytree"):  # torchao names each GPU library that it can't load
+    from torchao.quantization.pt2e import (
+        HistogramObserver,
+        MinMaxObserver,
+        PerChannelMinMaxObserver,
+        PlaceholderObserver,
+    )
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+    from torchao.quantization.pt2e.quantizer import QuantizationConfig, QuantizationSpec
+    from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (
+        X86InductorQuantizer,
+        _annotate_nodes_not_quantize,
+    )
+
+aten = torch.ops.aten
+_CONVOLUTIONS = (aten.conv1d.default, aten.conv2d.default)
+_KEPT_SHARE = 0.9999
+
+
+class PercentileObserver(HistogramObserver):
+    """Takes the range that holds 99.99 % of the values seen, half of the rest cut from either end."""
+
+    def calculate_qparams(self) -> tuple[torch.Tensor, torch.Tensor]:
+        below = torch.cumsum(self.histogram.double(), 0) / self.histogram.sum().double()
+        cut = (1 - _KEPT_SHARE) / 2
+        first = int(torch.searchsorted(below, cut))
+        last = min(int(torch.searchsorted(below, 1 - cut)), self.bins - 1)
+        width = (self.max_val - self.min_val) / self.bins
+        return self._calculate_qparams(self.min_val + width * first, self.min_val + width * (last + 1))
+
+
+OBSERVERS = {"range": MinMaxObserver, "percentile": PercentileObserver, "mse": HistogramObserver}
+"""How the range of an activation is chosen: its extremes, its bulk, or the least squared error (torchao's search)."""
+
+
+class _Quantizer(X86InductorQuantizer):
+    """torchao's x86 quantizer, which also takes the linear layers inside torch's own attention.
+
+    Those appear in the graph as parts of one function, so its pattern search doesn't see them.
+    """
+
+    def __init__(self, config: QuantizationConfig, *, convolutions: bool, keep_fp32: Collection[str]) -> None:
+        super().__init__()
+        self._config, self._keep_fp32 = config, keep_fp32
+        self._targets = (aten.linear.default, *(_CONVOLUTIONS if convolutions else ()))
+        for name in keep_fp32:
+            self.set_module_name_qconfig(name, None)
+        if convolutions:
+            self.set_global(config)
+        else:
+            self.set_module_type_qconfig(torch.nn.Linear, config)
+
+    def annotate(self, model: torch.fx.GraphModule) -> torch.fx.GraphModule:
+        calls = [node for node in model.graph.nodes if node.target in self._targets]
+        kept = [node for node in calls if inside(layer_of(node), self._keep_fp32)]
+        _annotate_nodes_not_quantize(kept)  # by name alone, a convolution would be taken with the ReLU after it
+        try:
+            model = super().annotate(model)
+        except Exception:  # its patterns don't take a module that is called twice, say: then each call by itself
+            for node in model.graph.nodes:
+                node.meta.pop("quantization_annotation", None)
+        for node in calls:
+            seen = node.meta.get("quantization_annotation")
+            if (seen and seen._annotated) or node in kept:
+                continue
+            if node.target is aten.linear.default:
+                self._annotate_linear_node_helper(node, True, self._config)
+            else:
+                self._annotate_conv_node_helper(node, True, self._config)
+        return model
+
+    def _annotate_matmul(self, model: torch.fx.GraphModule, quantization_config, filter_fn=None) -> None:
+        """Products of two activations have no weights whose range could be reduced: then they stay in fp32."""
+        if self._config.weight.quant_max == 127:
+            super()._annotate_matmul(model, quantization_config, filter_fn)
+
+
+def inside(layer: str | None, names: Collection[str]) -> bool:
+    """Whether ``layer`` is one of the modules ``names`` or lies within one."""
+    return layer is not None and any(layer == name or layer.startswith(f"{name}.") for name in names)
+
+
+def static_config(calibration: str, bits: Bits) -> QuantizationConfig:
+    """Weights int8 per output channel, symmetric; activations uint8 per tensor, ranges from calibration."""
+    return _config(OBSERVERS[calibration], bits, dynamic=False)
+
+
+def dynamic_config(bits: Bits) -> QuantizationConfig:
+    """Weights int8 per output channel, symmetric; activations uint8 per tensor, ranges from each batch."""
+    return _config(PlaceholderObserver, bits, dynamic=True)
+
+
+def _config(activation_observer, bits: Bits, *, dynamic: bool) -> QuantizationConfig:
+    activation = QuantizationSpec(
+        dtype=torch.uint8,
+        quant_min=bits.activation_range[0],
+        quant_max=bits.activation_range[1],
+        qscheme=torch.per_tensor_affine,
+        is_dynamic=dynamic,
+        observer_or_fake_quant_ctr=activation_observer,
+    )
+    weight = QuantizationSpec(
+        dtype=torch.int8,
+        quant_min=bits.weight_range[0],
+        quant_max=bits.weight_range[1],
+        qscheme=torch.per_channel_symmetric,
+        ch_axis=0,
+        observer_or_fake_quant_ctr=PerChannelMinMaxObserver,
+    )
+    return QuantizationConfig(activation, activation, weight, None)
+
+
+def quantized(
+    graph: torch.fx.GraphModule,
+    config: QuantizationConfig,
+    *,
+    convolutions: bool,
+    keep_fp32: Collection[str],
+    calibrate: Callable[[torch.nn.Module], None],
+) -> torch.fx.GraphModule:
+    """``graph`` with quantize/dequantize pairs around what ``config`` quantizes; the given one is used up.
+
+    ``calibrate`` is called with the observed graph and shows it examples; the ranges of the weights
+    are taken then too, so it must run the graph at least once.
+    """
+    with quiet("torchao"), torch.no_grad():
+        quantizer = _Quantizer(config, convolutions=convolutions, keep_fp32=keep_fp32)
+        hide(graph)
+        observed = prepare_pt2e(graph, quantizer)
+        calibrate(observed)
+        graph = convert_pt2e(observed)
+        uncover(graph)
+    for node in graph.graph.nodes:
+        if node.target is aten.view.default:  # int8 kernels hand on other memory layouts than those exported
+            node.target = aten.reshape.default
+    spell_out_range(graph)
+    return graph.requires_grad_(False)
+
+
+def layers_by_dtype(graph: torch.fx.GraphModule, *, weight_only: bool = False) -> tuple[set[str], set[str]]:
+    """The layers whose calls with a weight are all quantized, and those where one stayed fp32; "" is outside any layer.
+
+    ``weight_only``: their inputs needn't be.
+    """
+    int8, fp32 = set(), set()
+    for node in graph.graph.nodes:
+        if "weight" in _argument_names(node):
+            operands = node.args[1:2] if weight_only else node.args[:2]
+            (int8 if all(_dequantizes(operand) for operand in operands) else fp32).add(layer_of(node) or "")
+    return int8 - fp32, fp32
+
+
+def _argument_names(node: torch.fx.Node) -> set[str]:
+    schema = getattr(node.target, "_schema", None)
+    return {argument.name for argument in schema.arguments} if schema else set()
+
+
+def _dequantizes(node: object) -> bool:
+    return isinstance(node, torch.fx.Node) and "dequantize" in str(node.target)
