@@ -31,3 +31,9 @@ def test_a_comparison_that_was_never_left_alone_says_that_its_interval_allows_fo
     told = disturbance_in_words(dataclasses.replace(quiet, settled=False), 0.5)
     assert told.startswith("other programs used 50 %")
     assert told.endswith("the interval reaches as far as others may have moved it")
+
+
+def test_a_comparison_slower_than_those_before_says_so(quiet):
+    told = disturbance_in_words(dataclasses.replace(quiet, settled=False, slowed=1.83), 0.0)
+    assert told.startswith("it took 1.8× as long as a moment ago")
+    assert told.endswith("the interval reaches to what it was then")

@@ -93,6 +93,27 @@ def test_a_side_that_was_faster_for_moments_leaves_the_interval_open_to_them():
     assert told.to_narrow > 0.2  # longer measuring may tell which level it is
 
 
+def test_a_comparison_slowed_throughout_reaches_to_what_is_known_of_quieter_moments():
+    # what no count of the system tells, and no block shows: the first side takes twice as long all the time
+    blocks = measured(100, 0, factors=(1.0, 1.0), noise=0.005)
+    blocks.typical[0] *= 2
+    told = estimate(blocks, 2, known=(RATIO, 1.0))
+    assert told.slowed == pytest.approx(2, rel=0.01)
+    assert not told.settled
+    assert told.alone_s == 0
+    assert told.speedup.low < RATIO < told.speedup.value < told.speedup.high
+    assert told.to_narrow > 0.2  # it may end meanwhile
+
+
+@given(st.floats(0.97, 1.03), st.floats(0.97, 1.03))
+def test_what_was_as_fast_before_changes_nothing(first, second):
+    blocks = measured(100, 0, noise=0.005)
+    told = estimate(blocks, 2, known=(RATIO * first, second))
+    assert told.speedup == estimate(blocks, 2).speedup
+    assert told.settled
+    assert told.slowed == 1
+
+
 @given(st.integers(0, 100), st.integers(0, 1000))
 def test_swapping_the_sides_inverts_the_interval(busy, seed):
     blocks = measured(100 - busy, busy, noise=0.01, seed=seed)

@@ -11,6 +11,7 @@ import torch
 from workbench.errors import Cancelled
 from workbench.measure import latency
 from workbench.measure.latency import compare
+from workbench.measure.pace import Pace
 from workbench.receipt import FEWEST_CALLS
 
 
@@ -176,6 +177,34 @@ def test_without_patience_others_don_t_prolong_it(monkeypatch):
     *rest, last = compare(counting(500), counting(500), target=0.02, budget_s=0.3)
     assert all(snapshot.elapsed_s <= 0.3 for snapshot in rest if snapshot.blocks >= 3)
     assert not last.settled
+
+
+def test_a_side_slower_than_before_is_measured_until_it_is_as_fast_again():
+    work = counting(500)
+
+    def slow_for_a_while():
+        for _ in range(3 if time.perf_counter() < slow_until else 1):
+            work()
+
+    paces = Pace(), Pace()
+    *_, before = compare(work, work, budget_s=0.3, paces=paces)
+    assert paces[0].quickest_ms == before.baseline.p50
+    slow_until = time.perf_counter() + 1.5
+    *_, last = compare(slow_for_a_while, work, target=0.02, budget_s=0.2, patience_s=60.0, paces=paces)
+    assert last.elapsed_s > 1.4
+    assert last.settled
+    assert last.slowed == 1
+
+
+def test_a_side_slower_than_before_for_good_is_taken_as_it_is_after_a_few_comparisons():
+    pace = Pace()
+    assert pace.quickest_ms == float("inf")
+    pace.learn(1.0)
+    for _ in range(3):
+        pace.learn(2.0)
+        assert pace.quickest_ms == 1.0
+    pace.learn(2.0)
+    assert pace.quickest_ms == 2.0
 
 
 def test_it_goes_on_until_the_calls_are_enough_for_a_verdict():
