@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from workbench import catalog
 from workbench.machine import identity
 
 OUT = Path(__file__).parent / "out"
@@ -38,7 +39,7 @@ def write(name: str, rows: list[Row]) -> Path:
     path = OUT / f"{name}.json"
     document = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": identity.environment(threads=None, seed=0),
+        "environment": identity.environment(None, 0, catalog.libraries()),
         "rows": [asdict(row) for row in rows],
     }
     path.write_text(json.dumps(document, indent=1))

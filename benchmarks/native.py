@@ -28,8 +28,8 @@ from benchmarks._native_facts import call_overhead, prepare_seconds
 from benchmarks._native_report import Row, case_lines, summary
 from benchmarks.native_models import MODELS, Example
 from benchmarks.native_peers import PEERS, Call, Case, engine
-from workbench import engines, kernels
-from workbench.engines import compiled
+from workbench import catalog, engines, kernels
+from workbench.engines.compiled import Compiled, packages
 from workbench.errors import EngineError
 from workbench.machine import identity
 from workbench.techniques import Context
@@ -67,12 +67,12 @@ class Builds:
         begin = time.perf_counter()
         for precision in precisions:
             wanted = case.variant(precision), case.example, case.threads
-            if compiled.is_cached(*wanted):
+            if packages.cached_package(packages.package_target(*wanted)) is not None:
                 continue
             if self.left_s <= 0:
                 late.add(("inductor", precision))
             else:
-                started.append(compiled.build_in_background(*wanted))
+                started.append(Compiled().build(*wanted))
         for build in started:
             while not build.wait(1.0):
                 pass
@@ -164,7 +164,7 @@ def main() -> None:
     rows = run(options.models, peers, options.seconds, options.build_seconds, options.threads)
     document = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": identity.environment(options.threads, seed=0),
+        "environment": identity.environment(options.threads, 0, catalog.libraries()),
         "native_isa": kernels.chosen_isa(),
         "prepare_seconds": prepare_seconds("resnet18", options.threads),
         "call_overhead_us": call_overhead(["fashion-cnn", "mlp", "fashion-resnet8", "resnet20"]),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import reprlib
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from workbench import techniques
 from workbench.errors import unknown
 
 _KINDS = {
@@ -25,7 +25,12 @@ _KINDS = {
 _LIMITS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
 
 
-def one_line(error: ValidationError, document: dict[str, Any], recipe: type[BaseModel], place: type[BaseModel]) -> str:
+Model = type[BaseModel]
+
+
+def one_line(
+    error: ValidationError, document: dict[str, Any], recipe: Model, place: Model, technique: Callable[[str], Model]
+) -> str:
     """The first problem as one sentence: the field, its value, and what would be valid.
 
     Parameters
@@ -34,9 +39,11 @@ def one_line(error: ValidationError, document: dict[str, Any], recipe: type[Base
         What was to be read.
     recipe, place
         The models of a recipe and of its placement, for the names and limits of their fields.
+    technique
+        Gives the model of a step by its name.
     """
     first = error.errors()[0]
-    owner, of, path = _owner(first["loc"], document, recipe, place)
+    owner, of, path = _owner(first["loc"], document, recipe, place, technique)
     value = reprlib.repr(first["input"])
     kind = first["type"]
     if not path:
@@ -59,19 +66,19 @@ def one_line(error: ValidationError, document: dict[str, Any], recipe: type[Base
 
 
 def _owner(
-    location: tuple, document: dict[str, Any], recipe: type[BaseModel], place: type[BaseModel]
-) -> tuple[type[BaseModel], str, tuple]:
+    location: tuple, document: dict[str, Any], recipe: Model, place: Model, technique: Callable[[str], Model]
+) -> tuple[Model, str, tuple]:
     """The model a location lies in, how to name it, and the rest of the location."""
     match location:
         case ("place", *path):
             return place, "place ", tuple(path)
         case ("steps", int(index), *path) if path:
             step = document["steps"][index]["do"]
-            return techniques.find(step), f"{step} ", tuple(path)
+            return technique(step), f"{step} ", tuple(path)
     return recipe, "", location
 
 
-def _schema(owner: type[BaseModel], name: str) -> dict[str, Any]:
+def _schema(owner: Model, name: str) -> dict[str, Any]:
     field = owner.model_json_schema()["properties"].get(name, {})
     return {**field.get("anyOf", [{}])[0], **field}
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from workbench import engines, techniques
-from workbench.variant import Precision
+from workbench import engines, precisions, techniques
 
 
 class _Frozen(BaseModel):
@@ -105,18 +104,24 @@ def technique_infos() -> tuple[TechniqueInfo, ...]:
 
 def engine_infos(devices: Sequence[str] = ("cpu",)) -> tuple[EngineInfo, ...]:
     """The registered engines and what each refuses on each of ``devices``."""
-    precisions = get_args(Precision)
     return tuple(
         EngineInfo(
             name=name,
             title=engine.title,
             unavailable=engine.unavailable(),
             refuses={
-                device: {p: reason for p in precisions if (reason := engine.refuses(p, device))} for device in devices
+                device: {p: reason for p in precisions.registered() if (reason := engine.refuses(p, device))}
+                for device in devices
             },
         )
         for name, engine in engines.registered().items()
     )
+
+
+def libraries() -> frozenset[str]:
+    """The installed packages that figures depend on, as engines and techniques declare them."""
+    declarations = (*engines.registered().values(), *techniques.registered().values())
+    return frozenset().union(*(each.libraries for each in declarations))
 
 
 def _options(schema: dict[str, Any]):

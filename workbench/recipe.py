@@ -20,10 +20,12 @@ from pydantic import (
     model_validator,
 )
 
-from workbench import engines, techniques
+from workbench import engines, precisions, techniques
 from workbench._recipe_errors import one_line
 from workbench.errors import RecipeError
+from workbench.machine import devices
 from workbench.machine.limits import usable_threads
+from workbench.precisions import Precision
 from workbench.techniques import Technique
 
 VERSION = 1
@@ -49,14 +51,15 @@ class Place(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     engine: str = Field("auto", description='one of `workbench list engines`, or "auto": the best one here')
-    device: str = Field("cpu", pattern=r"^(cpu|mps|cuda:\d+)$", description="cpu, cuda:N or mps")
+    device: str = Field("cpu", pattern=devices.pattern(), description=devices.names())
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; all usable ones when absent")
     batch: int = Field(1, ge=1, le=4096, description="inputs per call while latency is measured")
 
     @field_validator("device", mode="before")
     @classmethod
     def _first_of_its_kind(cls, value: Any) -> Any:
-        return "cuda:0" if value == "cuda" else value
+        kind = devices.kinds().get(value) if isinstance(value, str) else None
+        return f"{value}:0" if kind and kind.numbered else value
 
     @model_validator(mode="after")
     def _known_engine(self) -> Place:
@@ -105,7 +108,7 @@ class Recipe(BaseModel):
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            raise RecipeError(one_line(error, document, cls, Place)) from None
+            raise RecipeError(one_line(error, document, cls, Place, techniques.find)) from None
 
     @model_validator(mode="after")
     def _order(self) -> Recipe:
@@ -135,8 +138,13 @@ class Recipe(BaseModel):
 
     @property
     def precision(self) -> str:
-        """What the recipe asks the layers to be computed in: "fp32" or the scheme of its quantization."""
-        return next((step.scheme for step in self.steps if step.do == "quantize"), "fp32")
+        """The name of the precision that the recipe asks the layers to be computed in: the last step's that asks."""
+        return next((step.precision for step in reversed(self.steps) if step.precision), "fp32")
+
+    @property
+    def formats(self) -> Precision:
+        """The number formats of that precision."""
+        return precisions.find(self.precision)
 
     def summary(self) -> str:
         """A few words for legends and history, e.g. "prune 50 % + int8 · onnxruntime · batch 64 · 1 thread".

@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from workbench.core.ahead import neighbours
-from workbench.core.runs import Core, completions
+from workbench.core.placing import completions
+from workbench.core.runs import Asked, Core
 from workbench.errors import Cancelled
 from workbench.machine import turn
 from workbench.recipe import Recipe
 from workbench.store import data_directory
+from workbench.techniques import Context
 from workbench.workload import Workload
 
 START = completions(Recipe.parse(place={"engine": "eager", "threads": 1}))[0]
@@ -78,7 +80,8 @@ def test_nothing_is_prepared_while_another_notebook_measures(other_notebook):
     core = Core(Silent())
     workload = Workload(torch.nn.Linear(4, 3), data=(torch.rand(60, 4), torch.arange(60) % 3))
     core.keep_workload(1, pickle.dumps(workload), known=[])
-    core._last = (1, core._workloads.get(1), START, "eager")
+    workload = core._workloads.get(1)
+    core._last = Asked(1, workload, START, "eager", Context(workload.train))
     looks = 0
 
     def checkpoint():

@@ -10,7 +10,7 @@ import torch
 
 from workbench import models
 from workbench.core.ahead import neighbours
-from workbench.core.runs import Core
+from workbench.core.runs import Asked, Core
 from workbench.core.shelf import Shelf
 from workbench.errors import Cancelled
 from workbench.recipe import Recipe
@@ -60,7 +60,7 @@ def test_within_the_budget_everything_stays(workload):
 def test_preparing_ahead_ends_at_half_the_budget(workload, budget_bytes, count):
     core = Core(outbox=None)
     core._shelf = Shelf(budget_bytes)
-    core._last = (1, workload, EAGER, "eager")
+    core._last = Asked(1, workload, EAGER, "eager", Context(workload.train))
     with contextlib.suppress(Cancelled):
         core.look_ahead(lambda: stop_at(2, core._shelf, workload))
     ahead = [recipe for recipe in neighbours(EAGER) if core._shelf.has(workload, recipe)]

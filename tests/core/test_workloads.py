@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from workbench.core.runs import Core, completions
+from workbench.core.placing import completions
+from workbench.core.runs import Core
 from workbench.core.workloads import Workloads
 from workbench.recipe import Recipe
 from workbench.session import parcel

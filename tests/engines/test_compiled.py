@@ -12,7 +12,7 @@ import torch
 
 from tests.engines.models import images, tolerance, variant
 from workbench.engines import LayerTimesUnavailable
-from workbench.engines.compiled import Compiled, build_in_background, is_cached, packages
+from workbench.engines.compiled import Compiled, packages
 from workbench.errors import Cancelled
 
 pytestmark = [
@@ -31,7 +31,7 @@ def residual(precision: str):
 def builds(cache_directory):
     """The only compilations that these tests wait for, side by side."""
     started = {
-        precision: build_in_background(residual(precision), images("residual", BATCH), threads=1)
+        precision: Compiled().build(residual(precision), images("residual", BATCH), threads=1)
         for precision in PRECISIONS
     }
     yield started
@@ -107,7 +107,7 @@ def test_single_layers_have_no_times_and_the_reason_is_given(runners):
 
 def test_what_was_built_once_is_loaded_without_compiling(runners, monkeypatch):
     asked, inputs = residual("int8-static"), images("residual", BATCH)
-    assert is_cached(asked, inputs, threads=1)
+    assert Compiled().build(asked, inputs, threads=1) is None
     monkeypatch.setattr(subprocess, "Popen", None)  # any attempt to start a compiler would fail
     assert torch.equal(Compiled().prepare(asked, inputs, threads=1)(inputs), runners["int8-static"](inputs))
 
@@ -146,11 +146,11 @@ def test_a_cancelled_build_is_gone_at_once_with_its_compilers(cache_directory):
     assert processes
     assert_all_end(processes)
     assert ended_ms < 500, "the promise is 100 ms; a busy machine gets five times that"
-    assert not is_cached(asked, inputs, threads=1)
+    assert packages.cached_package(packages.package_target(asked, inputs, threads=1)) is None
 
 
 def test_a_paused_build_uses_no_cpu_until_it_goes_on(cache_directory):
-    build = build_in_background(variant("cnn", "fp32"), images("cnn", BATCH), threads=1)
+    build = Compiled().build(variant("cnn", "fp32"), images("cnn", BATCH), threads=1)
     try:
         leader = psutil.Process(build._process.pid)
         build.pause()
@@ -166,7 +166,7 @@ def test_a_paused_build_uses_no_cpu_until_it_goes_on(cache_directory):
 def test_a_paused_build_keeps_nobody_from_loading_a_compiled_model(runners):
     target = packages.package_target(residual("int8-static"), images("residual", BATCH), 1)
     package = packages.cached_package(target)
-    build = build_in_background(variant("cnn", "fp32"), images("cnn", BATCH), threads=1)
+    build = Compiled().build(variant("cnn", "fp32"), images("cnn", BATCH), threads=1)
     try:
         leader = psutil.Process(build._process.pid)
         while not any(".so" in word for child in leader.children() for word in words_of(child)):
@@ -183,8 +183,8 @@ def test_a_build_ends_when_the_process_that_started_it_is_killed_even_while_paus
     program = """
 import sys, time
 from tests.engines.models import images, variant
-from workbench.engines.compiled import build_in_background
-build = build_in_background(variant("mlp", "fp32"), images("mlp", 4), threads=1)
+from workbench.engines.compiled import Compiled
+build = Compiled().build(variant("mlp", "fp32"), images("mlp", 4), threads=1)
 if sys.argv[1] == "paused":
     build.pause()
 print(build._process.pid, flush=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from workbench.engines._layers import in_graph
 from workbench.graph import export
+from workbench.graph.layers import in_graph
 
 
 @torch.library.custom_op("layers_of_ones_own::linear", mutates_args=())

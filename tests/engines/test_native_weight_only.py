@@ -13,10 +13,13 @@ from tests.engines.test_native import ISAS, prepare, variants
 from workbench import engines, kernels, models
 from workbench.errors import EngineError
 from workbench.models import embedded
+from workbench.precisions import registered
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize
-from workbench.variant import WEIGHT_ONLY, Variant
+from workbench.variant import Variant
 from workbench.workload import Data, Workload
+
+WEIGHT_ONLY = [name for name, precision in registered().items() if precision.weights_only]
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
 DTYPES = {"int8-weights": "int8", "int4-weights": "int4"}

@@ -28,7 +28,7 @@ class Core:
     def look_ahead(self, checkpoint):
         pass
 
-for name, parts in (("core", dict(Core=Core)), ("devices", dict(devices=lambda: []))):
+for name, parts in (("core.runs", dict(Core=Core)), ("machine.devices", dict(devices=lambda: []))):
     module = sys.modules["workbench." + name] = types.ModuleType("workbench." + name)
     vars(module).update(parts)
 """

@@ -158,10 +158,10 @@ def receipt(layers: tuple[LayerReceipt, ...]) -> list[View]:
 
 def about_the_program(recipe: Recipe) -> str:
     """What a saved ``model.pt2`` is, in one line, where it isn't what was measured."""
-    if recipe.precision in ("fp32", "bf16"):
+    if recipe.formats.weights is None:
         return ""
     return (
-        f"model.pt2 simulates {recipe.precision.partition('-')[0]} in plain PyTorch: the predictions, not the speed. "
+        f"model.pt2 simulates {recipe.formats.short} in plain PyTorch: the predictions, not the speed. "
         "The workbench makes its fast program from the same graph; elsewhere model.onnx, where there is one, is fast."
     )
 

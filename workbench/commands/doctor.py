@@ -1,4 +1,4 @@
-"""What ``workbench doctor`` says about this identity."""
+"""What ``workbench doctor`` says about this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workbench.store import Store, data_directory
 
 def rows() -> list[tuple[str, str]]:
     """Each fact and its value, written for people."""
-    found = identity.environment(threads=None, seed=0)
+    found = identity.environment(threads=None, seed=0, libraries=catalog.libraries())
     store = Store()
     return [
         ("cpu", found["cpu"]),

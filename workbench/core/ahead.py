@@ -34,7 +34,7 @@ def _toggled(recipe: Recipe) -> Iterator[Recipe]:
 def _other_choices(recipe: Recipe) -> Iterator[Recipe]:
     """Every other value of the main choice of each step that is on ("scheme" of quantize)."""
     for index, step in enumerate(recipe.steps):
-        for value in step.main_choices():
+        for value in step.choices(step.main_option):
             changed = step.model_copy(update={step.main_option: value})
             if not _trains(changed):
                 yield _with_steps(recipe, [*recipe.steps[:index], changed, *recipe.steps[index + 1 :]])
@@ -57,5 +57,4 @@ def _trains(step: Technique) -> bool:
 def _runs(recipe: Recipe) -> bool:
     if recipe.place.engine == "auto":
         return True
-    engine = engines.find(recipe.place.engine)
-    return engine.unavailable() is None and engine.refuses(recipe.precision, recipe.place.device) is None
+    return engines.find(recipe.place.engine).why_not(recipe.precision, recipe.place.device) is None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
 
 from workbench import engines
 from workbench.core.shelf import Prepared, Shelf, plain
-from workbench.engines import compiled
+from workbench.engines import Build, Engine
 from workbench.errors import EngineError
 from workbench.machine import turn
 from workbench.machine.affinity import core_of_its_own
@@ -20,57 +22,66 @@ _CHOICE_SECONDS = 0.3
 
 
 class Baselines:
-    """Eager and compiled fp32, whichever is faster; eager alone until compiled has been built.
+    """The fastest of the engines that may be a baseline; the reference alone until the others have been built.
 
-    The build runs in a process of its own at low priority. It is paused while anything is measured.
+    Builds run in processes of their own at low priority. They are paused while anything is measured.
     """
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
-        self._faster: dict[tuple, str] = {}
-        self._building: tuple[tuple, compiled.Build] | None = None
-        self._failed: dict[tuple, str] = {}
+        self._fastest: dict[tuple, str] = {}
+        self._building: tuple[tuple, Build] | None = None
+        self._failed: dict[tuple, dict[str, str]] = {}
 
     def strongest(self, workload: LoadedWorkload, place: Place, chosen: str, context: Context) -> Prepared:
-        """The baseline for runs placed like ``place``: ``chosen``, or with "auto" the faster of the two by now."""
+        """The baseline for runs placed like ``place``: ``chosen``, or with "auto" the fastest by now."""
         engine = chosen
         if chosen == "auto":
-            engine = self._faster.get(_key(workload, place), "eager")
+            engine = self._fastest.get(_key(workload, place), engines.reference().name)
         return self._shelf.prepared(workload, plain(place, engine), context)
 
-    def stands_in(self, workload: LoadedWorkload, place: Place, chosen: str) -> bool:
-        """Whether eager is the baseline only because compiled, which may be faster, isn't ready yet."""
-        key = _key(workload, place)
-        pending = key not in self._faster and key not in self._failed
-        return chosen == "auto" and pending and not _why_not_compiled(place)
+    def awaited(self, workload: LoadedWorkload, place: Place, chosen: str) -> str:
+        """The engines, in words, that may be faster and aren't ready yet, so that the reference stands in for them."""
+        if chosen != "auto" or _key(workload, place) in self._fastest:
+            return ""
+        return _in_words(engine.name for engine in _others(place))
 
     def notice(self, workload: LoadedWorkload, place: Place, chosen: str) -> str | None:
         """What the page says about the baseline while it isn't the final one."""
-        if self.stands_in(workload, place, chosen):
-            return "eager stands in for the baseline until compiled is ready"
-        failure = self._failed.get(_key(workload, place)) if chosen == "auto" else None
-        return f"compiled fp32 couldn't be built ({failure}); eager is the baseline" if failure else None
+        if awaited := self.awaited(workload, place, chosen):
+            return f"{engines.reference().name} stands in for the baseline until {awaited} is ready"
+        failed = self._failed.get(_key(workload, place), {}) if chosen == "auto" else {}
+        told = [f"{name} fp32 couldn't be built ({reason})" for name, reason in failed.items()]
+        return f"{'; '.join(told)}; {self._fastest[_key(workload, place)]} is the baseline" if told else None
 
     def improve(
         self, workload: LoadedWorkload, place: Place, context: Context, wait: Callable[[], None]
     ) -> Iterator[tuple[str, bool]]:
-        """Build compiled fp32 and choose the faster; yields, once, words for it and whether the baseline changed.
+        """Build the others and choose the fastest; yields words for what came of it and whether the baseline changed.
 
-        ``wait`` is called between looks at the build and raises ``Cancelled`` when a real run comes.
+        ``wait`` is called between looks at a build and raises ``Cancelled`` when a real run comes.
         """
-        key = _key(workload, place)
-        if key in self._faster or key in self._failed or _why_not_compiled(place):
+        key, others = _key(workload, place), _others(place)
+        if key in self._fastest or not others:
             return
-        try:
-            self._build(key, workload, place, wait)
-            candidate = self._shelf.prepared(workload, plain(place, "compiled"), context)
-        except EngineError as error:
-            self._failed[key] = str(error)
-            yield f"compiled fp32 couldn't be built ({error}); eager stays the baseline", False
-            return
-        eager = self._shelf.prepared(workload, plain(place, "eager"), context)
-        self._faster[key] = self._choose(workload, place, eager, candidate, context)
-        yield f"compiled fp32 is ready; {self._faster[key]} is the faster baseline", self._faster[key] == "compiled"
+        reference = fastest = engines.reference().name
+        ready, failed = [], {}
+        for engine in others:
+            try:
+                self._build(key, engine, workload, place, wait)
+                candidate = self._shelf.prepared(workload, plain(place, engine.name), context)
+            except EngineError as error:
+                failed[engine.name] = str(error)
+                continue
+            ready.append(engine.name)
+            so_far = self._shelf.prepared(workload, plain(place, fastest), context)
+            if self._is_faster(candidate, so_far, workload.example(place.batch), context):
+                fastest = engine.name
+        self._fastest[key], self._failed[key] = fastest, failed
+        for name, reason in failed.items():
+            yield f"{name} fp32 couldn't be built ({reason}); {fastest} stays the baseline", False
+        if ready:
+            yield f"{_in_words(ready)} fp32 is ready; {fastest} is the faster baseline", fastest != reference
 
     def pause(self) -> None:
         """Stop the build where it is: something is measured, or asked for."""
@@ -82,34 +93,38 @@ class Baselines:
         if self._building:
             self._building[1].resume()
 
-    def _build(self, key: tuple, workload: LoadedWorkload, place: Place, wait: Callable[[], None]) -> None:
-        """Wait until the package is on disk. A build for another placement is given up."""
+    def _build(
+        self, key: tuple, engine: Engine, workload: LoadedWorkload, place: Place, wait: Callable[[], None]
+    ) -> None:
+        """Wait until what the engine prepares from is on disk. A build for another placement is given up."""
         variant = self._shelf.variant(workload, Recipe(place=place), Context(train=workload.train))
-        arguments = variant, workload.example(place.batch), place.threads
-        if compiled.is_cached(*arguments):
+        build = engine.build(variant, workload.example(place.batch), place.threads)  # joins the one that was paused
+        if build is None:
             return
-        if self._building and self._building[0] != key:
+        if self._building and self._building[0] != (*key, engine.name):
             self._building[1].kill()
-        build = compiled.build_in_background(*arguments)  # joins the one that was paused, if it is the same
-        self._building = (key, build)
+        self._building = ((*key, engine.name), build)
         build.resume()
         while not build.poll():
             wait()
         self._building = None
 
-    def _choose(
-        self, workload: LoadedWorkload, place: Place, eager: Prepared, candidate: Prepared, context: Context
-    ) -> str:
-        example = workload.example(place.batch)
-        calls = [lambda runner=side.runner: runner(example) for side in (eager, candidate)]
+    @staticmethod
+    def _is_faster(candidate: Prepared, than: Prepared, example: torch.Tensor, context: Context) -> bool:
+        calls = [lambda runner=side.runner: runner(example) for side in (than, candidate)]
         with turn.measuring(data_directory(), waiting=context.checkpoint), core_of_its_own(*calls):
             *_, last = latency.compare(*calls, budget_s=_CHOICE_SECONDS, checkpoint=context.checkpoint)
-        return "compiled" if last.speedup.value > 1 else "eager"
+        return last.speedup.value > 1
 
 
-def _why_not_compiled(place: Place) -> str | None:
-    engine = engines.find("compiled")
-    return engine.unavailable() or engine.refuses("fp32", place.device)
+def _in_words(names: Iterable[str]) -> str:
+    return " and ".join(names)
+
+
+def _others(place: Place) -> list[Engine]:
+    """The engines that may be the baseline there, beside the reference."""
+    mine = [engine for engine in engines.registered().values() if engine.is_baseline and not engine.is_reference]
+    return [engine for engine in mine if engine.why_not("fp32", place.device) is None]
 
 
 def _key(workload: LoadedWorkload, place: Place) -> tuple:

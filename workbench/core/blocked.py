@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 
 import torch
 
-from workbench import catalog, techniques
+from workbench import techniques
 from workbench.events import Blocked
 from workbench.techniques import Task, Technique
 from workbench.workload import LoadedWorkload
@@ -16,19 +15,19 @@ from workbench.workload import LoadedWorkload
 def toggles(workload: LoadedWorkload) -> dict[str, Blocked]:
     """By technique: what of it could do nothing to this workload's model. Those that are free are left out.
 
-    Each combination of an option's few choices is asked about; a choice is blocked where all
-    combinations with it are, and the technique where all of them are.
+    A technique is asked once for each choice of the option that decides, and blocked where all of them are.
     """
     found = {}
-    for info in catalog.technique_infos():
-        choices = {option.name: option.choices for option in info.options if option.choices}
-        combinations = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
-        technique = techniques.find(info.name)
-        reasons = [technique(**chosen).blocked(workload.module, task_of(workload)) for chosen in combinations]
-        if all(reasons):
-            found[info.name] = Blocked(reason=reasons[0])
-        elif any(reasons):
-            found[info.name] = Blocked(choices=_by_choice(choices, combinations, reasons))
+    for name, technique in techniques.registered().items():
+        option = technique.deciding_option
+        choices = technique.choices(option) if option else ()
+        steps = {choice: technique(**{option: choice}) for choice in choices} or {"": technique()}
+        asked = {choice: step.blocked(workload.module, task_of(workload)) for choice, step in steps.items()}
+        reasons = {choice: reason for choice, reason in asked.items() if reason}
+        if len(reasons) == len(asked):
+            found[name] = Blocked(reason=next(iter(reasons.values())))
+        elif reasons:
+            found[name] = Blocked(choices={option: reasons})
     return found
 
 
@@ -48,15 +47,3 @@ def first_reason(steps: Iterable[Technique], module: torch.nn.Module, task: Task
 def task_of(workload: LoadedWorkload) -> Task:
     """What the workload's model has to do."""
     return Task(tuple(workload.test.inputs.shape[1:]), workload.classes)
-
-
-def _by_choice(
-    choices: dict[str, tuple[str, ...]], combinations: list[dict[str, str]], reasons: list[str | None]
-) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for option, values in choices.items():
-        for value in values:
-            with_it = [reason for chosen, reason in zip(combinations, reasons, strict=True) if chosen[option] == value]
-            if all(with_it):
-                found.setdefault(option, {})[value] = with_it[0]
-    return found

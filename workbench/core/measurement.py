@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from workbench import events
+from workbench import catalog, events
 from workbench.core.shelf import Prepared
 from workbench.machine import identity
 from workbench.machine.affinity import core_of_its_own
@@ -25,7 +25,7 @@ LATENCY_PATIENCE_SECONDS = 8.0
 class Measurement:
     """Measure ``variant`` beside ``baseline``; iterate over :meth:`events`, then ask for :meth:`result`.
 
-    ``stands_in`` says that the baseline is eager only until compiled, which may be faster, is ready.
+    ``awaited`` names the engine that may be a faster baseline and isn't ready yet; "" where there is none.
     ``baseline_predictions`` are the untouched model's classes of all test examples, int64 [N].
     """
 
@@ -37,14 +37,14 @@ class Measurement:
         variant: Prepared,
         baseline_predictions: torch.Tensor,
         *,
-        stands_in: bool,
+        awaited: str,
     ) -> None:
         self._workload = workload
-        self._recipe = recipe
+        self.recipe = recipe
         self._baseline = baseline
         self._variant = variant
         self._baseline_predictions = baseline_predictions
-        self._stands_in = stands_in
+        self._awaited = awaited
         self._latency: latency.LatencySnapshot | None = None
         self._accuracy: accuracy.AccuracySnapshot | None = None
         self._receipt: tuple[LayerReceipt, ...] = ()
@@ -59,7 +59,7 @@ class Measurement:
             variant_peak_memory_bytes=self._variant.peak_memory_bytes,
         )
         crowding = Crowding()
-        example = self._workload.example(self._recipe.place.batch)
+        example = self._workload.example(self.recipe.place.batch)
         calls = [lambda runner=side.runner: runner(example) for side in (self._baseline, self._variant)]
         with core_of_its_own(*calls):
             latencies = self._latencies(run, calls, checkpoint)
@@ -75,13 +75,13 @@ class Measurement:
 
     def result(self) -> Result:
         """The finished figures; call it when :meth:`events` has ended."""
-        threads = self._recipe.place.threads
-        environment = identity.environment(threads=threads, seed=self._recipe.seed)
-        environment["accuracy_batch"] = accuracy.batch_for(self._recipe.place.batch)
+        threads = self.recipe.place.threads
+        environment = identity.environment(threads, self.recipe.seed, catalog.libraries())
+        environment["accuracy_batch"] = accuracy.batch_for(self.recipe.place.batch)
         return Result(
             workload=self._workload.name,
             workload_id=self._workload.id,
-            recipe=self._recipe.model_dump(mode="json"),
+            recipe=self.recipe.model_dump(mode="json"),
             baseline=self._side(self._baseline, self._latency.baseline, self._accuracy.baseline),
             variant=self._side(self._variant, self._latency.variant, self._accuracy.variant),
             speedup=self._latency.speedup,
@@ -95,7 +95,7 @@ class Measurement:
     def _latencies(self, run: int, calls: list[latency.Call], checkpoint: Callable[[], None]) -> Iterator[events.Event]:
         snapshots = latency.compare(
             *calls,
-            seed=self._recipe.seed,
+            seed=self.recipe.seed,
             budget_s=LATENCY_BUDGET_SECONDS,
             steady=(self._baseline.steady, self._variant.steady),
             checkpoint=checkpoint,
@@ -120,8 +120,8 @@ class Measurement:
             self._baseline_predictions,
             self._variant.runner,
             self._workload.test,
-            batch=accuracy.batch_for(self._recipe.place.batch),
-            seed=self._recipe.seed,
+            batch=accuracy.batch_for(self.recipe.place.batch),
+            seed=self.recipe.seed,
             checkpoint=checkpoint,
         )
         for snapshot in snapshots:
@@ -136,13 +136,13 @@ class Measurement:
             )
 
     def _verdict(self) -> str:
-        example = self._workload.example(self._recipe.place.batch)
+        example = self._workload.example(self.recipe.place.batch)
         baseline = f"{self._baseline.place.engine} fp32"
         return verdict(
-            self._recipe,
+            self.recipe,
             self._latency.speedup,
             self._receipt,
-            baseline=f"{baseline}, which stands in until compiled is ready" if self._stands_in else baseline,
+            baseline=f"{baseline}, which stands in until {self._awaited} is ready" if self._awaited else baseline,
             calls=min(self._latency.baseline.n, self._latency.variant.n),
             baseline_ms=self._latency.baseline.p50,
             multiply_adds=sum(work.multiply_adds(self._variant.variant.module, example).values()),

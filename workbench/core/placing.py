@@ -1,4 +1,4 @@
-"""On the way to an engine: whether it is there for a variant, and what it means where it fails on one."""
+"""On the way to an engine: which one a recipe runs on, whether it is there, and what it means where it fails."""
 
 from __future__ import annotations
 
@@ -8,18 +8,32 @@ from contextlib import contextmanager
 from workbench import engines
 from workbench.engines import Engine
 from workbench.errors import Cancelled, EngineError, WorkbenchError
+from workbench.machine import devices
+from workbench.machine.limits import require_threads, usable_threads
 from workbench.plumbing.words import one_line
-from workbench.recipe import Place
-from workbench.variant import Precision
+from workbench.recipe import Place, Recipe
 
 
-def require_engine(place: Place, precision: Precision) -> Engine:
+def require_place(place: Place) -> None:
+    """Raise :class:`WorkbenchError` where this machine hasn't the device or the threads."""
+    devices.require(place.device)
+    require_threads(place.threads)
+
+
+def completions(recipe: Recipe) -> list[Recipe]:
+    """The recipe with threads filled in, once for each engine that its engine may stand for ("auto": several)."""
+    place = recipe.place
+    names = engines.preferred(recipe.precision, place.device) if place.engine == "auto" else (place.engine,)
+    threads = place.threads or usable_threads()
+    places = [place.model_copy(update={"engine": name, "threads": threads}) for name in names]
+    return [recipe.model_copy(update={"place": complete}) for complete in places]
+
+
+def require_engine(place: Place, precision: str) -> Engine:
     """The engine of ``place``; :class:`EngineError` where it isn't there or doesn't run this precision there."""
     engine = engines.find(place.engine)
-    if reason := engine.unavailable():
-        raise EngineError(f"{engine.title} isn't available: {reason}")
-    if reason := engine.refuses(precision, place.device):
-        raise EngineError(f"{engine.title} can't run {precision} on {place.device}: {reason}")
+    if reason := engine.why_not(precision, place.device):
+        raise EngineError(reason)
     return engine
 
 

@@ -10,12 +10,9 @@ from typing import Any
 import torch
 
 from workbench.core import blocked
-from workbench.core.placing import failures_of, require_engine
-from workbench.core.runs import completions
+from workbench.core.placing import completions, failures_of, require_engine, require_place
 from workbench.engines import Runner
 from workbench.errors import EngineError, WorkbenchError, WorkloadError
-from workbench.machine import devices
-from workbench.machine.limits import require_threads
 from workbench.measure import layers
 from workbench.measure.fidelity import require_faithful
 from workbench.models import intake
@@ -35,8 +32,7 @@ def prepare(model: torch.nn.Module, example: Any, recipe: Recipe, calibration: A
     train = _training_data(example, calibration, recipe)
     if reason := blocked.first_reason(recipe.steps, module):
         raise WorkbenchError(reason)
-    devices.require(recipe.place.device)
-    require_threads(recipe.place.threads)
+    require_place(recipe.place)
     context = Context(train=train, seed=recipe.seed)
 
     @cache

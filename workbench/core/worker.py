@@ -18,6 +18,7 @@ from workbench import events
 from workbench.errors import Cancelled, WorkbenchError
 from workbench.plumbing import wire
 from workbench.plumbing.words import one_line
+from workbench.recipe import Recipe
 
 
 class Inbox:
@@ -121,7 +122,7 @@ def _run(core: Any, inbox: Inbox, outbox: Outbox, message: dict[str, Any]) -> No
 
     outbox.begun(run)
     try:
-        core.run(run, message["workload"], message["recipe"], message["baseline"], checkpoint)
+        core.run(run, message["workload"], Recipe.parse(message["recipe"]), message["baseline"], checkpoint)
     except Cancelled:
         outbox.event(events.Cancelled(run=run))
     except Exception as error:  # a run may fail in any library; the worker lives on
@@ -130,7 +131,7 @@ def _run(core: Any, inbox: Inbox, outbox: Outbox, message: dict[str, Any]) -> No
 
 def _save(core: Any, outbox: Outbox, message: dict[str, Any]) -> None:
     try:
-        paths = core.save(message["workload"], message["recipe"], message["directory"])
+        paths = core.save(message["workload"], Recipe.parse(message["recipe"]), message["directory"])
     except Exception as error:  # so may saving
         outbox.answer(message["ticket"], error=_one_line(error))
     else:

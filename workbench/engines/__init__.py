@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+import sys
 from functools import cache
 
-from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner, Work
+from workbench.engines._base import Build, Engine, Kernel, LayerTimesUnavailable, Runner, Work
 from workbench.errors import RecipeError, unknown
+from workbench.plumbing.registry import declared
 
-__all__ = ["Engine", "Kernel", "LayerTimesUnavailable", "Runner", "Work", "find", "preferred", "registered"]
-
-_ORDER = ("eager", "compiled", "native", "onnxruntime", "openvino")
-_PREFERENCE = ("native", "onnxruntime", "openvino", "eager")
+__all__ = [
+    "Build",
+    "Engine",
+    "Kernel",
+    "LayerTimesUnavailable",
+    "Runner",
+    "Work",
+    "find",
+    "preferred",
+    "reference",
+    "registered",
+]
 
 
 @cache
 def registered() -> dict[str, Engine]:
     """Every engine by the name recipes use, in the order the page shows them."""
-    found = {}
-    for module_info in pkgutil.iter_modules(__path__):
-        if module_info.name.startswith("_"):
-            continue
-        module = importlib.import_module(f"{__name__}.{module_info.name}")
-        for item in vars(module).values():
-            if isinstance(item, type) and issubclass(item, Engine) and item.__module__ == module.__name__:
-                found[item.name] = item()
-    rank = {name: place for place, name in enumerate(_ORDER)}
-    return dict(sorted(found.items(), key=lambda pair: (rank.get(pair[0], len(rank)), pair[0])))
+    found = declared(sys.modules[__name__], _is_engine)
+    return {each.name: each() for each in sorted(found, key=lambda each: (each.rank, each.name))}
+
+
+def _is_engine(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Engine) and hasattr(thing, "name")
 
 
 def find(name: str) -> Engine:
@@ -38,7 +42,13 @@ def find(name: str) -> Engine:
         raise RecipeError(unknown("engine", name, [*registered(), "auto"])) from None
 
 
+def reference() -> Engine:
+    """The engine that runs modules and graphs as PyTorch does."""
+    return next(engine for engine in registered().values() if engine.is_reference)
+
+
 def preferred(precision: str = "fp32", device: str = "cpu") -> tuple[str, ...]:
     """The engines that ``"auto"`` tries, in this order: those that run ``precision`` on ``device`` here."""
-    here = [name for name in _PREFERENCE if name in registered() and registered()[name].unavailable() is None]
-    return tuple(name for name in here if registered()[name].refuses(precision, device) is None) or ("eager",)
+    tried = [engine for engine in registered().values() if engine.preference is not None]
+    here = [engine for engine in tried if engine.why_not(precision, device) is None]
+    return tuple(engine.name for engine in sorted(here, key=lambda each: each.preference)) or (reference().name,)

@@ -6,15 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from workbench.errors import EngineError
 from workbench.graph.work import Work
+from workbench.precisions import find as find_precision
 from workbench.receipt import LayerReceipt, Reality
 
 if TYPE_CHECKING:
     import torch
 
-    from workbench.variant import Precision, Variant
+    from workbench.variant import Variant
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,6 @@ class Kernel:
     dtype: str
     reality: Reality
     reason: str = ""
-
-
-def weight_only_refusal(title: str) -> str:
-    """Why an engine refuses schemes that quantize weights alone."""
-    return f"{title} isn't given models whose weights alone are quantized; choose native, or eager, which imitates them"
 
 
 class LayerTimesUnavailable(Exception):
@@ -81,15 +78,45 @@ class Runner(ABC):
         """Give back memory and threads. The runner must not be called afterwards."""
 
 
+class Build(Protocol):
+    """A process that makes what an engine will need."""
+
+    def poll(self) -> bool:
+        """Whether it is done; raises :class:`workbench.errors.EngineError` when it failed."""
+
+    def pause(self) -> None:
+        """Stop it where it is."""
+
+    def resume(self) -> None:
+        """Go on with it."""
+
+    def kill(self) -> None:
+        """Give it up."""
+
+
 class Engine(ABC):
     """One way to execute a model. Stateless: everything it makes lives in its runners."""
 
     name: ClassVar[str]
     title: ClassVar[str]
+    precisions: ClassVar[tuple[str, ...]]
+    """The names of those it runs: what isn't named is refused."""
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    """The kinds of devices it runs on."""
+    libraries: ClassVar[tuple[str, ...]] = ("torch",)
+    """Installed packages that its figures depend on: their versions are part of every result's key."""
+    rank: ClassVar[int]
+    """Where it stands among the others on the page."""
+    preference: ClassVar[int | None] = None
+    """Where it stands among those that "auto" tries, the least first; ``None``: it is never tried."""
+    is_baseline: ClassVar[bool] = False
+    """Whether it may be the plain fp32 that variants are compared with when the baseline is "auto"."""
+    is_reference: ClassVar[bool] = False
+    """It runs modules and graphs as PyTorch does: what other engines are compared with. One engine is."""
+    exports: ClassVar[tuple[str, ...]] = (".pt2",)
+    """The suffixes of what its runners save."""
     slow_to_prepare: ClassVar[bool] = False
     """Takes seconds even for a small model: never prepared ahead in the worker's own process."""
-    is_reference: ClassVar[bool] = False
-    """It runs modules and graphs as PyTorch does: what other engines are compared with."""
 
     @abstractmethod
     def unavailable(self) -> str | None:
@@ -98,9 +125,34 @@ class Engine(ABC):
         Cheap and without importing torch or the engine's library: widgets ask in the kernel.
         """
 
-    def refuses(self, precision: Precision, device: str) -> str | None:
-        """Why it can't run this precision on this device; ``None`` when it can."""
-        return None if device == "cpu" else f"{self.title} runs on the CPU here"
+    def refuses(self, precision: str, device: str) -> str | None:
+        """Why it can't run this precision on this device, with what to choose; ``None`` when it can."""
+        if device.partition(":")[0] not in self.devices:
+            return f"{self.title} runs on {' or '.join(self.devices)} here; choose device {self.devices[0]}"
+        if precision not in self.precisions:
+            return self.lacks(precision)
+        return self.refuses_here(precision, device)
+
+    def lacks(self, precision: str) -> str:
+        """Why a precision isn't among :attr:`precisions`, with what to choose."""
+        if find_precision(precision).weights_only:
+            return (
+                f"{self.title} isn't given models whose weights alone are quantized; choose native, or eager, which "
+                "imitates them"
+            )
+        return f"{self.title} has no {precision}; choose one of {', '.join(self.precisions)}"
+
+    def refuses_here(self, precision: str, device: str) -> str | None:
+        """Why it can't run one of its precisions on this machine, with what to choose; ``None`` when it can."""
+        return None
+
+    def why_not(self, precision: str, device: str) -> str | None:
+        """Why it can't be asked for this, whatever the reason; ``None`` when it can."""
+        if reason := self.unavailable():
+            return f"{self.title} isn't available: {reason}"
+        if reason := self.refuses(precision, device):
+            return f"{self.title} can't run {precision} on {device}: {reason}"
+        return None
 
     def saturates(self) -> bool:
         """Whether it adds pairs of 8-bit products in 16 bits here, which overflow: 255 · 127 · 2 > 32,767.
@@ -109,7 +161,14 @@ class Engine(ABC):
         """
         return False
 
-    @abstractmethod
+    def build(self, variant: Variant, example: torch.Tensor, threads: int) -> Build | None:
+        """Start to make, gently and in another process, what :meth:`prepare` takes seconds for.
+
+        ``None`` where there is nothing to wait for. Raises :class:`workbench.errors.EngineError` when the model can't
+        be exported.
+        """
+        return None
+
     def prepare(
         self,
         variant: Variant,
@@ -122,5 +181,16 @@ class Engine(ABC):
         """Make a runner for batches shaped like ``example`` (float32 [batch, …]).
 
         ``checkpoint`` is called often and raises ``Cancelled`` when the run was cancelled.
-        Raises :class:`workbench.errors.EngineError`, naming the operation where one is to blame.
+        Raises :class:`workbench.errors.EngineError` where it can't be asked for this, and naming the operation where
+        one is to blame.
         """
+        if reason := self.why_not(variant.precision, device):
+            raise EngineError(reason)
+        checkpoint()
+        return self.runner(variant, example, device, threads, checkpoint)
+
+    @abstractmethod
+    def runner(
+        self, variant: Variant, example: torch.Tensor, device: str, threads: int, checkpoint: Callable[[], None]
+    ) -> Runner:
+        """What :meth:`prepare` returns, once it is known that this engine can be asked for it."""

@@ -24,25 +24,25 @@ _lock = threading.RLock()
 
 
 def executed(variant: Variant) -> torch.nn.Module:
-    """The module that says what the variant computes: its QDQ graph, its bf16 cast, or its module."""
+    """The module that says what the variant computes: its QDQ graph, its cast to other floats, or its module."""
     if variant.graph is not None:
         return variant.graph
-    return in_bfloat16(variant.module) if variant.precision == "bf16" else variant.module
+    return _cast(variant.module, getattr(torch, variant.formats.cast)) if variant.formats.cast else variant.module
 
 
-def in_bfloat16(module: torch.nn.Module) -> torch.nn.Module:
-    """A bfloat16 copy of ``module`` that still takes and returns float32."""
+def _cast(module: torch.nn.Module, floats: torch.dtype) -> torch.nn.Module:
+    """A copy of ``module`` in other floats that still takes and returns float32."""
     import copy
 
-    class InBfloat16(torch.nn.Module):
+    class Cast(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model = copy.deepcopy(module).to(torch.bfloat16)
+            self.model = copy.deepcopy(module).to(floats)
 
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-            return self.model(inputs.to(torch.bfloat16)).to(torch.float32)
+            return self.model(inputs.to(floats)).to(torch.float32)
 
-    return InBfloat16().eval()
+    return Cast().eval()
 
 
 def remembered(variant: Variant, key: tuple, make: Callable[[], Any]) -> Any:

@@ -9,16 +9,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench import precisions
 from workbench.engines._base import Engine, Kernel, Runner
 from workbench.engines._inputs import as_batch, use_threads
-from workbench.engines._layers import in_graph, judge, median_times_ms, node_times_ms, owners, quantized_layers
-from workbench.engines._program import in_bfloat16, save_program
+from workbench.engines._judge import judge, quantized_layers
+from workbench.engines._program import executed, save_program
+from workbench.engines._times import median_times_ms, node_times_ms
+from workbench.graph.layers import in_graph, owners
+from workbench.machine.devices import kind_of
 from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
     import torch
 
-    from workbench.variant import Precision, Variant
+    from workbench.variant import Variant
 else:
     torch = lazy("torch")
 
@@ -30,26 +34,28 @@ class Eager(Engine):
 
     name = "eager"
     title = "PyTorch eager"
-    is_reference = True
+    devices = ("cpu", "cuda", "mps")
+    libraries = ("torch", "torchao")
+    rank = 0
+    preference = 40
+    is_baseline = is_reference = True
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """All there are: what PyTorch has no kernels for, it imitates."""
+        return tuple(precisions.registered())
 
     def unavailable(self) -> str | None:
         return None
 
-    def refuses(self, precision: Precision, device: str) -> str | None:
+    def refuses_here(self, precision: str, device: str) -> str | None:
         if precision == "int8-dynamic" and device == "mps":
             return "eager int8-dynamic computes its scales in float64, which mps doesn't have; use the CPU"
         return None
 
-    def prepare(
-        self,
-        variant: Variant,
-        example: torch.Tensor,
-        *,
-        device: str = "cpu",
-        threads: int,
-        checkpoint: Callable[[], None] = lambda: None,
+    def runner(
+        self, variant: Variant, example: torch.Tensor, device: str, threads: int, checkpoint: Callable[[], None]
     ) -> Runner:
-        checkpoint()
         return EagerRunner(variant, example, device, threads)
 
 
@@ -60,10 +66,7 @@ class EagerRunner(Runner):
         self._variant, self._device, self._threads = variant, device, threads
         self._features = tuple(example.shape[1:])
         self._example = example
-        if variant.graph is not None:
-            self._module = variant.graph
-        else:
-            self._module = in_bfloat16(variant.module) if variant.precision == "bf16" else variant.module
+        self._module = executed(variant)
         if device != "cpu":
             import copy
 
@@ -85,7 +88,7 @@ class EagerRunner(Runner):
                 for call in in_graph(self._variant.graph.graph)
                 if call.weighs
             }
-        dtype = "bfloat16" if self._variant.precision == "bf16" else "float32"
+        dtype = self._variant.formats.cast or "float32"
         example = as_batch(self._example, self._features, self._device)
         called = _operations_by_layer(self._modules(), lambda: self._module(example))
         return {
@@ -111,7 +114,7 @@ class EagerRunner(Runner):
 
     def _modules(self) -> dict[str, torch.nn.Module]:
         """The modules of what runs, by their names in the variant's module."""
-        root = self._module.model if self._variant.precision == "bf16" else self._module
+        root = self._module.model if self._variant.formats.cast else self._module
         return {name: child for name, child in root.named_modules() if name}
 
     def _layers(self) -> dict[str, torch.nn.Module]:
@@ -119,10 +122,7 @@ class EagerRunner(Runner):
         return {name: child for name, child in self._modules().items() if not any(child.children())}
 
     def _now_ms(self) -> float:
-        if self._device.startswith("cuda"):
-            torch.cuda.synchronize(self._device)
-        elif self._device == "mps":
-            torch.mps.synchronize()
+        kind_of(self._device).synchronize(self._device)
         return time.perf_counter() * 1e3
 
     def _time_modules(self, inputs: torch.Tensor) -> dict[str, float]:

@@ -11,22 +11,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner, weight_only_refusal
+from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner
 from workbench.engines._inputs import as_batch
-from workbench.engines._layers import judge, quantized_layers
+from workbench.engines._judge import judge, quantized_layers
 from workbench.engines._program import remembered, save_program
 from workbench.engines.onnx.export import OnnxModel, exported
 from workbench.engines.onnx.integer import with_integer_operations
 from workbench.errors import EngineError
 from workbench.machine.instructions import pairs_saturate
 from workbench.plumbing.lazy import lazy
-from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import onnx
     import torch
 
-    from workbench.variant import Precision, Variant
+    from workbench.variant import Variant
 else:
     torch = lazy("torch")
     onnx = lazy("onnx")
@@ -45,35 +44,27 @@ class OnnxRuntime(Engine):
 
     name = "onnxruntime"
     title = "ONNX Runtime"
+    precisions = ("fp32", "int8-static", "int8-dynamic")
+    libraries = ("torch", "torchao", "onnx", "onnxscript", "onnxruntime")
+    rank = 30
+    preference = 20
+    exports = (".pt2", ".onnx")
 
     def unavailable(self) -> str | None:
         missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
         return f"{missing[0]} is not installed; pip install {' '.join(missing)}" if missing else None
 
-    def refuses(self, precision: Precision, device: str) -> str | None:
-        if device != "cpu":
-            return "ONNX Runtime runs on the CPU here; choose device cpu"
-        if precision in WEIGHT_ONLY:
-            return weight_only_refusal(self.title)
+    def lacks(self, precision: str) -> str:
         if precision == "bf16":
             return "ONNX Runtime has no bfloat16 kernels for the CPU; choose eager, compiled or openvino"
-        return None
+        return super().lacks(precision)
 
     def saturates(self) -> bool:
         return pairs_saturate(onednn=False)
 
-    def prepare(
-        self,
-        variant: Variant,
-        example: torch.Tensor,
-        *,
-        device: str = "cpu",
-        threads: int,
-        checkpoint: Callable[[], None] = lambda: None,
+    def runner(
+        self, variant: Variant, example: torch.Tensor, device: str, threads: int, checkpoint: Callable[[], None]
     ) -> Runner:
-        if refusal := self.refuses(variant.precision, device):
-            raise EngineError(refusal)
-        checkpoint()
         model = exported(variant, example)
         checkpoint()
         if variant.graph is not None:

@@ -11,22 +11,22 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner, weight_only_refusal
+from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner
 from workbench.engines._inputs import as_batch
-from workbench.engines._layers import judge, quantized_layers, weighted
+from workbench.engines._judge import judge, quantized_layers
 from workbench.engines._program import save_program
 from workbench.engines.onnx.export import OnnxModel, exported
 from workbench.errors import EngineError
+from workbench.graph.layers import weighted
 from workbench.machine.instructions import cpu_flags, pairs_saturate
 from workbench.plumbing.lazy import lazy
-from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import onnx
     import openvino
     import torch
 
-    from workbench.variant import Precision, Variant
+    from workbench.variant import Variant
 else:
     torch = lazy("torch")
     onnx = lazy("onnx")
@@ -42,21 +42,25 @@ class OpenVino(Engine):
 
     name = "openvino"
     title = "OpenVINO"
+    precisions = ("fp32", "bf16", "int8-static")
+    libraries = ("torch", "torchao", "onnx", "onnxscript", "openvino")
+    rank = 40
+    preference = 30
+    exports = (".pt2", ".onnx")
 
     def unavailable(self) -> str | None:
         missing = [name for name in ("onnx", "onnxscript", "openvino") if find_spec(name) is None]
         return f"{missing[0]} is not installed; pip install {' '.join(missing)}" if missing else None
 
-    def refuses(self, precision: Precision, device: str) -> str | None:
-        if device != "cpu":
-            return "OpenVINO runs on the CPU here; choose device cpu"
-        if precision in WEIGHT_ONLY:
-            return weight_only_refusal(self.title)
+    def lacks(self, precision: str) -> str:
         if precision == "int8-dynamic":
             return (
                 "OpenVINO has no convolution that quantizes its input as it runs; "
                 "choose int8-static, or onnxruntime for int8-dynamic"
             )
+        return super().lacks(precision)
+
+    def refuses_here(self, precision: str, device: str) -> str | None:
         flags = cpu_flags()
         if precision == "bf16" and flags and not flags & {"avx512_bf16", "amx_bf16", "bf16"}:
             return "OpenVINO has no bfloat16 kernels for this CPU; they need AVX512-BF16 or AMX"
@@ -65,18 +69,9 @@ class OpenVino(Engine):
     def saturates(self) -> bool:
         return pairs_saturate(onednn=True)
 
-    def prepare(
-        self,
-        variant: Variant,
-        example: torch.Tensor,
-        *,
-        device: str = "cpu",
-        threads: int,
-        checkpoint: Callable[[], None] = lambda: None,
+    def runner(
+        self, variant: Variant, example: torch.Tensor, device: str, threads: int, checkpoint: Callable[[], None]
     ) -> Runner:
-        if refusal := self.refuses(variant.precision, device):
-            raise EngineError(refusal)
-        checkpoint()
         model = exported(variant, example)
         checkpoint()
         return OpenVinoRunner(variant, example, model, threads)

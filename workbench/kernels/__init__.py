@@ -72,26 +72,3 @@ def chosen_isa() -> str:
 def multiplies_bf16(isa: str) -> bool:
     """Whether an instruction set has convolutions and linear layers in bf16."""
     return core().bf16(isa)
-
-
-def usable_cpus() -> int:
-    """CPUs this process may use at once: its affinity, within the container's quota (cgroup v2 or v1)."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _quota()
-    return max(1, min(cpus, int(quota))) if quota else cpus
-
-
-def _quota() -> float | None:
-    """CPUs' worth of time this container gets, where there is such a limit."""
-    try:
-        with open("/sys/fs/cgroup/cpu.max") as file:
-            limit, period = file.read().split()
-    except (OSError, ValueError):
-        try:
-            with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as file:
-                limit = file.read().strip()
-            with open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as file:
-                period = file.read().strip()
-        except OSError:
-            return None
-    return None if limit == "max" or int(limit) <= 0 else int(limit) / int(period)

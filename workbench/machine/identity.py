@@ -9,15 +9,16 @@ import json
 import platform
 import re
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from workbench.machine.instructions import cpu_flags
 from workbench.machine.limits import cpu_quota, usable_threads
 
-_LIBRARIES = ("torch", "torchao", "onnxruntime", "openvino")
 _ISA = {
     "avx2": "avx2",
     "avx512f": "avx512",
@@ -38,8 +39,8 @@ INT8_INSTRUCTIONS = frozenset({"avx_vnni", "avx512_vnni", "amx_int8", "dotprod",
 BF16_INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
-def environment(threads: int | None, seed: int) -> dict[str, Any]:
-    """What goes with every result: machine, threads, load, versions and seed.
+def environment(threads: int | None, seed: int, libraries: Iterable[str] = ()) -> dict[str, Any]:
+    """What goes with every result: machine, threads, load, versions of ``libraries`` and seed.
 
     ``threads`` is the count the run uses; None stands for all usable ones.
     """
@@ -55,14 +56,15 @@ def environment(threads: int | None, seed: int) -> dict[str, Any]:
         "memory_bytes": psutil.virtual_memory().total,
         "os": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "versions": versions(),
+        "versions": versions(libraries),
         "seed": seed,
     }
 
 
-def fingerprint() -> str:
-    """A sha256 over what makes figures comparable: processor, cores, quota, threads and versions."""
-    facts = [_cpu_model(), psutil.cpu_count(logical=False), cpu_quota(), usable_threads(), list(isa()), versions()]
+def fingerprint(libraries: Iterable[str] = ("torch",)) -> str:
+    """A sha256 over what makes figures comparable: processor, cores, quota, threads and versions of ``libraries``."""
+    machine = [_cpu_model(), psutil.cpu_count(logical=False), cpu_quota(), usable_threads(), list(isa())]
+    facts = [*machine, versions(libraries)]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -72,14 +74,13 @@ def isa() -> tuple[str, ...]:
     if sys.platform == "darwin" and platform.machine() == "arm64":
         # Every Apple chip since the M1 has these two, and there is no /proc/cpuinfo to read them from.
         return ("neon", "dotprod")
-    flags = set(re.findall(r"\w+", _cpuinfo("flags") or _cpuinfo("Features")))
-    return tuple(ours for theirs, ours in _ISA.items() if theirs in flags)
+    return tuple(ours for theirs, ours in _ISA.items() if theirs in cpu_flags())
 
 
-def versions() -> dict[str, str]:
-    """The installed versions of the libraries that run models, read without importing them."""
+def versions(libraries: Iterable[str]) -> dict[str, str]:
+    """The versions of those of ``libraries`` that are installed, read without importing them."""
     found = {}
-    for library in _LIBRARIES:
+    for library in sorted(set(libraries)):
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[library] = metadata.version(library)
     return found

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from workbench import precisions
 from workbench.engines import Engine, Runner
 from workbench.engines._program import executed
 from workbench.errors import EngineError
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
 else:
     torch = lazy("torch")
 
-_ROUNDING = {"fp32": 1e-3}
-"""What sums in another order may differ by, relative to the output's norm. Float32 has 6e-8 a step; a thousand steps
-in a row, each amplified by the same factor as the signal, stay below a tenth of this."""
-_STEPS = 0.01
-"""A value that falls on the other side of a rounding step moves by that step, and so on through the layers. Of native,
-ONNX Runtime and OpenVINO on eight models in int8 and bf16, none was further from its simulated graph than 0.7 %."""
 _TIMES_THE_SIMULATED = 2.0
 """Errors of independent roundings add as squares: an engine that rounds as much again is off by 1.4 times as much. Of
 those three, none was more than 1.01 times as far from the module as the simulated graph."""
@@ -37,7 +32,7 @@ def require_faithful(engine: Engine, runner: Runner, variant: Variant, inputs: t
     """Compare the runner with the variant's module on real inputs, at two batch sizes.
 
     It may be off by twice what the variant's own simulation (its quantize/dequantize graph, its bfloat16 cast) is off
-    by, and by what rounding explains; see the constants above.
+    by, and by what rounding in another order explains (``Precision.rounding``).
 
     Parameters
     ----------
@@ -63,11 +58,11 @@ def require_faithful(engine: Engine, runner: Runner, variant: Variant, inputs: t
         examples = _first(inputs, size)
         wanted = _called(module, examples)
         explained = 0.0 if simulated is module else _apart(_called(simulated, examples), wanted)
-        allowed = _TIMES_THE_SIMULATED * explained + _ROUNDING.get(variant.precision, _STEPS)
+        allowed = _TIMES_THE_SIMULATED * explained + variant.formats.rounding
         found = _apart(runner(examples), wanted)
         if found <= allowed:
             continue
-        if _apart(_called(module, examples, seed=1), wanted) > _ROUNDING["fp32"]:
+        if _apart(_called(module, examples, seed=1), wanted) > precisions.find("fp32").rounding:
             raise EngineError(
                 f"the model's forward draws random numbers, so {engine.title} can't be held to it; "
                 "the eager engine draws them as the module does"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.engines import Kernel, LayerTimesUnavailable, Runner, Work
-from workbench.engines._layers import why_in_float32
+from workbench.engines._judge import why_in_float32
 from workbench.machine.spinning import wait_for_sleeping_threads
 from workbench.measure import ceilings
 from workbench.measure.outputs import normalised, output_errors

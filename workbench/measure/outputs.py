@@ -6,8 +6,8 @@ import copy
 import math
 from typing import TYPE_CHECKING
 
-from workbench.engines._layers import weighted
 from workbench.graph import layer_of
+from workbench.graph.layers import weighted
 from workbench.plumbing.lazy import lazy
 from workbench.variant import Variant
 
@@ -43,9 +43,9 @@ def output_errors(original: torch.nn.Module, variant: Variant, inputs: torch.Ten
             moved = _graph_outputs(variant.graph, inputs)
             folded = {layer: after for layer, after in normalised.items() if after not in moved}
             reference = {**reference, **{layer: reference[after] for layer, after in folded.items()}}
-        elif variant.precision == "bf16":
-            module = copy.deepcopy(variant.module).to(torch.bfloat16)
-            moved, _ = _module_outputs(module, inputs.to(torch.bfloat16))
+        elif variant.formats.cast:
+            floats = getattr(torch, variant.formats.cast)
+            moved, _ = _module_outputs(copy.deepcopy(variant.module).to(floats), inputs.to(floats))
         else:
             moved, _ = _module_outputs(variant.module, inputs)
         names = [name for name in weighted(original) if name in reference and name in moved]

@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from workbench.engines import Kernel
-from workbench.engines._layers import weighted
 from workbench.graph import dequantize_groups, layer_of
+from workbench.graph.layers import weighted
 from workbench.plumbing.lazy import lazy
 from workbench.variant import Variant
 
@@ -80,30 +80,31 @@ def first_names(module: torch.nn.Module) -> dict[str, str]:
 def kept_tensors(variant: Variant, kernels: Kernels | None = None) -> list[Kept]:
     """What a file of the variant's weights holds: no constants that its forward makes, no buffers that aren't stored.
 
-    Of a graph, only what nodes use: after quantization it still carries its float32 weights unused. For ``bf16``,
-    what layers that run in it own is bfloat16, by the runner's ``kernels``.
+    Of a graph, only what nodes use: after quantization it still carries its float32 weights unused. Of a cast to
+    other floats, what layers that run in these own is of them, by the runner's ``kernels``.
     """
     if variant.graph is not None:
         return _kept_by_graph(variant.graph, variant.module)
-    halved = _run_in_bf16(variant.module, kernels) if variant.precision == "bf16" else ()
+    floats = variant.formats.cast
+    cast = _run_in(floats, variant.module, kernels) if floats else ()
     kept: list[Kept] = []
     seen = set()
     for name, tensor in _stored(variant.module).items():
-        half = layer_owning(name) in halved and tensor.is_floating_point()
-        dtype = "bfloat16" if half else _dtype_of(tensor)
+        is_cast = layer_owning(name) in cast and tensor.is_floating_point()
+        dtype = floats if is_cast else _dtype_of(tensor)
         if not tensor.numel() or (_place(tensor), dtype) not in seen:
             kept.append(Kept(name, tensor, dtype, name, _as_it_is(tensor, dtype)))
         seen.add((_place(tensor), dtype))
     return kept
 
 
-def _run_in_bf16(module: torch.nn.Module, kernels: Kernels | None) -> set[str]:
-    """The layers of a ``bf16`` variant that do run in it, by the runner's kernels; those with weights where none are
-    known. One that has no kernel of its own may be computed within another, as an attention's ``out_proj`` is.
+def _run_in(floats: str, module: torch.nn.Module, kernels: Kernels | None) -> set[str]:
+    """The layers of a variant cast to ``floats`` that do run in them, by the runner's kernels; those with weights where
+    none are known. One that has no kernel of its own may be computed within another, as an attention's ``out_proj`` is.
     """
     if kernels is None:
         return set(weighted(module))
-    found = {layer for layer, kernel in kernels.items() if kernel.dtype in ("bfloat16", "bf16")}
+    found = {layer for layer, kernel in kernels.items() if kernel.dtype == floats}
     return found | {name for name in weighted(module) if name not in kernels and found.intersection(_around(name))}
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from workbench.machine.identity import BF16_INSTRUCTIONS, INT8_INSTRUCTIONS, isa
+from workbench.machine.identity import isa
 from workbench.measure.intervals import decimals, difference_in_words, how_many_times
 from workbench.measure.layers import NEW_ZEROS
+from workbench.precisions import Precision
 from workbench.receipt import FEWEST_CALLS, Interval, LayerReceipt
 from workbench.recipe import Recipe
-from workbench.variant import WEIGHT_ONLY
 
 _LITTLE_WORK_MS = 0.1
 """A layer with less than this to do spends a share worth naming on being called and converting its inputs."""
@@ -59,12 +59,11 @@ def verdict(
     if speedup.low > 1 or lost_in_noise:
         return sentence
     rows = [row for row in receipt if row.after is not None and row.has_weight]
-    precision = next((getattr(step, "scheme", "fp32") for step in recipe.steps if step.do == "quantize"), "fp32")
     available = set(isa() if instructions is None else instructions)
     reasons = [
-        *_arithmetic(rows, precision, recipe.place.engine, available),
+        *_arithmetic(rows, recipe.formats, recipe.place.engine, available),
         *_zeros(rows),
-        *_little_work(rows, precision, recipe.place.batch, baseline_ms, multiply_adds),
+        *_little_work(rows, recipe.formats, recipe.place.batch, baseline_ms, multiply_adds),
     ][:_MOST_REASONS]
     return f"{sentence} Likely because {', and because '.join(reasons)}." if reasons else sentence
 
@@ -95,25 +94,23 @@ def _interval(ratio: Interval) -> str:
     return f"95 % interval {ratio.low:,.{digits}f}× to {ratio.high:,.{digits}f}×"
 
 
-def _arithmetic(rows: list[LayerReceipt], precision: str, engine: str, available: set[str]) -> Iterator[str]:
+def _arithmetic(rows: list[LayerReceipt], precision: Precision, engine: str, available: set[str]) -> Iterator[str]:
     """Reasons in how the layers compute, the strongest first."""
-    if precision == "fp32":
+    if precision.is_plain:
         return
-    short = precision.split("-")[0]
     simulated = [row for row in rows if row.reality == "simulated"]
     left = [row for row in rows if row.compute_dtype == "float32" and row.reality == "unchanged"]
     if simulated:
         why = simulated[0].reason or "it computes in another dtype and rounds in between"
-        yield f"{short} is only simulated by the {engine} engine in {len(simulated)} of {len(rows)} layers ({why})"
+        share = f"{len(simulated)} of {len(rows)} layers"
+        yield f"{precision.short} is only simulated by the {engine} engine in {share} ({why})"
         return
     if left:
         yield f"{_names(left)} stayed in float32{_why(left)}"
-    if precision in WEIGHT_ONLY:
+    if precision.weights_only:
         yield "only weights became smaller: that saves reading them, and the arithmetic is float32's"
-    elif short == "int8" and available and not available & INT8_INSTRUCTIONS:
-        yield "this processor has no VNNI, AMX or dot-product instructions, so int8 costs about as much as float32"
-    if short == "bf16" and available and not available & BF16_INSTRUCTIONS:
-        yield "this processor has no bf16 instructions, so every value is widened to float32 and back"
+    elif available and precision.instructions.isdisjoint(available):
+        yield precision.without_them
 
 
 def _zeros(rows: list[LayerReceipt]) -> Iterator[str]:
@@ -123,9 +120,9 @@ def _zeros(rows: list[LayerReceipt]) -> Iterator[str]:
 
 
 def _little_work(
-    rows: list[LayerReceipt], precision: str, batch: int, baseline_ms: float | None, multiply_adds: int | None
+    rows: list[LayerReceipt], precision: Precision, batch: int, baseline_ms: float | None, multiply_adds: int | None
 ) -> Iterator[str]:
-    reduced = precision != "fp32" and any(row.reality == "real" for row in rows)
+    reduced = not precision.is_plain and any(row.reality == "real" for row in rows)
     shrunk = any(row.before and row.before.weight_shape != row.after.weight_shape for row in rows)
     times = [row.time_ms for row in rows if row.time_ms is not None]
     if not (reduced or shrunk) or (baseline_ms is None and not times):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from workbench.engines._layers import weighted
+from workbench.graph.layers import weighted
 from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+import sys
 from functools import cache
 
 from workbench.errors import RecipeError, unknown
+from workbench.plumbing.registry import declared
 from workbench.techniques._base import Context, Task, Technique, TrainingPoint, option
 
 __all__ = ["Context", "Task", "Technique", "TrainingPoint", "find", "option", "registered"]
@@ -15,15 +15,12 @@ __all__ = ["Context", "Task", "Technique", "TrainingPoint", "find", "option", "r
 @cache
 def registered() -> dict[str, type[Technique]]:
     """Every technique by the name recipes use, the cheapest to try first, as the page shows them."""
-    found = {}
-    for module_info in pkgutil.iter_modules(__path__):
-        if module_info.name.startswith("_"):
-            continue
-        module = importlib.import_module(f"{__name__}.{module_info.name}")
-        for item in vars(module).values():
-            if isinstance(item, type) and issubclass(item, Technique) and item.__module__ == module.__name__:
-                found[item.model_fields["do"].default] = item
-    return dict(sorted(found.items(), key=lambda pair: -pair[1].order))
+    found = declared(sys.modules[__name__], _is_technique)
+    return {each.model_fields["do"].default: each for each in sorted(found, key=lambda each: -each.order)}
+
+
+def _is_technique(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Technique) and hasattr(thing, "order")
 
 
 def find(name: str) -> type[Technique]:

@@ -101,10 +101,15 @@ class Technique(BaseModel):
     heeds_saturation: ClassVar[bool] = False
     """Whether what it makes depends on :attr:`Context.saturates`."""
 
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Installed packages, beside torch, that what it makes depends on: their versions are part of a result's key."""
+
     order: ClassVar[int]
     """Where toggles put it among the steps: a student is chosen (10) before it is pruned (20) and quantized (90)."""
     main_option: ClassVar[str]
     """The field a bare value sets on the command line: ``--quantize int8`` sets ``scheme``."""
+    deciding_option: ClassVar[str | None] = None
+    """The field, one of few choices, by which :meth:`blocked` decides; ``None`` where it goes by the model alone."""
     summarized: ClassVar[tuple[str, ...]] = ()
     """The fields that :meth:`summary` tells of."""
 
@@ -114,10 +119,10 @@ class Technique(BaseModel):
         """Turn -0.0 into 0.0: they are equal, and equal recipes have equal keys."""
         return value + 0.0 if isinstance(value, float) else value
 
-    def main_choices(self) -> tuple[str, ...]:
-        """The values the main option can take, where they are few; empty for a number."""
-        field = type(self).model_json_schema()["properties"][self.main_option]
-        return tuple(field.get("enum", ()))
+    @classmethod
+    def choices(cls, option: str) -> tuple[str, ...]:
+        """The values that an option can take, where they are few; empty for a number."""
+        return tuple(cls.model_json_schema()["properties"][option].get("enum", ()))
 
     def training_epochs(self) -> int:
         """How many epochs this step will train for; 0 means it acts at once."""
@@ -137,6 +142,11 @@ class Technique(BaseModel):
         Looks at the layers and, where it is given, at the task; doesn't run the module. ``apply``
         raises where this can't know beforehand.
         """
+        return None
+
+    @property
+    def precision(self) -> str | None:
+        """The name of the precision it asks layers to be computed in; ``None`` where it leaves that alone."""
         return None
 
     def replaces_model(self) -> bool:

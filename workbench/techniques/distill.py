@@ -48,6 +48,7 @@ class Distill(Technique):
     trains: ClassVar[bool] = True
     order: ClassVar[int] = 10
     main_option: ClassVar[str] = "student"
+    deciding_option: ClassVar[str | None] = "student"
     summarized: ClassVar[tuple[str, ...]] = ("student",)
 
     do: Literal["distill"] = "distill"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.engines._base import Engine, LayerTimesUnavailable, Runner, weight_only_refusal
+from workbench.engines._base import Engine, LayerTimesUnavailable, Runner
 from workbench.engines._inputs import as_batch, use_threads
 from workbench.engines._program import save_program
 from workbench.engines.compiled.code import kernels
@@ -23,12 +23,11 @@ from workbench.engines.compiled.packages import (
 from workbench.errors import EngineError
 from workbench.machine.instructions import pairs_saturate
 from workbench.plumbing.lazy import lazy
-from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import torch
 
-    from workbench.variant import Precision, Variant
+    from workbench.variant import Variant
 else:
     torch = lazy("torch")
 
@@ -40,6 +39,9 @@ class Compiled(Engine):
 
     name = "compiled"
     title = "PyTorch compiled"
+    precisions = ("fp32", "bf16", "int8-static", "int8-dynamic")
+    rank = 10
+    is_baseline = True
     slow_to_prepare = True
 
     def unavailable(self) -> str | None:
@@ -49,44 +51,22 @@ class Compiled(Engine):
             return "no C++ compiler found; install one (apt install g++, or xcode-select --install) or set CXX"
         return None
 
-    def refuses(self, precision: Precision, device: str) -> str | None:
-        if precision in WEIGHT_ONLY:
-            return weight_only_refusal(self.title)
-        return None if device == "cpu" else "the compiled engine builds for the CPU here; choose device cpu"
-
     def saturates(self) -> bool:
         return pairs_saturate(onednn=True)
 
-    def prepare(
-        self,
-        variant: Variant,
-        example: torch.Tensor,
-        *,
-        device: str = "cpu",
-        threads: int,
-        checkpoint: Callable[[], None] = lambda: None,
+    def build(self, variant: Variant, example: torch.Tensor, threads: int) -> Build | None:
+        if cached_package(package_target(variant, example, threads)) is not None:
+            return None
+        return start_build(variant, example, threads, niceness=10)
+
+    def runner(
+        self, variant: Variant, example: torch.Tensor, device: str, threads: int, checkpoint: Callable[[], None]
     ) -> Runner:
-        if refusal := self.unavailable() or self.refuses(variant.precision, device):
-            raise EngineError(refusal)
-        checkpoint()
         target = package_target(variant, example, threads)
         package = cached_package(target)
         if package is None:
             package = _built(variant, example, threads, checkpoint)
         return CompiledRunner(variant, example, package, threads)
-
-
-def is_cached(variant: Variant, example: torch.Tensor, threads: int) -> bool:
-    """Whether preparing this takes milliseconds: a package for it lies on disk. Exports the model to tell."""
-    return cached_package(package_target(variant, example, threads)) is not None
-
-
-def build_in_background(variant: Variant, example: torch.Tensor, threads: int) -> Build:
-    """Start compiling without waiting, gently (nice 10); once its ``poll()`` is true, ``prepare`` is quick.
-
-    Raises :class:`workbench.errors.EngineError` when the model can't be exported.
-    """
-    return start_build(variant, example, threads, niceness=10)
 
 
 def _built(variant: Variant, example: torch.Tensor, threads: int, checkpoint: Callable[[], None]) -> Path:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.engines._base import Kernel
-from workbench.engines._layers import ASKED, Kind, Layer, in_graph, judge
+from workbench.engines._judge import judge
+from workbench.graph.layers import Kind, Layer, in_graph
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +34,7 @@ def kernels(variant: Variant, program: torch.export.ExportedProgram, package: Pa
         layers = [layer for layer in in_graph(program.graph) if layer.kind == kind]
         matches = calls[kind] if len(calls[kind]) == len(layers) else [None] * len(layers)
         for layer, call in zip(layers, matches, strict=True):
-            name = layer.name.removeprefix("model.") if variant.precision == "bf16" else layer.name
+            name = layer.name.removeprefix("model.") if variant.formats.cast else layer.name
             found[name] = _kernel(variant, layer, name, call, calls[kind])
     return found
 
@@ -45,14 +46,14 @@ def _kernel(variant: Variant, layer: Layer, name: str, call: str | None, calls: 
     certain = calls and all(each.startswith(("qconv", "qlinear")) for each in calls)
     kind = f"{len(calls)} {layer.kind} kernels ({', '.join(sorted(set(calls)))})" if calls else "loops of its own"
     why = f"Inductor generated {kind} for more layers, so this one can't be told from the code"
-    dtype = "int8" if certain and ASKED[variant.precision] == "int8" else _float(variant)
+    dtype = "int8" if certain and variant.formats.dtype == "int8" else _float(variant)
     if dtype == "int8":
         return Kernel(" or ".join(sorted(set(calls))), dtype, "simulated", why)
     return judge(variant, name, layer.quantized, "generated C++", dtype, why)
 
 
 def _float(variant: Variant) -> str:
-    return "bfloat16" if variant.precision == "bf16" else "float32"
+    return variant.formats.cast or "float32"
 
 
 def _calls(package: Path) -> dict[Kind, list[str]]:

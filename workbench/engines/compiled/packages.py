@@ -164,7 +164,7 @@ def program_of(variant: Variant, example: torch.Tensor) -> torch.export.Exported
 
     def make() -> torch.export.ExportedProgram:
         module = executed(variant)
-        if variant.precision == "int8-dynamic":
+        if variant.formats.activations and not variant.formats.is_calibrated:
             module = _with_zero_in_range(module)
         return export(module, example, fixed_batch=True)
 

@@ -19,7 +19,7 @@ from workbench.graph.fused.read.writes import refuse_changed_constants
 if TYPE_CHECKING:
     import torch
 
-    from workbench.variant import Precision, Variant
+    from workbench.variant import Variant
 
 
 class Native(Engine):
@@ -27,6 +27,10 @@ class Native(Engine):
 
     name = "native"
     title = "Native"
+    precisions = ("fp32", "bf16", "int8-static", "int8-dynamic", "int8-weights", "int4-weights")
+    libraries = ("torch", "torchao")
+    rank = 20
+    preference = 10
 
     def unavailable(self) -> str | None:
         if reason := kernels.unavailable():
@@ -37,25 +41,14 @@ class Native(Engine):
             return str(error)
         return None
 
-    def refuses(self, precision: Precision, device: str) -> str | None:
-        if device != "cpu":
-            return "the native engine runs on the CPU; choose device cpu"
+    def refuses_here(self, precision: str, device: str) -> str | None:
         if precision == "bf16" and not self.unavailable() and not kernels.multiplies_bf16(kernels.chosen_isa()):
             return f"{kernels.chosen_isa()} has no bf16 kernels; choose int8-static, or openvino or compiled for bf16"
         return None
 
-    def prepare(
-        self,
-        variant: Variant,
-        example: torch.Tensor,
-        *,
-        device: str = "cpu",
-        threads: int,
-        checkpoint: Callable[[], None] = lambda: None,
+    def runner(
+        self, variant: Variant, example: torch.Tensor, device: str, threads: int, checkpoint: Callable[[], None]
     ) -> Runner:
-        if reason := self.unavailable() or self.refuses(variant.precision, device):
-            raise EngineError(reason)
-        checkpoint()
         # bf16 is a matter of storage here: the float32 model is read, so that batch norms fold before they are rounded.
         module = variant.graph if variant.graph is not None else export(variant.module, example).module()
         checkpoint()

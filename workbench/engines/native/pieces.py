@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from workbench.engines._base import Kernel, Runner, Work
 from workbench.engines._inputs import as_batch, use_threads
-from workbench.engines._layers import judge, median_times_ms, node_times_ms, owners, quantized_layers
+from workbench.engines._judge import judge, quantized_layers
 from workbench.engines._program import save_program
+from workbench.engines._times import median_times_ms, node_times_ms
 from workbench.engines.native.runner import NativeRunner
 from workbench.errors import EngineError
 from workbench.graph import layer_of
 from workbench.graph.fused.cut import Piece
 from workbench.graph.fused.lower.storage import lowered
 from workbench.graph.fused.nodes import batch_symbol, free_nodes, is_batch_size, shown
+from workbench.graph.layers import owners
 from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:

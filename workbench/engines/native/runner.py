@@ -12,21 +12,24 @@ from typing import TYPE_CHECKING
 from workbench import kernels
 from workbench.engines._base import Kernel, Runner, Work
 from workbench.engines._inputs import as_batch
-from workbench.engines._layers import judge, median_times_ms, quantized_layers, weighted
+from workbench.engines._judge import judge, quantized_layers
 from workbench.engines._program import save_program
+from workbench.engines._times import median_times_ms
 from workbench.engines.native.emit.emitter import Emitted
 from workbench.engines.native.pick.plans import Plan, build, choose_plan
 from workbench.errors import EngineError
 from workbench.graph.fused.ir import Graph, Op
 from workbench.graph.fused.work import work_of
+from workbench.graph.layers import weighted
+from workbench.machine.limits import usable_threads
 from workbench.plumbing.lazy import lazy
-from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.kernels.program import Program
-    from workbench.variant import Precision, Variant
+    from workbench.precisions import Precision
+    from workbench.variant import Variant
 else:
     torch = lazy("torch")
 
@@ -45,7 +48,7 @@ class NativeRunner(Runner):
     ):
         self._variant, self._example = variant, example
         self._features, self._outputs = tuple(example.shape[1:]), graph.output_shape
-        self._threads = min(threads, kernels.usable_cpus())
+        self._threads = min(threads, usable_threads())
         example = as_batch(example, self._features)
         self._table_rows = min((len(op.constant) for op in graph.ops if op.kind == "embedding"), default=0)
         if self._table_rows:
@@ -153,7 +156,7 @@ class NativeRunner(Runner):
         for op, name in zip(emitted.ops, emitted.program.kernels, strict=True):
             if op is None or (op.weights is None and op.kind != "embedding") or name.startswith(_AROUND_A_LAYER):
                 continue
-            dtype, why = _computed_in(op, self._variant.precision)
+            dtype, why = _computed_in(op, self._variant.formats)
             if op.reason:
                 ran |= {layer: Kernel(name, dtype, "unchanged", op.reason) for layer in op.layers}
                 continue
@@ -161,11 +164,11 @@ class NativeRunner(Runner):
         return ran
 
 
-def _computed_in(op: Op, precision: Precision) -> tuple[str, str]:
+def _computed_in(op: Op, asked: Precision) -> tuple[str, str]:
     """The dtype of an operation with weights, and why it isn't another."""
     if op.weights is None:
         return "float32", "an embedding only looks its rows up, in float32"
-    if op.kind == "weight_only" and precision in WEIGHT_ONLY:
+    if op.kind == "weight_only" and asked.weights_only:
         return f"int{op.weights.bits}", ""
     if op.kind == "conv" and op.weights.steps is not None:
         return "int8", ""

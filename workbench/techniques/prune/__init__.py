@@ -26,9 +26,11 @@ class Prune(Technique):
     """Take away the channels or weights that matter least."""
 
     title: ClassVar[str] = "Prune"
+    libraries: ClassVar[tuple[str, ...]] = ("torch-pruning",)
     trains: ClassVar[bool] = True
     order: ClassVar[int] = 20
     main_option: ClassVar[str] = "amount"
+    deciding_option: ClassVar[str | None] = "kind"
     summarized: ClassVar[tuple[str, ...]] = ("amount", "kind")
 
     do: Literal["prune"] = "prune"

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
+from workbench import precisions
 from workbench.errors import RecipeError, WorkbenchError, unknown
 from workbench.graph import export
 from workbench.plumbing.lazy import lazy
 from workbench.techniques._base import Context, Task, Technique, option
 from workbench.techniques.quantize.layers import own_layers, quantizable_layers
-from workbench.variant import WEIGHT_ONLY
 
 if TYPE_CHECKING:
     import torch
 
+    from workbench.precisions import Precision
     from workbench.techniques.quantize.columns import Columns
     from workbench.techniques.quantize.reduced import Bits
     from workbench.techniques.quantize.sample import Sample
@@ -26,21 +27,31 @@ if TYPE_CHECKING:
 else:
     torch = lazy("torch")
 
-_SHORT = {"int8": "int8-static", "static": "int8-static", "dynamic": "int8-dynamic", "int4": "int4-weights"}
+_PRECISIONS = {name: each for name, each in precisions.registered().items() if not each.is_plain}
+_SHORT = {alias: name for name, each in _PRECISIONS.items() for alias in each.aliases}
 _SAME = 1e-3
 """What folding and sums in another order may change of a model's outputs, relative to their norm: see how runners are
 held to their models."""
 
+_Scheme = Literal[tuple(_PRECISIONS)]
 
-_Scheme = Literal["int8-static", "int8-dynamic", "bf16", "int8-weights", "int4-weights"]
+
+def _schemes(such: Callable[[Precision], bool]) -> list[str]:
+    return [name for name, each in _PRECISIONS.items() if such(each)]
+
+
+def _in_words() -> str:
+    """What each scheme is: "int8-static: ranges fixed beforehand; …"."""
+    helps = dict.fromkeys(each.help for each in _PRECISIONS.values())
+    return "; ".join(f"{', '.join(_schemes(lambda each, help=help: each.help == help))}: {help}" for help in helps)
 
 
 def _full_name(scheme: object) -> object:
     if not isinstance(scheme, str):
         return scheme
     full = _SHORT.get(scheme, scheme)
-    if full not in get_args(_Scheme):
-        raise RecipeError(unknown("scheme", scheme, {*get_args(_Scheme), *_SHORT}))
+    if full not in _PRECISIONS:
+        raise RecipeError(unknown("scheme", scheme, {*_PRECISIONS, *_SHORT}))
     return full
 
 
@@ -60,21 +71,22 @@ class Quantize(Technique):
     works_on: ClassVar[str] = "graph"
     order: ClassVar[int] = 90
     main_option: ClassVar[str] = "scheme"
+    deciding_option: ClassVar[str | None] = "scheme"
     summarized: ClassVar[tuple[str, ...]] = ("scheme", "overrides")
     heeds_saturation: ClassVar[bool] = True
+    libraries: ClassVar[tuple[str, ...]] = ("torchao",)
 
     do: Literal["quantize"] = "quantize"
     scheme: Annotated[_Scheme, BeforeValidator(_full_name)] = option(
         "int8-static",
-        "int8-static: ranges fixed beforehand; int8-dynamic: linear layers, ranges of what comes; bf16: half the bits; "
-        "int8-weights, int4-weights: linear layers, weights alone",
+        _in_words(),
         title="Scheme",
     )
     group_size: int = option(
         32,
         "inputs of a layer that share a scale, at most: fewer are more accurate, more are smaller",
         unit="inputs",
-        when={"scheme": ["int4-weights"]},
+        when={"scheme": _schemes(lambda each: each.weights and each.weights.scales == "group")},
         title="Group size",
         ge=8,
         le=256,
@@ -82,14 +94,14 @@ class Quantize(Technique):
     calibration: Literal["range", "percentile", "mse"] = option(
         "percentile",
         "how ranges are chosen: from smallest to largest, 99.99 % of the values, or the least squared error",
-        when={"scheme": ["int8-static"]},
+        when={"scheme": _schemes(lambda each: each.is_calibrated)},
         title="Calibration",
     )
     calibration_samples: int = option(
         256,
         "training examples shown to the model to find the ranges",
         unit="examples",
-        when={"scheme": ["int8-static"]},
+        when={"scheme": _schemes(lambda each: each.is_calibrated)},
         title="Calibration examples",
         ge=1,
         le=65536,
@@ -97,9 +109,18 @@ class Quantize(Technique):
     overrides: dict[str, Literal["fp32"]] = option(
         {},
         "layers kept in fp32, by name",
-        when={"scheme": ["int8-static", "int8-dynamic", "int8-weights", "int4-weights"]},
+        when={"scheme": _schemes(lambda each: each.weights)},
         title="Layers kept in fp32",
     )
+
+    @property
+    def precision(self) -> str:
+        """The scheme: each is a precision."""
+        return self.scheme
+
+    @property
+    def _formats(self) -> Precision:
+        return _PRECISIONS[self.scheme]
 
     @classmethod
     def preload(cls) -> None:
@@ -128,8 +149,8 @@ class Quantize(Technique):
         EngineError
             The model can't be exported.
         """
-        if self.scheme == "bf16":
-            return variant.having(precision="bf16", graph=None)
+        if self._formats.cast:
+            return variant.having(precision=self.scheme, graph=None)
         self._check_overrides(variant.module)
         if reason := self.blocked(variant.module):
             raise WorkbenchError(reason)
@@ -137,7 +158,7 @@ class Quantize(Technique):
 
         original = self._original(variant.module, context)
         graph, remark = self._quantized(original, context)
-        quantized, fp32 = layers_by_dtype(graph, weight_only=self.scheme in WEIGHT_ONLY)
+        quantized, fp32 = layers_by_dtype(graph, weight_only=self._formats.weights_only)
         if not quantized:
             raise WorkbenchError(f"no layer of this model became {self.scheme}: {self._nothing(original.unlike)}")
         layers = {name: layer for name, layer in variant.module.named_modules() if name in fp32}
@@ -160,7 +181,7 @@ class Quantize(Technique):
         context.progress("exporting the graph", 0, 0)
         exported = export(module, context.train.inputs[:2])
         context.checkpoint()
-        static, rounds_inputs = self.scheme == "int8-static", self.scheme not in WEIGHT_ONLY
+        static, rounds_inputs = self._formats.is_calibrated, not self._formats.weights_only
         count = self.calibration_samples if static else COMPARED  # weights need no more
         sample = Sample(module, context.train.inputs, count, context.seed)
         graph = partial(rewritten, exported, fold=rounds_inputs)
@@ -173,13 +194,15 @@ class Quantize(Technique):
         from workbench.techniques.quantize import weight_only
         from workbench.techniques.quantize.reduced import Bits
 
-        if self.scheme in WEIGHT_ONLY:
-            group_size = self.group_size if self.scheme == "int4-weights" else None
+        if self._formats.weights_only:
+            bits, scales = self._formats.weights.bits, self._formats.weights.scales
+            group_size = self.group_size if scales == "group" else None
             keep_fp32 = tuple(self.overrides)
-            return weight_only.weights_quantized(original.graph(), group_size=group_size, keep_fp32=keep_fp32), None
+            graph = weight_only.weights_quantized(original.graph(), bits, group_size=group_size, keep_fp32=keep_fp32)
+            return graph, None
         if not context.saturates:
             return self._int8(original, Bits(), context), None
-        candidates = [Bits(weights=7), *([Bits(activations=7)] if self.scheme == "int8-static" else [])]
+        candidates = [Bits(weights=7), *([Bits(activations=7)] if self._formats.is_calibrated else [])]
         graphs = {bits: self._int8(original, bits, context) for bits in candidates}
         sample = original.sample
         best = min(graphs, key=lambda bits: sample.distance(sample.outputs_of(graphs[bits])))
@@ -188,7 +211,7 @@ class Quantize(Technique):
     def _int8(self, original: _Original, bits: Bits, context: Context) -> torch.fx.GraphModule:
         from workbench.techniques.quantize import pt2e
 
-        static = self.scheme == "int8-static"
+        static = self._formats.is_calibrated
         return pt2e.quantized(
             original.graph(),
             pt2e.static_config(self.calibration, bits) if static else pt2e.dynamic_config(bits),
@@ -226,16 +249,16 @@ class Quantize(Technique):
         return [*kept, f"{self.scheme} {collapsed}"] if collapsed else kept
 
     def blocked(self, module: torch.nn.Module, task: Task | None = None) -> str | None:
-        if self.scheme == "bf16" or own_layers(module):
+        if self._formats.cast or own_layers(module):
             return None
-        if self.scheme != "int8-static" and not quantizable_layers(module, convolutions=False):
+        if not self._formats.is_calibrated and not quantizable_layers(module, convolutions=False):
             return f"{self.scheme} quantizes linear layers only and this model has none; use int8-static"
         if not quantizable_layers(module):
             return "int8-static needs linear or convolution layers and this model has none"
         return None
 
     def summary(self) -> str:
-        kept = f", {' and '.join(self.overrides)} in fp32" if self.overrides and self.scheme != "bf16" else ""
+        kept = f", {' and '.join(self.overrides)} in fp32" if self.overrides and self._formats.weights else ""
         return self.scheme.removesuffix("-static").replace("-", " ") + kept
 
     def _check_overrides(self, module: torch.nn.Module) -> None:
@@ -253,9 +276,9 @@ class Quantize(Technique):
             return "kept in fp32 as the recipe asks"
         if name in unlike:
             return f"kept in fp32: {unlike[name]}"
-        if self.scheme != "int8-static" and isinstance(layer, torch.nn.modules.conv._ConvNd):
+        if not self._formats.is_calibrated and isinstance(layer, torch.nn.modules.conv._ConvNd):
             return f"{self.scheme} quantizes linear layers only; a convolution needs int8-static"
-        return f"{kind} has no {self.scheme.partition('-')[0]} form here and is computed in fp32"
+        return f"{kind} has no {self._formats.short} form here and is computed in fp32"
 
     def _nothing(self, unlike: Mapping[str, Columns]) -> str:
         if unlike:

@@ -14,12 +14,13 @@ _LINEAR = torch.ops.aten.linear.default
 
 
 def weights_quantized(
-    graph: torch.fx.GraphModule, *, group_size: int | None, keep_fp32: Collection[str]
+    graph: torch.fx.GraphModule, bits: int, *, group_size: int | None, keep_fp32: Collection[str]
 ) -> torch.fx.GraphModule:
     """``graph`` with every linear layer's weight as a dequantized constant; the given one is changed.
 
-    Without ``group_size``: int8, one scale for each output channel. With it: four bits, one scale for each
-    ``group_size`` inputs of an output channel, or a little fewer. Symmetric, the scale from the largest magnitude.
+    Without ``group_size``: one scale for each output channel, ``bits`` (8 at most) of a byte. With it: two weights of
+    four bits in a byte, one scale for each ``group_size`` inputs of an output channel, or a little fewer. Symmetric,
+    the scale from the largest magnitude.
     """
     found: dict[str, torch.fx.Node] = {}  # by weight: layers may share one
     for node in list(graph.graph.nodes):
@@ -29,8 +30,8 @@ def weights_quantized(
         if weight.target not in found:
             values = constant_of(graph, weight)
             with graph.graph.inserting_before(node):
-                make = _int8_channels if group_size is None else _int4_groups
-                found[weight.target] = make(graph, values, len(found), group_size)
+                make, how = (_channels, bits) if group_size is None else (_int4_groups, group_size)
+                found[weight.target] = make(graph, values, len(found), how)
         node.update_arg(1, found[weight.target])
         if not weight.users:
             graph.graph.erase_node(weight)
@@ -38,8 +39,8 @@ def weights_quantized(
     return graph.requires_grad_(False)
 
 
-def _int8_channels(graph: torch.fx.GraphModule, weight: torch.Tensor, number: int, _: None) -> torch.fx.Node:
-    scales = _scales(weight.abs().amax(1), 127)
+def _channels(graph: torch.fx.GraphModule, weight: torch.Tensor, number: int, bits: int) -> torch.fx.Node:
+    scales = _scales(weight.abs().amax(1), 2 ** (bits - 1) - 1)
     values = (weight / scales[:, None]).round().to(torch.int8)
     zero_points = torch.zeros(len(scales), dtype=torch.int64)
     tensors = {"values": values, "scales": scales, "zero_points": zero_points}

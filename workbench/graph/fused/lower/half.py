@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from workbench.graph.fused.ir import Graph, Op, Value
-
-if TYPE_CHECKING:
-    from workbench.variant import Precision
 
 _SAME_STORAGE = ("pool", "flatten", "slice")
 """Their output is stored as their input is."""
@@ -18,7 +14,7 @@ _SAME_ACCURACY = ("scale", "slice")
 """Their output is rounded where their input was."""
 
 
-def round_attention(graph: Graph, precision: Precision) -> None:
+def round_attention(graph: Graph, precision: str) -> None:
     """Let attention multiply in bf16 where all that it reads comes from layers in bf16 or int8. Changes ``graph``."""
     maker = {op.output: op for op in graph.ops}
 

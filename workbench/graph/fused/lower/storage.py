@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from workbench.graph.fused.ir import Graph, Op, Value
 from workbench.graph.fused.lower.fuse import fuse
 from workbench.graph.fused.lower.half import round_attention, store_halves
 
-if TYPE_CHECKING:
-    from workbench.variant import Precision
-
 _TAKES_FLOATS = ("weight_only", "layer_norm", "group_norm", "softmax", "attention")
 
 
-def lowered(graph: Graph, precision: Precision) -> Graph:
+def lowered(graph: Graph, precision: str) -> Graph:
     """The graph as kernels run it: fused, every value in a storage that its maker writes and its readers take.
 
     Changes ``graph`` and returns it.

@@ -1,0 +1,87 @@
+"""The layers that do the work: of a module, and as an exported graph calls them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from workbench.graph import layer_of
+
+if TYPE_CHECKING:
+    import torch
+
+Kind = Literal["convolution", "linear", "other"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One call of a layer in an exported graph, in execution order."""
+
+    name: str
+    kind: Kind
+    operation: str
+    """The aten operation ("aten::conv2d")."""
+    quantized: bool
+    """Whether a technique put quantize/dequantize pairs around its weight and input, or its weight alone."""
+    weighs: bool
+    """Whether it multiplies with a weight: an attention also multiplies what it computed with itself."""
+
+
+def weighted(module: torch.nn.Module) -> dict[str, torch.nn.Module]:
+    """Qualified name → module of every layer that has a parameter of two or more dimensions of its own.
+
+    Convolutions, linear and recurrent layers, attentions, embeddings and what is built like them; no normalisation,
+    and not ``module`` itself, which has no name.
+    """
+    return {
+        name: layer
+        for name, layer in module.named_modules()
+        if name and any(parameter.dim() >= 2 for parameter in layer.parameters(recurse=False))
+    }
+
+
+def in_graph(graph: torch.fx.Graph, *, weight_only: bool = False) -> list[Layer]:
+    """The convolutions and linear layers an exported graph calls, in execution order.
+
+    ``weight_only``: the graph's scheme quantizes weights and leaves their inputs alone.
+    """
+    layers = []
+    constants: set[torch.fx.Node] = set()
+    for node in graph.nodes:
+        inputs = node.all_input_nodes
+        if node.op == "get_attr" or (inputs and constants.issuperset(inputs)):
+            constants.add(node)
+        kind = _kind(node)
+        name = layer_of(node) if kind != "other" else None
+        if name is None:
+            continue
+        operands = node.args[1:2] if weight_only else node.args[:2]
+        quantized = all("dequantize" in _operation(argument) for argument in operands)
+        layers.append(Layer(name, kind, f"aten::{_operation(node)}", quantized, not constants.isdisjoint(inputs)))
+    return layers
+
+
+def owners(graph: torch.fx.Graph) -> dict[torch.fx.Node, str]:
+    """The layer each node counts to: its own, else the one its result goes to."""
+    found = {}
+    for node in reversed(graph.nodes):
+        name = layer_of(node) or next((found[user] for user in node.users if user in found), None)
+        if name is not None:
+            found[node] = name
+    return found
+
+
+def _kind(node: torch.fx.Node) -> Kind:
+    operation = _operation(node)
+    if "conv" in operation:
+        return "convolution"
+    return "linear" if operation in ("linear", "addmm", "mm", "matmul", "bmm") else "other"
+
+
+def _operation(node: object) -> str:
+    """The bare name of the operation a node calls ("conv2d"); empty for anything else, also for a user's operators."""
+    if getattr(node, "op", None) != "call_function":
+        return ""
+    if getattr(node.target, "namespace", "aten") not in ("aten", "quantized_decomposed"):
+        return ""
+    return str(getattr(node.target, "__name__", node.target)).split(".")[0]
