@@ -61,7 +61,7 @@ class Abacus(Device):
 
 
 SIX = Precision(
-    name="int6-weights", help="linear layers, six bits of a byte", order=60, dtype="int8", weights=Integers(6, "channel")
+    name="int6-weights", help="six bits of a byte", order=60, dtype="int8", weights=Integers(6, "channel")
 )
 '''
 ENTRY_POINTS = """

@@ -88,8 +88,8 @@ def test_a_worker_that_never_gets_ready_is_an_error_not_a_wait(tmp_path, monkeyp
 
 def test_a_worker_that_dies_in_idle_work_is_not_restarted_for_ever(session_with):
     session = session_with(idle="os._exit(5)")
-    while session._given_up is None:
-        session._ready.wait(0.05)
+    while session._supervisor.given_up is None:
+        session._supervisor.ready.wait(0.05)
     with pytest.raises(WorkbenchError, match=r"3 times in a row.*exit code 5"):
         session.catalog()
 

@@ -54,7 +54,7 @@ def test_what_a_killed_worker_wrote_goes_with_it_and_its_successor_has_a_folder_
     session = Session(Store(tmp_path))
     session.catalog()
     (before,) = written(temporary)
-    killed = session._worker
+    killed = session._supervisor.worker
     os.kill(session.worker_pid, signal.SIGKILL)
     killed._reader.join(timeout=60)
     session.catalog()

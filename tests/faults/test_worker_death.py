@@ -48,7 +48,7 @@ def test_runs_that_waited_behind_the_killed_one_are_carried_out(session):
 def test_a_kill_meant_for_a_cancelled_run_that_hits_the_next_one_only_delays_it(session):
     run = session.start(wb.load("fashion-student"), EAGER)
     next(event for event in run if event.kind == "latency")
-    session._worker.kill()  # as a second after a cancellation; the worker may have gone on just before
+    session._supervisor.worker.kill()  # as a second after a cancellation; the worker may have gone on just before
     assert run.result()
 
 

@@ -10,7 +10,6 @@ import itertools
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from workbench.recipe import Recipe
 from workbench.session.parcel import Parcel, Parcels
 from workbench.session.process import WorkerProcess
 from workbench.session.run import Run, RunCancelled, RunFailed
+from workbench.session.supervisor import Supervisor
 from workbench.store import Entry, Store
 from workbench.workload import Workload
 
@@ -33,8 +33,6 @@ __all__ = ["Run", "RunCancelled", "RunFailed", "Session", "default_session", "hi
 _KILL_CANCELLED_AFTER_SECONDS = 1.0
 _KILL_OVERTAKEN_AFTER_SECONDS = 10.0  # nobody waits for it to stop, and a new worker takes seconds to start
 _KILL_UNMOVED_AFTER_SECONDS = 10.0
-_MAXIMUM_IDLE_DEATHS = 3
-_PROVEN_AFTER_SECONDS = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -53,27 +51,35 @@ class Session:
         self._runs: dict[int, Run] = {}
         self._subscribers: list[Callable[[Event], None]] = []
         self._when_ready: list[tuple[Callable[[_catalog.Catalog], None], Callable[[str], None]]] = []
-        self._ready = threading.Event()
         self._devices: tuple[_catalog.DeviceInfo, ...] = ()
-        self._idle_deaths = 0
-        self._given_up: str | None = None
         self._answers: dict[str, queue.SimpleQueue] = {}
-        self._closed = False
-        self._start_worker()
+        self._supervisor = Supervisor(self._on_message, self._on_exit)
+        with self._lock:  # a worker that dies at once is noticed once this side is complete
+            self._supervisor.start()
 
     @property
     def worker_pid(self) -> int:
         """Of the present worker process."""
-        return self._worker.pid
+        return self._supervisor.worker.pid
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._supervisor.closed
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can still be asked for runs: it wasn't closed, and its worker lives or is being restarted."""
+        return not (self.closed or self._supervisor.given_up)
 
     def catalog(self) -> _catalog.Catalog:
         """What can be offered here; waits until the worker has looked at the machine's devices.
 
         Raises :class:`WorkbenchError` when the worker can't be kept alive.
         """
-        while not self._ready.wait(timeout=0.1):
-            self._require_worker()
-        self._require_worker()
+        while not self._supervisor.ready.wait(timeout=0.1):
+            self._supervisor.require()
+        self._supervisor.require()
         return self._catalog()
 
     def on_ready(
@@ -84,11 +90,11 @@ class Session:
         Where the worker can't be kept alive, ``given_up`` is called instead, with the reason in one line.
         """
         with self._lock:
-            if not self._ready.is_set() and not self._given_up:
+            if not self._supervisor.is_ready and not self._supervisor.given_up:
                 self._when_ready.append((callback, given_up))
                 return
-        if self._given_up:
-            given_up(self._given_up)
+        if self._supervisor.given_up:
+            given_up(self._supervisor.given_up)
         else:
             callback(self._catalog())
 
@@ -122,7 +128,7 @@ class Session:
             engines.find(baseline)
         parcel = self._parcels.pack(workload)
         with self._lock:
-            self._require_worker()
+            self._supervisor.require()
             run = Run(next(self._numbers), parcel, recipe, baseline, owner, self.cancel)
             if supersede:
                 earlier = [other for other in self._runs.values() if other.owner is owner and not other.cancelled]
@@ -158,12 +164,12 @@ class Session:
         parcel = self._parcels.pack(workload)
         answer: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         with self._lock:
-            self._require_worker()
+            self._supervisor.require()
             ticket = f"save-{next(self._numbers)}"
             self._answers[ticket] = answer
             message = {"do": "save", "ticket": ticket, "recipe": recipe.model_dump(mode="json")}
             self._send_workload(parcel)
-            self._worker.send({**message, "directory": str(directory), "workload": parcel.token})
+            self._supervisor.worker.send({**message, "directory": str(directory), "workload": parcel.token})
         reply = answer.get()
         if "error" in reply:
             raise WorkbenchError(reply["error"])
@@ -171,31 +177,14 @@ class Session:
 
     def close(self) -> None:
         """End the worker. Runs under way are cancelled."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-        self._worker.close()
+        if not self.closed:
+            self._supervisor.close()
 
     # -- sending
 
-    def _require_worker(self) -> None:
-        if self._closed:
-            raise WorkbenchError("the session is closed")
-        if self._given_up:
-            raise WorkbenchError(self._given_up)
-
-    def _start_worker(self) -> None:
-        with self._lock:
-            self._ready.clear()
-            self._ready_since = 0.0
-            self._at_work_on: int | None = None
-            self._known_to_worker: set[int] = set()
-            self._worker = WorkerProcess(self._on_message, self._on_exit)
-
     def _send(self, run: Run) -> None:
         self._send_workload(run._parcel)
-        self._worker.send(
+        self._supervisor.worker.send(
             {
                 "do": "run",
                 "run": run.id,
@@ -206,44 +195,31 @@ class Session:
         )
 
     def _send_workload(self, parcel: Parcel) -> None:
-        if parcel.token not in self._known_to_worker:
-            self._known_to_worker &= self._parcels.tokens()  # the worker lets go of what this side let go of
-            message = {"do": "workload", "token": parcel.token, "known": sorted(self._known_to_worker)}
-            self._known_to_worker.add(parcel.token)
-            self._worker.send(message, parcel.pickled)
+        known = self._supervisor.known
+        if parcel.token not in known:
+            known &= self._parcels.tokens()  # the worker lets go of what this side let go of
+            message = {"do": "workload", "token": parcel.token, "known": sorted(known)}
+            known.add(parcel.token)
+            self._supervisor.worker.send(message, parcel.pickled)
 
     def _call_off(self, runs: list[Run], grace_seconds: float) -> None:
         """Ask the worker to stop these; it is killed when it is still at one of them after the grace."""
         for run in runs:
             run.cancelled = True
-            self._worker.send({"do": "cancel", "run": run.id})
+            self._supervisor.worker.send({"do": "cancel", "run": run.id})
         if runs:
             numbers = {run.id for run in runs}
-            timer = threading.Timer(grace_seconds, self._kill_if_still_at, [self._worker, numbers])
-            timer.daemon = True
-            timer.start()
+            self._supervisor.kill_after(grace_seconds, lambda: self._supervisor.at_work_on in numbers)
 
     def _watch_over(self, run: Run) -> None:
         """See to it that an idle worker, which may be preparing what comes next, leaves that for this run."""
-        if self._ready.is_set() and len(self._runs) == 1 and not self._answers:
-            timer = threading.Timer(_KILL_UNMOVED_AFTER_SECONDS, self._kill_if_unmoved, [self._worker, run])
-            timer.daemon = True
-            timer.start()
-
-    def _kill_if_unmoved(self, worker: WorkerProcess, run: Run) -> None:
-        if worker is self._worker and not run.begun and run.id in self._runs and not self._answers:
-            worker.kill()  # the run is repeated by the next worker
-
-    def _kill_if_still_at(self, worker: WorkerProcess, numbers: set[int]) -> None:
-        # without the lock: a worker that reads nothing any more may be blocking a sender who holds it
-        if self._at_work_on in numbers:
-            worker.kill()
+        if self._supervisor.is_ready and len(self._runs) == 1 and not self._answers:  # the next worker repeats the run
+            unmoved = lambda: not run.begun and run.id in self._runs and not self._answers  # noqa: E731
+            self._supervisor.kill_after(_KILL_UNMOVED_AFTER_SECONDS, unmoved)
 
     # -- receiving, on the reader thread
 
-    def _on_message(self, worker: WorkerProcess, message: dict[str, Any]) -> None:
-        if worker is not self._worker:
-            return
+    def _on_message(self, message: dict[str, Any]) -> None:
         if message["kind"] == "ready":
             self._on_worker_ready(message)
         elif message["kind"] == "answer":
@@ -259,21 +235,20 @@ class Session:
     def _on_worker_ready(self, message: dict[str, Any]) -> None:
         with self._lock:
             self._devices = tuple(_catalog.DeviceInfo(**device) for device in message["devices"])
-            self._ready_since = time.monotonic()
-            self._ready.set()
+            self._supervisor.ready.set()
             waiting, self._when_ready = self._when_ready, []
         for callback, _ in waiting:
             self._call(callback, self._catalog())
 
     def _on_begun(self, number: int) -> None:
         with self._lock:
-            self._at_work_on = number  # even when it was cancelled here in the meantime
+            self._supervisor.at_work_on = number
             if number in self._runs:
                 self._runs[number].begun = True
 
     def _on_event(self, event: Event, result_key: str) -> None:
-        if event.kind in events.ENDINGS and event.run == self._at_work_on:
-            self._at_work_on = None
+        if event.kind in events.ENDINGS and event.run == self._supervisor.at_work_on:
+            self._supervisor.at_work_on = None
         if isinstance(event, events.Started):
             self._publish(event)
             earlier = self.store.latest(result_key)
@@ -281,7 +256,7 @@ class Session:
                 self._publish(events.Recalled(run=event.run, result=earlier.result, finished_at=earlier.finished_at))
             return
         if isinstance(event, events.Finished):
-            self._idle_deaths = 0
+            self._supervisor.proven()
             event = self._kept(event, result_key)
         self._publish(event)
 
@@ -316,54 +291,31 @@ class Session:
             _log.exception("a callback of a workbench session failed")
 
     def _on_exit(self, worker: WorkerProcess, description: str) -> None:
+        supervisor = self._supervisor
         with self._lock:
             lost = list(self._runs.values())
             # killed from here for a run that was cancelled, it may have gone on to the next one already
             waiting = [run for run in lost if not run.cancelled and (worker.was_killed or not run.begun)]
-            self._count_death(worker, description)
             answers, self._answers = list(self._answers.values()), {}
-            restart = not self._closed and not self._given_up
-            if restart:
-                self._restart(waiting)
-            hopeful, self._when_ready = (self._when_ready, []) if self._given_up else ([], self._when_ready)
+            if supervisor.replace(worker, description, asked_for=supervisor.at_work_on is not None or bool(answers)):
+                for run in waiting:
+                    run.begun = False
+                    self._send(run)
+            hopeful, self._when_ready = (self._when_ready, []) if supervisor.given_up else ([], self._when_ready)
         for _, given_up in hopeful:
-            self._call(given_up, self._given_up)
+            self._call(given_up, supervisor.given_up)
         while_saving = f"the worker died ({description}) while saving; it was restarted: try again"
-        closed = "the session was closed before the model was saved" if self._closed else None
+        closed = "the session was closed before the model was saved" if supervisor.closed else None
         for answer in answers:
-            answer.put({"error": closed or self._given_up or while_saving})
+            answer.put({"error": closed or supervisor.given_up or while_saving})
         for run in lost:
-            if run.cancelled or self._closed:
+            if run.cancelled or supervisor.closed:
                 self._publish(events.Cancelled(run=run.id))
-            elif self._given_up:
-                self._publish(events.Failed(run=run.id, message=self._given_up))
+            elif supervisor.given_up:
+                self._publish(events.Failed(run=run.id, message=supervisor.given_up))
             elif run not in waiting:
                 message = f"the worker died ({description}) during this run; it was restarted: run it again"
                 self._publish(events.Failed(run=run.id, message=message))
-
-    def _restart(self, waiting: list[Run]) -> None:
-        try:
-            self._start_worker()
-        except WorkbenchError as error:  # the disk is full: nothing starts before the person has made room
-            self._given_up = f"the worker can't be restarted: {error}; then start a new session or kernel"
-            return
-        for run in waiting:
-            run.begun = False
-            self._send(run)
-
-    def _count_death(self, worker: WorkerProcess, description: str) -> None:
-        """Give up on a worker that dies again and again by itself, where a restart would only repeat it."""
-        asked_for = self._at_work_on is not None or bool(self._answers)  # ends that run or save, which isn't repeated
-        if worker.was_killed or self._closed or (self._ready.is_set() and asked_for):
-            return
-        if self._ready.is_set() and time.monotonic() - self._ready_since > _PROVEN_AFTER_SECONDS:
-            self._idle_deaths = 0
-        self._idle_deaths += 1
-        if self._idle_deaths >= _MAXIMUM_IDLE_DEATHS:
-            self._given_up = (
-                f"the worker died {self._idle_deaths} times in a row ({description}): "
-                "put that right, then start a new session or kernel"
-            )
 
     def _catalog(self) -> _catalog.Catalog:
         embedded = models.embedded()
@@ -380,7 +332,7 @@ class Session:
 
 def history_store() -> Store:
     """The history this process sees: the shared session's, which may live in memory, or the one on disk."""
-    return _default.store if _default is not None and not _default._closed else Store()
+    return _default.store if _default is not None and not _default.closed else Store()
 
 
 _default: Session | None = None
@@ -391,6 +343,6 @@ def default_session() -> Session:
     """The session shared by ``wb.run``, ``wb.show`` and ``wb.history`` in this process."""
     global _default
     with _default_lock:
-        if _default is None or _default._closed or _default._given_up:
+        if _default is None or not _default.usable:
             _default = Session()
         return _default
