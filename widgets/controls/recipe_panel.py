@@ -40,7 +40,7 @@ class RecipePanel(Widget):
     error = t.Unicode(help="why the last change was refused").tag(sync=True)
     busy = t.Bool(help="whether the recipe shown is being measured").tag(sync=True)
 
-    schema = t.Dict().tag(sync=True)
+    _schema = t.Dict().tag(sync=True)
     _blocked = t.Dict(help="what of `blocked` holds for the recipe shown").tag(sync=True)
     _shown = t.Dict(help="recipe and baseline, and which browser's which change they answer").tag(sync=True)
     _wanted = t.Dict(help="a change made in a browser: recipe, baseline, client, number").tag(sync=True)
