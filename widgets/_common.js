@@ -1,6 +1,12 @@
 // Shared by every widget; Python puts this text in front of each module.
 
-/** An element: h("button", {class: "wb-button", onclick: f}, "Cancel"). Absent children are skipped. */
+/**
+ * An element: h("button", {class: "wb-button", onclick: f}, "Cancel"). Absent children are skipped.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, any>} properties
+ * @param {Child[]} children
+ */
 function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -8,37 +14,69 @@ function h(tag, properties = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  /** @type {any[]} */
+  const nested = children;
+  element.append(...nested.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 
-/** Make `el` the root of a widget called `name`. */
+/** Make `el` the root of a widget called `name`. @type {(el: HTMLElement, name: string) => void} */
 function root(el, name) {
   el.classList.add("wb", `wb-${name}`);
 }
 
-/** JupyterLab takes plain keys for its own ("a" adds a cell): not those pressed in a widget. Ctrl+S and its like stay. */
-function keepPlainKeys(event) {
-  if (!event.target.closest?.(".wb")) return;
-  event.target.toggleAttribute("data-lm-suppress-shortcuts", !(event.ctrlKey || event.metaKey || event.altKey));
+/** The element that an event is about. @param {Event} event */
+function targetOf(event) {
+  return /** @type {HTMLElement} */ (event.target);
 }
 
-// on the window and early: JupyterLab listens at the document
-globalThis[Symbol.for("workbench.keys")] ??= addEventListener("keydown", keepPlainKeys, true) ?? true;
+/**
+ * JupyterLab takes plain keys for its own ("a" adds a cell): not those pressed in a widget. Ctrl+S and its like stay.
+ * @param {KeyboardEvent} event
+ */
+function keepPlainKeys(event) {
+  const target = targetOf(event);
+  if (!target.closest?.(".wb")) return;
+  target.toggleAttribute("data-lm-suppress-shortcuts", !(event.ctrlKey || event.metaKey || event.altKey));
+}
 
-/** Call `draw` now and whenever one of the traits changes. */
+/** What is there once for all widgets of a page, by name. @type {Record<symbol, any>} */
+const shared = globalThis;
+const KEYS = Symbol.for("workbench.keys");
+// on the window and early: JupyterLab listens at the document
+if (!shared[KEYS]) addEventListener("keydown", keepPlainKeys, true);
+shared[KEYS] = true;
+
+/**
+ * Call `draw` now and whenever one of the traits changes.
+ * @template Traits
+ * @param {Model<Traits>} model
+ * @param {(keyof Traits & string)[]} traits
+ * @param {() => void} draw
+ */
 function follow(model, traits, draw) {
   for (const trait of traits) model.on(`change:${trait}`, draw);
   draw();
 }
 
-/** Set a trait and send it. */
+/**
+ * Set a trait and send it.
+ * @template Traits
+ * @template {keyof Traits} Name
+ * @param {Model<Traits>} model
+ * @param {Name} trait
+ * @param {Traits[Name]} value
+ */
 function send(model, trait, value) {
   model.set(trait, value);
   model.save_changes();
 }
 
-/** Set text only where it differs, so that screen readers and selections aren't disturbed. */
+/**
+ * Set text only where it differs, so that screen readers and selections aren't disturbed.
+ * @param {Element} element
+ * @param {string | null} text
+ */
 function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -46,18 +84,24 @@ function write(element, text) {
 let counter = 0;
 const page = Math.random().toString(36).slice(2, 8);
 
-/** An id that no other element of the page has. */
+/** An id that no other element of the page has. @param {string} prefix */
 function unique(prefix) {
   counter += 1;
   return `wb-${prefix}-${page}-${counter}`;
 }
 
-/** A word with a sign and a colour for real, simulated and unchanged. */
+/** A word with a sign and a colour. @param {"real" | "simulated" | "unchanged"} reality */
 function realityTag(reality) {
   const signs = { real: "●", simulated: "◐", unchanged: "○" };
-  return h("span", { class: `wb-tag wb-${reality}` }, h("span", { "aria-hidden": "true" }, signs[reality]), ` ${reality}`);
+  return h(
+    "span",
+    { class: `wb-tag wb-${reality}` },
+    h("span", { "aria-hidden": "true" }, signs[reality]),
+    ` ${reality}`,
+  );
 }
 
+/** Put text into the clipboard. @param {string} text */
 async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -73,9 +117,9 @@ async function copyText(text) {
   }
 }
 
-/** A promise that someone else keeps. */
+/** A promise that someone else keeps. @returns {Deferred} */
 function deferred() {
-  const parts = {};
+  const parts = /** @type {Deferred} */ ({});
   parts.promise = new Promise((resolve, reject) => Object.assign(parts, { resolve, reject }));
   return parts;
 }

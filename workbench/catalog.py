@@ -32,6 +32,10 @@ class OptionInfo(_Frozen):
     unit: str = ""
     when: dict[str, list] = {}
     maximum_when: dict[str, dict[str, float]] = {}
+    trains: bool = False
+    """Whether it counts the epochs that the step trains for."""
+    precisions: dict[str, str] = {}
+    """By choice the precision it asks for, where it asks for any."""
 
 
 class TechniqueInfo(_Frozen):
@@ -40,10 +44,9 @@ class TechniqueInfo(_Frozen):
     name: str
     title: str
     help: str
-    trains: bool
     works_on: str
-    order: int
-    """Where it stands among the steps that toggles make; see :class:`workbench.techniques.Technique`."""
+    later: tuple[str, ...]
+    """The techniques whose steps a new step of this one goes in front of."""
     options: tuple[OptionInfo, ...]
 
 
@@ -93,9 +96,8 @@ def technique_infos() -> tuple[TechniqueInfo, ...]:
             name=name,
             title=technique.title,
             help=(technique.__doc__ or "").strip().splitlines()[0],
-            trains=technique.trains,
             works_on=technique.works_on,
-            order=technique.order,
+            later=techniques.later(name),
             options=tuple(_options(technique.model_json_schema())),
         )
         for name, technique in techniques.registered().items()
@@ -141,4 +143,6 @@ def _options(schema: dict[str, Any]):
             unit=field.get("unit", ""),
             when=field.get("when", {}),
             maximum_when=field.get("maximum_when", {}),
+            trains=field.get("trains", False),
+            precisions=field.get("precisions", {}),
         )

@@ -32,6 +32,12 @@ def test_nothing_that_trains_or_takes_seconds_is_made_ahead():
         assert recipe.place.engine != "compiled"
 
 
+def test_a_toggle_leaves_the_order_of_the_other_steps_as_a_person_chose_it():
+    own_order = Recipe.parse(steps=[{"do": "prune"}, {"do": "distill"}], place={"engine": "eager"})
+    first, *_ = neighbours(own_order)
+    assert [step.do for step in first.steps] == ["prune", "distill", "quantize"]
+
+
 def test_each_neighbour_is_offered_once_and_never_the_present_one():
     keys = [recipe.key() for recipe in neighbours(START)]
     assert len(keys) == len(set(keys))

@@ -23,6 +23,12 @@ def ask(panel: RecipePanel, number: int, recipe: dict) -> None:
     panel._wanted = {"client": "browser", "number": number, "recipe": recipe}
 
 
+def sent(panel: RecipePanel, name: str) -> dict[str, dict]:
+    """What the browser is told of a technique's options, by name."""
+    (technique,) = (technique for technique in panel._schema["techniques"] if technique["name"] == name)
+    return {option["name"]: option for option in technique["options"]}
+
+
 def test_setting_the_recipe_is_what_a_click_does(panel):
     panel.recipe = INT8
     by_hand = panel.recipe
@@ -79,9 +85,9 @@ def test_an_unknown_baseline_is_refused_in_place(panel):
 
 
 def test_the_amount_ends_where_its_declaration_says_for_the_kind_chosen(panel):
-    options = {option["name"]: option for each in panel._schema["techniques"] for option in each["options"]}
+    options = sent(panel, "prune")
     amount = options["amount"]
-    for kind in options["kind"]["choices"]:
+    for kind in (choice["value"] for choice in options["kind"]["choices"]):
         most = amount["maximum_when"]["kind"].get(kind, amount["maximum"])
         step = {"do": "prune", "kind": kind, "amount": most}
         assert Recipe.parse(steps=[step])
@@ -118,6 +124,52 @@ def test_its_controls_come_from_the_declarations_alone(panel):
     for name, technique in declared.items():
         plain = [option.name for option in technique.options if not isinstance(option.default, dict | list | tuple)]
         assert [option["name"] for option in drawn[name]["options"]] == plain
+
+
+def test_the_browser_is_told_which_options_make_a_step_train(panel):
+    for technique in offered().techniques:
+        counted = [name for name, option in sent(panel, technique.name).items() if option["trains"]]
+        step = Recipe.parse(steps=[{"do": technique.name}]).steps[0]
+        assert step.training_epochs() == sum(getattr(step, name) for name in counted)
+    assert [sent(panel, "prune")["finetune_epochs"]["trains"], sent(panel, "distill")["epochs"]["trains"]] == [True] * 2
+
+
+def test_the_browser_is_told_which_precision_each_choice_asks_for(panel):
+    told = {
+        (technique.name, name, choice["value"]): choice["precision"]
+        for technique in offered().techniques
+        for name, option in sent(panel, technique.name).items()
+        for choice in option["choices"]
+        if choice["precision"] is not None
+    }
+    assert {(technique, option) for technique, option, _ in told} == {("quantize", "scheme")}
+    for (technique, option, value), precision in told.items():
+        assert Recipe.parse(steps=[{"do": technique, option: value}]).precision == precision
+    assert len(told) == len(sent(panel, "quantize")["scheme"]["choices"])
+
+
+def test_the_browser_is_told_where_a_step_belongs(panel):
+    later = {technique["name"]: set(technique["later"]) for technique in panel._schema["techniques"]}
+    assert later == {"distill": {"prune", "quantize"}, "prune": {"quantize"}, "quantize": set()}
+
+
+@pytest.mark.parametrize(
+    ("technique", "option", "written"),
+    [
+        ("prune", "amount", {"percent": True, "suffix": " %"}),
+        ("prune", "finetune_epochs", {"percent": False, "suffix": " ep."}),
+        ("distill", "temperature", {"percent": False, "suffix": ""}),
+        ("quantize", "calibration_samples", {"percent": False, "suffix": ""}),  # its help says what they are
+    ],
+)
+def test_the_browser_is_told_how_a_number_is_written(panel, technique, option, written):
+    assert sent(panel, technique)[option]["written"] == written
+
+
+def test_a_few_short_choices_stand_side_by_side_and_many_are_a_list(panel):
+    scheme, student = sent(panel, "quantize")["scheme"], sent(panel, "distill")["student"]
+    assert [scheme["control"], scheme["choices"][0]["text"]] == ["segmented", "int8 static"]
+    assert [student["control"], student["choices"][0]["text"]] == ["choice", "half-width"]
 
 
 def test_without_a_catalog_it_waits_for_one():

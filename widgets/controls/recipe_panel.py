@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import Any, ClassVar
 
 import traitlets as t
 
@@ -32,6 +31,8 @@ class RecipePanel(Widget):
     recipe
         A :class:`Recipe`, a dict or a JSON text.
     """
+
+    _shared_scripts: ClassVar = ("_common", "controls/_controls", "controls/_rules")
 
     recipe = t.Dict(help="the recipe shown, complete and valid")
     baseline = t.Unicode("auto", help='the fp32 engine to compare with; "auto": the faster of eager and compiled')
@@ -78,9 +79,9 @@ class RecipePanel(Widget):
     @t.observe("recipe", "blocked")
     def _show_blocked(self, _change: t.Bunch | None = None) -> None:
         """Leave out what comes after a step that brings another architecture: nothing is known of that."""
-        steps = Recipe.parse(self.recipe).steps
-        replaced = min((step.order for step in steps if step.replaces_model()), default=math.inf)
-        later = [each["name"] for each in self._schema.get("techniques", []) if each["order"] > replaced]
+        replacing = {step.do for step in Recipe.parse(self.recipe).steps if step.replaces_model()}
+        techniques = self._schema.get("techniques", [])
+        later = {name for each in techniques if each["name"] in replacing for name in each["later"]}
         known = {name: reasons for name, reasons in self.blocked.items() if name not in later}
         pump.shared().put(self, Urgency.ANSWER, _blocked=known)
 

@@ -1,10 +1,21 @@
-"""From the catalog's declarations to the controls of the recipe panel."""
+"""From the catalog's declarations to the controls of the recipe panel.
+
+What is decided here isn't decided again in JavaScript: which control an option gets, how its values are written,
+what its choices ask for and where a step belongs.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from workbench.catalog import Catalog, OptionInfo, TechniqueInfo
+
+_MOST_CHARACTERS_SIDE_BY_SIDE = 56
+"""Of all choices of an option: what two lines hold."""
+_PERCENT = "fraction"
+_SUFFIXES = {_PERCENT: " %", "epochs": " ep."}
+_LONGEST_SUFFIX = 3
+"""Characters of a unit that stands beside its number; a longer one stands in the option's help alone."""
 
 
 def panel(catalog: Catalog) -> dict[str, Any]:
@@ -25,8 +36,7 @@ def _technique(technique: TechniqueInfo, catalog: Catalog) -> dict[str, Any]:
         "name": technique.name,
         "title": technique.title,
         "help": technique.help,
-        "trains": technique.trains,
-        "order": technique.order,
+        "later": list(technique.later),
         "options": [_option(option, catalog) for option in plain],
     }
 
@@ -35,12 +45,45 @@ def _option(option: OptionInfo, catalog: Catalog) -> dict[str, Any]:
     choices = list(option.choices)
     if option.name == "student" and not choices:
         choices = list(catalog.students)
-    control = option.model_dump() | {"choices": choices, "title": _sentence_case(option.title)}
+    control = _control(option, choices)
+    default = option.default if not choices or option.default in choices else choices[0]
+    return {
+        "name": option.name,
+        "title": _sentence_case(option.title),
+        "help": option.help,
+        "control": control,
+        "default": default,
+        "choices": [
+            {
+                "value": choice,
+                "text": choice.replace("-", " ") if control == "segmented" else choice,
+                "precision": option.precisions.get(choice),
+            }
+            for choice in choices
+        ],
+        "whole": option.type == "integer",
+        "minimum": option.minimum,
+        "maximum": option.maximum,
+        "written": _written(option.unit),
+        "trains": option.trains,
+        "when": option.when,
+        "maximum_when": option.maximum_when,
+    }
+
+
+def _control(option: OptionInfo, choices: list[str]) -> str:
+    """Which of the panel's controls sets the option."""
     if choices:
-        control["type"] = "choice"
-        if control["default"] not in choices:
-            control["default"] = choices[0]
-    return control
+        return "choice" if len(",".join(choices)) > _MOST_CHARACTERS_SIDE_BY_SIDE else "segmented"
+    if option.type in ("number", "integer"):
+        return "number" if option.minimum is None or option.maximum is None else "slider"
+    return "flag" if option.type == "flag" else "text"
+
+
+def _written(unit: str) -> dict[str, Any]:
+    """How a number is written: as it is or in percent, and what stands behind it."""
+    short = f" {unit}" if 0 < len(unit) <= _LONGEST_SUFFIX else ""
+    return {"percent": unit == _PERCENT, "suffix": _SUFFIXES.get(unit, short)}
 
 
 def _sentence_case(title: str) -> str:

@@ -107,8 +107,8 @@ def _recipe(chosen: argparse.Namespace) -> Recipe:
             if field != "do" and (value := getattr(chosen, f"{name}_{field}", None)) is not None
         }
         if given:
-            steps.append({"do": name, **given})
-    steps.sort(key=lambda step: techniques.find(step["do"]).order)
+            at = techniques.position(name, [step["do"] for step in steps])
+            steps.insert(at, {"do": name, **given})
     place = {"engine": chosen.engine, "device": chosen.device, "threads": chosen.threads, "batch": chosen.batch}
     return Recipe.parse(steps=steps, place=place, seed=chosen.seed)
 

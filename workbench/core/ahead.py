@@ -24,11 +24,12 @@ def neighbours(recipe: Recipe) -> Iterator[Recipe]:
 
 def _toggled(recipe: Recipe) -> Iterator[Recipe]:
     for name, technique in techniques.registered().items():
-        without = [step for step in recipe.steps if step.do != name]
-        if len(without) < len(recipe.steps):
-            yield _with_steps(recipe, without)
-        elif not _trains(technique()):
-            yield _with_steps(recipe, [*without, technique()])
+        others = [step for step in recipe.steps if step.do != name]
+        if len(others) < len(recipe.steps):
+            yield _with_steps(recipe, others)
+        elif not technique().training_epochs():
+            at = techniques.position(name, [step.do for step in others])
+            yield _with_steps(recipe, [*others[:at], technique(), *others[at:]])
 
 
 def _other_choices(recipe: Recipe) -> Iterator[Recipe]:
@@ -36,7 +37,7 @@ def _other_choices(recipe: Recipe) -> Iterator[Recipe]:
     for index, step in enumerate(recipe.steps):
         for value in step.choices(step.main_option):
             changed = step.model_copy(update={step.main_option: value})
-            if not _trains(changed):
+            if not changed.training_epochs():
                 yield _with_steps(recipe, [*recipe.steps[:index], changed, *recipe.steps[index + 1 :]])
 
 
@@ -47,11 +48,7 @@ def _other_engines(recipe: Recipe) -> Iterator[Recipe]:
 
 
 def _with_steps(recipe: Recipe, steps: list[Technique]) -> Recipe:
-    return recipe.model_copy(update={"steps": tuple(sorted(steps, key=lambda step: step.order))})
-
-
-def _trains(step: Technique) -> bool:
-    return step.trains and step.training_epochs() > 0
+    return recipe.model_copy(update={"steps": tuple(steps)})
 
 
 def _runs(recipe: Recipe) -> bool:

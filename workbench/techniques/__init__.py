@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import cache
 
 from workbench.errors import RecipeError, unknown
 from workbench.plumbing.registry import declared
 from workbench.techniques._base import Context, Task, Technique, TrainingPoint, option
 
-__all__ = ["Context", "Task", "Technique", "TrainingPoint", "find", "option", "registered"]
+__all__ = ["Context", "Task", "Technique", "TrainingPoint", "find", "later", "option", "position", "registered"]
 
 
 @cache
@@ -29,3 +30,15 @@ def find(name: str) -> type[Technique]:
         return registered()[name]
     except KeyError:
         raise RecipeError(unknown("technique", name, registered())) from None
+
+
+def later(name: str) -> tuple[str, ...]:
+    """The techniques whose steps a new step of ``name`` goes in front of."""
+    order = find(name).order
+    return tuple(other for other, technique in registered().items() if technique.order > order)
+
+
+def position(name: str, among: Sequence[str]) -> int:
+    """Where a new step of ``name`` goes among steps of the techniques ``among``, whose own order is left as it is."""
+    behind = later(name)
+    return next((at for at, other in enumerate(among) if other in behind), len(among))

@@ -23,6 +23,8 @@ def option(
     unit: str | None = None,
     when: dict[str, list] | None = None,
     maximum_when: dict[str, dict[str, float]] | None = None,
+    trains: bool | None = None,
+    precisions: dict[str, str] | None = None,
     **limits: Any,
 ):
     """Declare one option of a technique.
@@ -39,11 +41,15 @@ def option(
         ``{"other field": [values]}``: the option matters only then and is hidden otherwise.
     maximum_when
         ``{"other field": {value: maximum}}``: where a choice allows less than ``le``.
+    trains
+        Whether it counts the epochs that the step trains for.
+    precisions
+        ``{value: precision}``: what the layers are to be computed in where this value is chosen.
     limits
         ``ge``, ``le``, ``title`` and the like, as pydantic's ``Field`` takes them.
     """
-    declared = {"unit": unit, "when": when, "maximum_when": maximum_when}
-    extra = {key: value for key, value in declared.items() if value is not None}
+    rules = {"when": when, "maximum_when": maximum_when, "trains": trains, "precisions": precisions}
+    extra = {key: value for key, value in {"unit": unit, **rules}.items() if value is not None}
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
@@ -93,8 +99,6 @@ class Technique(BaseModel):
 
     title: ClassVar[str]
     """What the widgets call it."""
-    trains: ClassVar[bool] = False
-    """Whether it runs an optimiser: such steps start on request only, never ahead of it."""
     works_on: ClassVar[str] = "module"
     """"module" (an nn.Module in, one out) or "graph" (post-training, makes the QDQ graph, comes last)."""
 
@@ -105,7 +109,10 @@ class Technique(BaseModel):
     """Installed packages, beside torch, that what it makes depends on: their versions are part of a result's key."""
 
     order: ClassVar[int]
-    """Where toggles put it among the steps: a student is chosen (10) before it is pruned (20) and quantized (90)."""
+    """Where toggles put it among the steps: a student is chosen (10) before it is pruned (20) and quantized (90).
+
+    What follows from it is said by :func:`workbench.techniques.later`.
+    """
     main_option: ClassVar[str]
     """The field a bare value sets on the command line: ``--quantize int8`` sets ``scheme``."""
     deciding_option: ClassVar[str | None] = None
@@ -125,8 +132,14 @@ class Technique(BaseModel):
         return tuple(cls.model_json_schema()["properties"][option].get("enum", ()))
 
     def training_epochs(self) -> int:
-        """How many epochs this step will train for; 0 means it acts at once."""
-        return 0
+        """How many epochs this step will train for: on request only, never ahead of it. 0 means it acts at once."""
+        return sum(getattr(self, name) for name in self._declared("trains"))
+
+    @property
+    def precision(self) -> str | None:
+        """What it asks the layers to be computed in; ``None`` where it leaves that as it is."""
+        asked = (precisions.get(getattr(self, name)) for name, precisions in self._declared("precisions").items())
+        return next(filter(None, asked), None)
 
     @classmethod
     def preload(cls) -> None:
@@ -142,11 +155,6 @@ class Technique(BaseModel):
         Looks at the layers and, where it is given, at the task; doesn't run the module. ``apply``
         raises where this can't know beforehand.
         """
-        return None
-
-    @property
-    def precision(self) -> str | None:
-        """The name of the precision it asks layers to be computed in; ``None`` where it leaves that alone."""
         return None
 
     def replaces_model(self) -> bool:
@@ -167,6 +175,12 @@ class Technique(BaseModel):
             if getattr(self, name) != field.default and self._matters(field.json_schema_extra.get("when", {}))
         ]
         return ", ".join([self.summary(), *changed])
+
+    @classmethod
+    def _declared(cls, rule: str) -> dict[str, Any]:
+        """By option what :func:`option` was told as ``rule``; options without it are left out."""
+        rules = {name: field.json_schema_extra or {} for name, field in cls.model_fields.items()}
+        return {name: each[rule] for name, each in rules.items() if rule in each}
 
     def _matters(self, when: dict[str, list]) -> bool:
         return all(getattr(self, other) in values for other, values in when.items())

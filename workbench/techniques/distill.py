@@ -45,7 +45,6 @@ class Distill(Technique):
     """Train a smaller student to answer as the model does."""
 
     title: ClassVar[str] = "Distill"
-    trains: ClassVar[bool] = True
     order: ClassVar[int] = 10
     main_option: ClassVar[str] = "student"
     deciding_option: ClassVar[str | None] = "student"
@@ -77,11 +76,8 @@ class Distill(Technique):
         ge=0,
         le=1,
     )
-    epochs: int = option(2, "training passes", unit="epochs", title="Epochs", ge=1, le=10)
+    epochs: int = option(2, "training passes", unit="epochs", trains=True, title="Epochs", ge=1, le=10)
     learning_rate: float = option(0.01, "the highest learning rate", title="Learning rate", ge=1e-5, le=0.1)
-
-    def training_epochs(self) -> int:
-        return self.epochs
 
     @classmethod
     def preload(cls) -> None:

@@ -27,7 +27,6 @@ class Prune(Technique):
 
     title: ClassVar[str] = "Prune"
     libraries: ClassVar[tuple[str, ...]] = ("torch-pruning",)
-    trains: ClassVar[bool] = True
     order: ClassVar[int] = 20
     main_option: ClassVar[str] = "amount"
     deciding_option: ClassVar[str | None] = "kind"
@@ -58,6 +57,7 @@ class Prune(Technique):
         1,
         "training passes afterwards to win accuracy back",
         unit="epochs",
+        trains=True,
         title="Fine-tuning",
         ge=0,
         le=5,
@@ -76,9 +76,6 @@ class Prune(Technique):
         if self.kind == "channels" and self.amount > _MOST_CHANNELS:
             raise RecipeError(f"prune amount is between 0 and {_MOST_CHANNELS} for channels, not {self.amount:g}")
         return self
-
-    def training_epochs(self) -> int:
-        return self.finetune_epochs
 
     @classmethod
     def preload(cls) -> None:

@@ -80,6 +80,7 @@ class Quantize(Technique):
     scheme: Annotated[_Scheme, BeforeValidator(_full_name)] = option(
         "int8-static",
         _in_words(),
+        precisions={name: name for name in _PRECISIONS},
         title="Scheme",
     )
     group_size: int = option(
@@ -112,11 +113,6 @@ class Quantize(Technique):
         when={"scheme": _schemes(lambda each: each.weights)},
         title="Layers kept in fp32",
     )
-
-    @property
-    def precision(self) -> str:
-        """The scheme: each is a precision."""
-        return self.scheme
 
     @property
     def _formats(self) -> Precision:
