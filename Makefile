@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard workbench/kernels/src/*)
 
-.PHONY: app lab test bench bench-engines bench-native bench-native-isa sanitize clean
+.PHONY: app lab test lint-javascript bench bench-engines bench-native bench-native-isa sanitize clean
 
 app: .venv/app.stamp
 	$(BIN)/workbench app $(if $(PORT),--port $(PORT))
@@ -17,10 +17,20 @@ test: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	@if command -v npm >/dev/null; then $(MAKE) lint-javascript; \
+	else echo "The JavaScript was not linted: npm is missing"; fi
 	$(BIN)/pytest tests --ignore tests/browser
 	$(BIN)/pytest --nbval notebooks
 	sh tools/chromium.sh
 	$(BIN)/pytest tests/browser
+
+# Lint, format and types of the page's JavaScript. The tools come from npm; only contributors need them.
+lint-javascript: tools/javascript/node_modules
+	npm run --silent --prefix tools/javascript lint
+
+tools/javascript/node_modules: tools/javascript/package.json
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix tools/javascript
+	touch $@
 
 bench: .venv/test.stamp
 	sh tools/chromium.sh
@@ -45,7 +55,7 @@ sanitize:
 	TSAN_OPTIONS=halt_on_error=1 cmake --build build/sanitized-threads --target check --parallel 2
 
 clean:
-	rm -rf .venv build
+	rm -rf .venv build tools/javascript/node_modules
 
 .venv/torch.stamp: constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: PYTHON=python3.12 make app")'

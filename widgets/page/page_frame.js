@@ -1,5 +1,8 @@
+/** @type {Record<string, string>} */
 const LANDMARKS = { "wb-header": "banner", "wb-side": "complementary", "wb-main": "main", "wb-footer": "contentinfo" };
+const PARTS = Object.keys(LANDMARKS);
 
+/** @param {Rendered<PageFrameTraits>} rendered */
 function render({ model, el }) {
   el.classList.add("wb-page-frame");
   const whole = document.body.dataset.voila === "voila";
@@ -12,10 +15,14 @@ function render({ model, el }) {
   const name = () => {
     const page = el.closest(".wb-page");
     if (!page) return requestAnimationFrame(name);
-    for (const [part, role] of Object.entries(LANDMARKS)) page.querySelector(`.${part}`)?.setAttribute("role", whole ? role : "group");
+    const found = PARTS.filter((part) => {
+      const element = page.querySelector(`.${part}`);
+      element?.setAttribute("role", whole ? LANDMARKS[part] : "group");
+      return element;
+    });
     page.querySelector(".wb-side")?.setAttribute("aria-label", "Toggles");
     page.querySelector(".wb-main")?.setAttribute("aria-label", "Figures");
-    if (page.querySelectorAll(Object.keys(LANDMARKS).map((part) => `.${part}`).join()).length < 4) requestAnimationFrame(name);
+    if (found.length < PARTS.length) requestAnimationFrame(name);
   };
   name();
   send(model, "views", model.get("views") + 1);

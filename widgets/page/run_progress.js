@@ -1,13 +1,18 @@
 const SIGNS = { starting: "◌", idle: "○", working: "●", training: "●", finished: "✓", cancelled: "■", failed: "✕" };
 
+/** @param {Rendered<RunProgressTraits>} rendered */
 function render({ model, el }) {
   root(el, "run-progress");
   const sign = h("span", { class: "wb-sign", "aria-hidden": "true" });
   const text = h("span", { class: "wb-text" });
   const fill = h("i", {});
   const bar = h("span", { class: "wb-progress", "aria-hidden": "true" }, fill);
-  const cancel = h("button", { type: "button", class: "wb-button", onclick: () => send(model, "cancels", model.get("cancels") + 1) }, "Cancel");
-  const again = h("button", { type: "button", class: "wb-button", onclick: () => send(model, "repeats", model.get("repeats") + 1) }, "Measure again");
+  /** @type {(trait: "cancels" | "repeats", label: string) => HTMLElement} */
+  const counting = (trait, label) => {
+    const onclick = () => send(model, trait, model.get(trait) + 1);
+    return h("button", { type: "button", class: "wb-button", onclick }, label);
+  };
+  const [cancel, again] = [counting("cancels", "Cancel"), counting("repeats", "Measure again")];
   const notices = h("span", { class: "wb-notices" });
   const environment = h("span", { class: "wb-environment" });
   const spoken = h("span", { class: "wb-offscreen", role: "status", "aria-live": "polite" });

@@ -1,6 +1,9 @@
+/** @param {Rendered<TabStripTraits>} rendered */
 function render({ model, el }) {
   root(el, "tab-strip");
-  const tabs = model.get("titles").map((title, index) => h("button", { type: "button", role: "tab", id: unique("tab"), "data-index": index }, title));
+  const tabs = model.get("titles").map((title, index) => {
+    return h("button", { type: "button", role: "tab", id: unique("tab"), "data-index": index }, title);
+  });
   const list = h("div", { role: "tablist", "aria-label": model.get("label") }, tabs);
   el.append(list);
   const panels = () => [...(el.parentElement?.children ?? [])].filter((child) => child !== el);
@@ -21,11 +24,15 @@ function render({ model, el }) {
       panel.classList.toggle("wb-closed", i !== open);
     });
   };
+  /** @param {number} index */
   const open = (index) => {
     send(model, "selected", index);
     tabs[index].focus();
   };
-  list.addEventListener("click", (event) => event.target.dataset.index && open(Number(event.target.dataset.index)));
+  list.addEventListener("click", (event) => {
+    const { index } = targetOf(event).dataset;
+    if (index) open(Number(index));
+  });
   list.addEventListener("keydown", (event) => {
     const there = tabs.map((_, i) => i).filter((i) => !tabs[i].hidden);
     const at = there.indexOf(model.get("selected"));

@@ -1,16 +1,21 @@
+/** @param {Rendered<WorkloadBarTraits>} rendered */
 function render({ model, el }) {
   root(el, "workload-bar");
   const id = unique("workload");
   const select = h("select", { id, class: "wb-select", onchange: () => send(model, "workload", select.value) });
   const description = h("span", { class: "wb-description" });
   const summary = h("span", { class: "wb-summary" });
-  const reset = h("button", { type: "button", class: "wb-button", onclick: () => send(model, "resets", model.get("resets") + 1) }, "Start over");
+  const startOver = () => send(model, "resets", model.get("resets") + 1);
+  const reset = h("button", { type: "button", class: "wb-button", onclick: startOver }, "Start over");
   const name = h("h1", {}, h("span", { class: "wb-glyph", "aria-hidden": "true" }), "Workbench");
-  el.append(name, h("label", { class: "wb-offscreen", for: id }, "Workload"), select, description, h("span", { class: "wb-space" }), summary, reset);
+  const label = h("label", { class: "wb-offscreen", for: id }, "Workload");
+  el.append(name, label, select, description, h("span", { class: "wb-space" }), summary, reset);
   follow(model, ["workloads", "workload", "summary", "changed"], () => {
     const known = model.get("workloads");
     const names = known.length ? known.map((each) => each.name) : [model.get("workload")];
-    if (names.join() !== [...select.options].map((option) => option.value).join()) select.replaceChildren(...names.map((each) => h("option", { value: each }, each || "…")));
+    const offered = [...select.options].map((option) => option.value);
+    if (names.join() !== offered.join())
+      select.replaceChildren(...names.map((each) => h("option", { value: each }, each || "…")));
     select.value = model.get("workload");
     const text = known.find((each) => each.name === model.get("workload"))?.description ?? "";
     write(description, text);

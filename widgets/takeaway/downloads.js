@@ -1,3 +1,7 @@
+const ABOUT =
+  "The variant as an exported PyTorch program (.pt2), as ONNX where that exists, and the receipt (JSON), which says how to load it. No pickles.";
+
+/** @param {Rendered<DownloadsTraits>} rendered */
 function render({ model, el }) {
   root(el, "downloads");
   const button = h("button", { type: "button", class: "wb-button wb-primary" }, "Download model");
@@ -9,9 +13,11 @@ function render({ model, el }) {
     asked = true;
     send(model, "wanted", model.get("wanted") + 1);
   });
-  const about = "The variant as an exported PyTorch program (.pt2), as ONNX where that exists, and the receipt (JSON), which says how to load it. No pickles.";
   const note = h("p", { class: "wb-note" });
-  el.append(h("div", { class: "wb-scroll" }, h("p", {}, about), h("div", { class: "wb-take" }, button, note), status, error));
+  el.append(
+    h("div", { class: "wb-scroll" }, h("p", {}, ABOUT), h("div", { class: "wb-take" }, button, note), status, error),
+  );
+  /** @type {(message: { file?: string }, buffers: BufferSource[]) => void} */
   const receive = (message, buffers) => {
     if (!message.file || !asked) return; // another view of this widget asked for it
     const link = h("a", { href: URL.createObjectURL(new Blob([buffers[0]])), download: message.file });
@@ -21,9 +27,17 @@ function render({ model, el }) {
   model.on("msg:custom", receive);
   follow(model, ["state", "error", "saved", "note"], () => {
     const state = model.get("state");
-    state === "ready" ? button.removeAttribute("aria-disabled") : button.setAttribute("aria-disabled", "true");
-    const files = model.get("saved").map((file) => `${file.name} (${Math.ceil(file.size_bytes / 1000).toLocaleString("en")} kB)`).join(", ");
-    const words = { unready: "Available when a run has finished.", working: "Writing the model …", ready: files ? `Handed over: ${files}` : "" };
+    if (state === "ready") button.removeAttribute("aria-disabled");
+    else button.setAttribute("aria-disabled", "true");
+    const files = model.get("saved").map(({ name, size_bytes }) => {
+      const kilobytes = Math.ceil(size_bytes / 1000).toLocaleString("en");
+      return `${name} (${kilobytes} kB)`;
+    });
+    const words = {
+      unready: "Available when a run has finished.",
+      working: "Writing the model …",
+      ready: files.length ? `Handed over: ${files.join(", ")}` : "",
+    };
     write(status, words[state]);
     write(note, model.get("note"));
     write(error, model.get("error"));

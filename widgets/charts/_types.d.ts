@@ -1,0 +1,92 @@
+// What the charts are sent, and what they use of Plotly; Python's side is views.py and, for points, runs.py.
+
+/** Plotly, once it is loaded. */
+interface Plotly {
+  react(el: HTMLElement, data: object[], layout: object, options: object): void;
+  purge(el: HTMLElement): void;
+}
+
+/** The element that Plotly draws in; `on` is there from the first drawing on. */
+interface Drawing extends HTMLElement {
+  on?(event: string, listener: (event: any) => void): void;
+}
+
+/** What Plotly draws. */
+interface Figure {
+  data: object[];
+  layout: object;
+}
+
+/** The parts of a chart's card. */
+interface ChartParts {
+  note: HTMLElement;
+  drawing: Drawing;
+  empty: HTMLElement;
+  twin: HTMLElement;
+  details: HTMLDetailsElement;
+  card: HTMLElement;
+}
+
+interface ChartTraits {
+  /** The model id of the page's PlotlyLibrary. */
+  library: string;
+}
+
+interface PlotlyLibraryTraits {
+  code: BufferSource;
+}
+
+/** One of the two sides that are compared. */
+interface LatencySide {
+  name: string;
+  engine: string;
+  p50: number;
+  p95: number;
+  label: string;
+  cells: string[];
+  /** Bin, count, bin, count, …: see histogram.py. */
+  bins: number[];
+}
+
+interface LatencyView {
+  sides?: LatencySide[];
+  mark?: Mark;
+  steady?: boolean;
+  live?: boolean;
+  empty?: string;
+}
+
+interface LatencyPlotTraits extends ChartTraits {
+  view: LatencyView;
+}
+
+interface ParetoPoint {
+  ms: number;
+  accuracy: number;
+  label: string;
+}
+
+interface ParetoRow extends ParetoPoint {
+  id: number;
+  batch: number;
+}
+
+interface ParetoPlotTraits extends ChartTraits, RowsTraits<ParetoRow> {
+  /** The run under way; empty without one. */
+  current: Partial<ParetoPoint>;
+  baseline: Partial<ParetoPoint>;
+  batch: number;
+  front: number[];
+}
+
+interface TrainingView {
+  technique?: string;
+  points?: [epoch: number, loss: number][];
+  epochs?: number;
+  progress?: string;
+  live?: boolean;
+}
+
+interface TrainingPlotTraits extends ChartTraits {
+  view: TrainingView;
+}

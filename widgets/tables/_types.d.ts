@@ -1,0 +1,51 @@
+// What the tables are sent; Python's side is views.py and, for the history, runs.py.
+
+interface HistoryRow {
+  id: number;
+  recipe: string;
+  when: string;
+  latency: string;
+  baseline: string;
+  speedup: string;
+  accuracy: string;
+  change: string;
+  size: string;
+}
+
+interface LayerRow {
+  layer: string;
+  op: string;
+  change: string;
+  weights: string;
+  time: string;
+  time_reason: string;
+  ceiling: string;
+  /** Of the longest layer's time. */
+  share: number;
+  error: string;
+  kernel: string;
+  reality: Reality;
+  reason: string;
+}
+
+interface LayerTableTraits {
+  rows: LayerRow[];
+  mark: Mark;
+}
+
+interface ReceiptRow {
+  layer: string;
+  op: string;
+  before: string;
+  after: string;
+  compute: string;
+  kernel: string;
+  reality: Reality;
+  reason: string;
+}
+
+interface ReceiptViewTraits {
+  rows: ReceiptRow[];
+  facts: [name: string, value: string][];
+  mark: Mark;
+}
