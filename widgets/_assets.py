@@ -1,6 +1,7 @@
-"""The text of a widget's ES module and stylesheet: the shared helpers, then its own file.
+"""The text of a widget's ES module and stylesheet.
 
-Modules of anywidget can't import each other, so what they share is put in front of each.
+Modules of anywidget can't import each other, so the scripts they share are put in front of each. Stylesheets of a page
+add up, so the rules that all widgets share are sent once: see ``_stylesheet.py``.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ def javascript(*names: str) -> str:
 
 @cache
 def stylesheet(name: str) -> str:
-    """The stylesheet of the widget whose files are called ``name`` ("charts/latency_plot"); shared rules come first."""
-    return _read("_common.css") + (_read(f"{name}.css") if (_FOLDER / f"{name}.css").exists() else "")
+    """The own rules of the widget whose files are called ``name`` ("charts/latency_plot"); "" where it has none."""
+    return _read(f"{name}.css") if (_FOLDER / f"{name}.css").exists() else ""
 
 
 def _read(name: str) -> str:

@@ -6,12 +6,20 @@ import difflib
 from typing import Any, ClassVar
 
 import anywidget
+import traitlets as t
+from ipywidgets import widget_serialization
 
 from workbench.widgets import _assets
+from workbench.widgets._stylesheet import CommonStylesheet, stylesheet
 
 
 class Widget(anywidget.AnyWidget):
-    """An anywidget whose JavaScript and stylesheet lie beside its Python file, under the same name."""
+    """An anywidget whose JavaScript and stylesheet lie beside its Python file, under the same name.
+
+    It refers to the stylesheet that all of them share, so that this is there before it and wherever it is saved.
+    """
+
+    _stylesheet = t.Instance(CommonStylesheet).tag(sync=True, **widget_serialization)
 
     _shared_scripts: ClassVar[tuple[str, ...]] = ("_common",)
 
@@ -29,6 +37,10 @@ class Widget(anywidget.AnyWidget):
             if not self.has_trait(name):
                 raise TypeError(f"{type(self).__name__} has no {name!r}; {self._advice(name)}")
         super().__init__(**traits)
+
+    @t.default("_stylesheet")
+    def _common_stylesheet(self) -> CommonStylesheet:
+        return stylesheet()
 
     def _advice(self, name: str) -> str:
         own = sorted(trait for trait in type(self).class_own_traits() if not trait.startswith("_"))

@@ -63,6 +63,12 @@ def test_a_widget_draws_itself_alone(cells, name):
     cells[name].locator(".jp-OutputArea").get_by_text(WIDGETS[name][1]).locator("visible=true").last.wait_for()
 
 
+@ONLY_LAB
+def test_a_widget_alone_has_the_rules_that_all_share(cells):
+    button = cells["Downloads"].get_by_role("button", name="Download model")
+    assert button.evaluate("(button) => getComputedStyle(button).borderRadius") == "7px"  # as _common.css says
+
+
 def test_every_widget_of_the_library_is_tried():
     from workbench import widgets
 

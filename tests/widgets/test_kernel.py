@@ -6,7 +6,8 @@ import gzip
 import subprocess
 import sys
 
-from workbench.widgets import LatencyPlot, ParetoPlot, TrainingPlot
+from workbench.widgets import Figures, LatencyPlot, ParetoPlot, RecipePanel, TrainingPlot
+from workbench.widgets._stylesheet import stylesheet
 from workbench.widgets.charts.plotly_library import library
 from workbench.widgets.tables.history_table import HistoryTable
 
@@ -22,6 +23,13 @@ def test_plotly_crosses_the_wire_once_however_many_charts_there_are():
     charts = [LatencyPlot(), ParetoPlot(), TrainingPlot(), LatencyPlot()]
     assert {chart.library for chart in charts} == {library().model_id}
     assert sum(isinstance(value, bytes) for chart in charts for value in chart.get_state().values()) == 0
+
+
+def test_the_rules_that_all_widgets_share_cross_the_wire_once():
+    widgets = [Figures(), RecipePanel(), LatencyPlot()]
+    assert {widget.get_state()["_stylesheet"] for widget in widgets} == {f"IPY_MODEL_{stylesheet().model_id}"}
+    assert "--wb-blue:" in stylesheet().get_state()["_css"]
+    assert not any("--wb-blue:" in widget.get_state()["_css"] for widget in widgets)
 
 
 def test_the_library_is_the_installed_plotly_compressed():
