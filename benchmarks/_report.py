@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from workbench import catalog
+from workbench.core import offer
 from workbench.machine import identity
 
 OUT = Path(__file__).parent / "out"
@@ -39,7 +39,7 @@ def write(name: str, rows: list[Row]) -> Path:
     path = OUT / f"{name}.json"
     document = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": identity.environment(None, 0, catalog.libraries()),
+        "environment": identity.environment(None, 0, offer.libraries()),
         "rows": [asdict(row) for row in rows],
     }
     path.write_text(json.dumps(document, indent=1))

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from benchmarks._report import Row
-from workbench import catalog
+from workbench.core import offer
 from workbench.engines import find
 from workbench.machine import identity
 from workbench.machine.affinity import core_of_its_own
@@ -99,7 +99,7 @@ def main() -> None:
         "seconds_median": statistics.median(run.elapsed_s for run in runs),
         "blocks_median": statistics.median(run.blocks for run in runs),
         "options": {"seconds": chosen.seconds, "batch": chosen.batch, "target": chosen.target},
-        "environment": identity.environment(chosen.threads, 0, catalog.libraries()),
+        "environment": identity.environment(chosen.threads, 0, offer.libraries()),
     }
     print(f"{'A/A runs whose 95 % interval contains 1':<42} {inside} of {len(runs)}   aim ≥ 93 of 100")
     print(f"{'median half width of the interval':<42} ±{half_width:.2%}")

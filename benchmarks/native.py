@@ -28,7 +28,8 @@ from benchmarks._native_facts import call_overhead, prepare_seconds
 from benchmarks._native_report import Row, case_lines, summary
 from benchmarks.native_models import MODELS, Example
 from benchmarks.native_peers import PEERS, Call, Case, engine
-from workbench import catalog, engines, kernels
+from workbench import engines, kernels
+from workbench.core import offer
 from workbench.engines.compiled import Compiled, packages
 from workbench.errors import EngineError
 from workbench.machine import identity
@@ -164,7 +165,7 @@ def main() -> None:
     rows = run(options.models, peers, options.seconds, options.build_seconds, options.threads)
     document = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": identity.environment(options.threads, 0, catalog.libraries()),
+        "environment": identity.environment(options.threads, 0, offer.libraries()),
         "native_isa": kernels.chosen_isa(),
         "prepare_seconds": prepare_seconds("resnet18", options.threads),
         "call_overhead_us": call_overhead(["fashion-cnn", "mlp", "fashion-resnet8", "resnet20"]),

@@ -5,13 +5,9 @@ What can't be used on this machine is offered too, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
-
-from workbench import engines, precisions, techniques
 
 
 class _Frozen(BaseModel):
@@ -86,63 +82,3 @@ class Catalog(_Frozen):
     """The engines that "auto" tries, in this order; the first that doesn't refuse the precision is shown for it."""
     threads: int
     """CPU threads a recipe may use: the cores of this process, within the container's quota."""
-
-
-@cache
-def technique_infos() -> tuple[TechniqueInfo, ...]:
-    """The registered techniques, from their declarations alone."""
-    return tuple(
-        TechniqueInfo(
-            name=name,
-            title=technique.title,
-            help=(technique.__doc__ or "").strip().splitlines()[0],
-            works_on=technique.works_on,
-            later=techniques.later(name),
-            options=tuple(_options(technique.model_json_schema())),
-        )
-        for name, technique in techniques.registered().items()
-    )
-
-
-def engine_infos(devices: Sequence[str] = ("cpu",)) -> tuple[EngineInfo, ...]:
-    """The registered engines and what each refuses on each of ``devices``."""
-    return tuple(
-        EngineInfo(
-            name=name,
-            title=engine.title,
-            unavailable=engine.unavailable(),
-            refuses={
-                device: {p: reason for p in precisions.registered() if (reason := engine.refuses(p, device))}
-                for device in devices
-            },
-        )
-        for name, engine in engines.registered().items()
-    )
-
-
-def libraries() -> frozenset[str]:
-    """The installed packages that figures depend on, as engines and techniques declare them."""
-    declarations = (*engines.registered().values(), *techniques.registered().values())
-    return frozenset().union(*(each.libraries for each in declarations))
-
-
-def _options(schema: dict[str, Any]):
-    for name, field in schema["properties"].items():
-        if name == "do":
-            continue
-        kinds = {"number": "number", "integer": "integer", "boolean": "flag", "string": "text"}
-        yield OptionInfo(
-            name=name,
-            title=field.get("title", name),
-            help=field.get("description", ""),
-            type="choice" if "enum" in field else kinds.get(field.get("type"), "text"),
-            default=field.get("default"),
-            choices=tuple(field.get("enum", ())),
-            minimum=field.get("minimum"),
-            maximum=field.get("maximum"),
-            unit=field.get("unit", ""),
-            when=field.get("when", {}),
-            maximum_when=field.get("maximum_when", {}),
-            trains=field.get("trains", False),
-            precisions=field.get("precisions", {}),
-        )

@@ -9,14 +9,15 @@ from tests.results import a_result
 
 RESULT = f"""\
 from workbench import catalog
+from workbench.core import offer
 from workbench.receipt import Result
 from workbench.widgets import *
 
 result = Result.model_validate_json({a_result().model_dump_json()!r})
 offered = catalog.Catalog(
     workloads=(),
-    techniques=catalog.technique_infos(),
-    engines=catalog.engine_infos(),
+    techniques=offer.technique_infos(),
+    engines=offer.engine_infos(),
     devices=(catalog.DeviceInfo(name="cpu", title="CPU"),),
     students=(),
     preferred=("eager",),

@@ -171,7 +171,7 @@ def test_a_made_up_precision_is_computed(package):
 
 
 def test_another_version_is_another_result(package, tmp_path):
-    code = "from workbench import catalog; from workbench.machine import identity as i; print(i.fingerprint({}))"
-    code = code.format("catalog.libraries()")
+    code = "from workbench.core import offer; from workbench.machine import identity as i; print(i.fingerprint({}))"
+    code = code.format("offer.libraries()")
     newer = install(tmp_path / "newer", "1.2.4")
     assert python(package, "-c", code).stdout != python(newer, "-c", code).stdout

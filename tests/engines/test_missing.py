@@ -7,7 +7,8 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from workbench import catalog, engines, models
+from workbench import engines, models
+from workbench.core import offer
 from workbench.core.shelf import Shelf
 from workbench.engines import onnxruntime, openvino
 from workbench.errors import EngineError
@@ -27,7 +28,7 @@ def missing(request, monkeypatch) -> str:
 
 
 def test_it_is_offered_greyed_with_the_line_that_installs_it(missing):
-    offered = {engine.name: engine.unavailable for engine in catalog.engine_infos()}
+    offered = {engine.name: engine.unavailable for engine in offer.engine_infos()}
     assert offered[missing] == f"{missing} is not installed; pip install {missing}"
     assert offered["eager"] is None
 

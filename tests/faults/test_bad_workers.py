@@ -33,20 +33,24 @@ class Core:
     def look_ahead(self, checkpoint):
         {idle}
 
-    def save(self, token, document, directory):
+    def save(self, token, recipe, directory):
         raise KeyError("no such part")
 
-    def run(self, run, token, document, baseline, checkpoint):
+    def run(self, run, token, recipe, baseline, checkpoint):
         from workbench import events
         if token not in self.known:
             raise LookupError(token)
-        if document["seed"] == 2:
+        if recipe.seed == 2:
             self.outbox.event(events.Progress(run=run, message="on it"))
-        if document["seed"]:
+        if recipe.seed:
             time.sleep(3600)
         raise RuntimeError("done")
 
-for name, parts in (("core.runs", dict(Core=Core)), ("machine.devices", dict(devices=lambda: []))):
+def offered():
+    from workbench.catalog import Catalog
+    return Catalog(workloads=(), techniques=(), engines=(), devices=(), students=(), preferred=(), threads=1)
+
+for name, parts in (("core.runs", dict(Core=Core)), ("core.offer", dict(offered=offered))):
     module = sys.modules["workbench." + name] = types.ModuleType("workbench." + name)
     vars(module).update(parts)
 """

@@ -28,7 +28,11 @@ class Core:
     def look_ahead(self, checkpoint):
         pass
 
-for name, parts in (("core.runs", dict(Core=Core)), ("machine.devices", dict(devices=lambda: []))):
+def offered():
+    from workbench.catalog import Catalog
+    return Catalog(workloads=(), techniques=(), engines=(), devices=(), students=(), preferred=(), threads=1)
+
+for name, parts in (("core.runs", dict(Core=Core)), ("core.offer", dict(offered=offered))):
     module = sys.modules["workbench." + name] = types.ModuleType("workbench." + name)
     vars(module).update(parts)
 """

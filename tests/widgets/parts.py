@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 
 from workbench import catalog, events
+from workbench.core import offer
 from workbench.recipe import Recipe
 from workbench.workload import Workload
 
@@ -58,7 +59,7 @@ def offered() -> catalog.Catalog:
             catalog.WorkloadInfo(name="fashion-cnn", description="10,000 images"),
             catalog.WorkloadInfo(name="fashion-mlp", description="10,000 images"),
         ),
-        techniques=catalog.technique_infos(),
+        techniques=offer.technique_infos(),
         engines=(
             catalog.EngineInfo(name="eager", title="Eager", unavailable=None, refuses={}),
             catalog.EngineInfo(name="openvino", title="OpenVINO", unavailable="pip install openvino", refuses={}),

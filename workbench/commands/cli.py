@@ -10,9 +10,10 @@ import traceback
 from pathlib import Path
 
 import workbench
-from workbench import catalog, models, techniques
+from workbench import models, techniques
 from workbench.commands import doctor, launch
 from workbench.commands.arguments import Parser
+from workbench.core import offer
 from workbench.core.saving import require_writable
 from workbench.errors import WorkbenchError, unknown
 from workbench.recipe import Recipe
@@ -72,9 +73,9 @@ def _list(chosen: argparse.Namespace) -> int:
     if chosen.what == "workloads":
         rows = list(models.embedded().items())
     elif chosen.what == "techniques":
-        rows = [(info.name, info.help) for info in catalog.technique_infos()]
+        rows = [(info.name, info.help) for info in offer.technique_infos()]
     elif chosen.what == "engines":
-        rows = [(info.name, info.unavailable or "available") for info in catalog.engine_infos()]
+        rows = [(info.name, info.unavailable or "available") for info in offer.engine_infos()]
     else:
         from workbench.machine.devices import devices
 
@@ -179,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_technique(parser: argparse.ArgumentParser, name: str, technique: type[techniques.Technique]) -> None:
     """Flags from the declaration: ``--prune 0.5`` for the main option, ``--prune-criterion l2`` for the others."""
-    info = next(info for info in catalog.technique_infos() if info.name == name)
+    info = next(info for info in offer.technique_infos() if info.name == name)
     group = parser.add_argument_group(name, info.help)
     for option in info.options:
         flag = f"--{name}" if option.name == technique.main_option else f"--{name}-{option.name.replace('_', '-')}"

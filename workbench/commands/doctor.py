@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from workbench import catalog
+from workbench.core import offer
 from workbench.machine import identity
 from workbench.store import Store, data_directory
 
 
 def rows() -> list[tuple[str, str]]:
     """Each fact and its value, written for people."""
-    found = identity.environment(threads=None, seed=0, libraries=catalog.libraries())
+    found = identity.environment(threads=None, seed=0, libraries=offer.libraries())
     store = Store()
     return [
         ("cpu", found["cpu"]),
@@ -24,5 +24,5 @@ def rows() -> list[tuple[str, str]]:
         ("python", found["python"]),
         *found["versions"].items(),
         ("history", str(store.notice or data_directory())),
-        *((f"engine {info.name}", info.unavailable or "available") for info in catalog.engine_infos()),
+        *((f"engine {info.name}", info.unavailable or "available") for info in offer.engine_infos()),
     ]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from workbench import catalog, events
+from workbench import events
+from workbench.core import offer
 from workbench.core.shelf import Prepared
 from workbench.machine import identity
 from workbench.machine.affinity import core_of_its_own
@@ -76,7 +77,7 @@ class Measurement:
     def result(self) -> Result:
         """The finished figures; call it when :meth:`events` has ended."""
         threads = self.recipe.place.threads
-        environment = identity.environment(threads, self.recipe.seed, catalog.libraries())
+        environment = identity.environment(threads, self.recipe.seed, offer.libraries())
         environment["accuracy_batch"] = accuracy.batch_for(self.recipe.place.batch)
         return Result(
             workload=self._workload.name,

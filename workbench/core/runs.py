@@ -14,8 +14,8 @@ from typing import Protocol
 
 import torch
 
-from workbench import catalog, engines, events, techniques
-from workbench.core import ahead, blocked, saving
+from workbench import engines, events, techniques
+from workbench.core import ahead, blocked, offer, saving
 from workbench.core.baseline import Baselines
 from workbench.core.measurement import Measurement
 from workbench.core.placing import completions, require_place
@@ -272,5 +272,5 @@ class Core:
 
 
 def _result_key(workload: LoadedWorkload, recipe: Recipe, baseline: str) -> str:
-    parts = [workload.key, recipe.key(), baseline, identity.fingerprint(catalog.libraries())]
+    parts = [workload.key, recipe.key(), baseline, identity.fingerprint(offer.libraries())]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -15,6 +15,7 @@ import traceback
 from typing import Any, BinaryIO
 
 from workbench import events
+from workbench.catalog import Catalog
 from workbench.errors import Cancelled, WorkbenchError
 from workbench.plumbing import wire
 from workbench.plumbing.words import one_line
@@ -65,9 +66,9 @@ class Outbox:
         """Send one event of a run."""
         self._send({"kind": "event", "event": event.model_dump(mode="json"), "result_key": result_key})
 
-    def ready(self, devices: list[dict[str, Any]]) -> None:
-        """Say that runs can come, and what this machine has."""
-        self._send({"kind": "ready", "devices": devices})
+    def ready(self, catalog: Catalog) -> None:
+        """Say that runs can come, and what can be asked for here."""
+        self._send({"kind": "ready", "catalog": catalog.model_dump(mode="json")})
 
     def begun(self, run: int) -> None:
         """Say that this run is what happens from now on, so that it can be told from those that wait."""
@@ -95,11 +96,11 @@ def main() -> None:
     commands, answers = _private_pipes()
     inbox, outbox = Inbox(commands), Outbox(answers)
 
+    from workbench.core.offer import offered
     from workbench.core.runs import Core  # imports torch, which takes seconds: the inbox listens already
-    from workbench.machine.devices import devices
 
     core = Core(outbox)
-    outbox.ready(devices())
+    outbox.ready(offered())
     while True:
         _look_ahead(core, inbox)
         message, blob = inbox.next()

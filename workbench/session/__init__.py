@@ -14,11 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workbench import catalog as _catalog
-from workbench import engines, events, models
+from workbench import engines, events
+from workbench.catalog import Catalog
 from workbench.errors import WorkbenchError
 from workbench.events import Event
-from workbench.machine.limits import usable_threads
 from workbench.receipt import Result
 from workbench.recipe import Recipe
 from workbench.session.parcel import Parcel, Parcels
@@ -50,8 +49,8 @@ class Session:
         self._parcels = Parcels()
         self._runs: dict[int, Run] = {}
         self._subscribers: list[Callable[[Event], None]] = []
-        self._when_ready: list[tuple[Callable[[_catalog.Catalog], None], Callable[[str], None]]] = []
-        self._devices: tuple[_catalog.DeviceInfo, ...] = ()
+        self._when_ready: list[tuple[Callable[[Catalog], None], Callable[[str], None]]] = []
+        self._catalog: Catalog | None = None
         self._answers: dict[str, queue.SimpleQueue] = {}
         self._supervisor = Supervisor(self._on_message, self._on_exit)
         with self._lock:  # a worker that dies at once is noticed once this side is complete
@@ -72,7 +71,7 @@ class Session:
         """Whether it can still be asked for runs: it wasn't closed, and its worker lives or is being restarted."""
         return not (self.closed or self._supervisor.given_up)
 
-    def catalog(self) -> _catalog.Catalog:
+    def catalog(self) -> Catalog:
         """What can be offered here; waits until the worker has looked at the machine's devices.
 
         Raises :class:`WorkbenchError` when the worker can't be kept alive.
@@ -80,10 +79,10 @@ class Session:
         while not self._supervisor.ready.wait(timeout=0.1):
             self._supervisor.require()
         self._supervisor.require()
-        return self._catalog()
+        return self._catalog
 
     def on_ready(
-        self, callback: Callable[[_catalog.Catalog], None], given_up: Callable[[str], None] = lambda reason: None
+        self, callback: Callable[[Catalog], None], given_up: Callable[[str], None] = lambda reason: None
     ) -> None:
         """Call ``callback`` with the catalog as soon as it is known (at once if it is).
 
@@ -96,7 +95,7 @@ class Session:
         if self._supervisor.given_up:
             given_up(self._supervisor.given_up)
         else:
-            callback(self._catalog())
+            callback(self._catalog)
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Pass every event of every run to ``callback``; returns the function that ends it."""
@@ -234,11 +233,11 @@ class Session:
 
     def _on_worker_ready(self, message: dict[str, Any]) -> None:
         with self._lock:
-            self._devices = tuple(_catalog.DeviceInfo(**device) for device in message["devices"])
+            self._catalog = Catalog.model_validate(message["catalog"])
             self._supervisor.ready.set()
             waiting, self._when_ready = self._when_ready, []
         for callback, _ in waiting:
-            self._call(callback, self._catalog())
+            self._call(callback, self._catalog)
 
     def _on_begun(self, number: int) -> None:
         with self._lock:
@@ -316,18 +315,6 @@ class Session:
             elif run not in waiting:
                 message = f"the worker died ({description}) during this run; it was restarted: run it again"
                 self._publish(events.Failed(run=run.id, message=message))
-
-    def _catalog(self) -> _catalog.Catalog:
-        embedded = models.embedded()
-        return _catalog.Catalog(
-            workloads=tuple(_catalog.WorkloadInfo(name=n, description=d) for n, d in embedded.items()),
-            techniques=_catalog.technique_infos(),
-            engines=_catalog.engine_infos([device.name for device in self._devices]),
-            devices=self._devices,
-            students=models.students(),
-            preferred=engines.preferred(),
-            threads=usable_threads(),
-        )
 
 
 def history_store() -> Store:

@@ -1,0 +1,86 @@
+"""What can be offered on this machine, as engines, techniques, precisions and devices declare it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+from workbench import engines, models, precisions, techniques
+from workbench.catalog import Catalog, DeviceInfo, EngineInfo, OptionInfo, TechniqueInfo, WorkloadInfo
+from workbench.machine import devices
+from workbench.machine.limits import usable_threads
+
+
+def offered() -> Catalog:
+    """Everything; takes the seconds that torch needs to look for devices."""
+    found = tuple(DeviceInfo(**device) for device in devices.devices())
+    return Catalog(
+        workloads=tuple(WorkloadInfo(name=name, description=said) for name, said in models.embedded().items()),
+        techniques=technique_infos(),
+        engines=engine_infos([device.name for device in found]),
+        devices=found,
+        students=models.students(),
+        preferred=engines.preferred(),
+        threads=usable_threads(),
+    )
+
+
+@cache
+def technique_infos() -> tuple[TechniqueInfo, ...]:
+    """The registered techniques, from their declarations alone."""
+    return tuple(
+        TechniqueInfo(
+            name=name,
+            title=technique.title,
+            help=(technique.__doc__ or "").strip().splitlines()[0],
+            works_on=technique.works_on,
+            later=techniques.later(name),
+            options=tuple(_options(technique.model_json_schema())),
+        )
+        for name, technique in techniques.registered().items()
+    )
+
+
+def engine_infos(devices: Sequence[str] = ("cpu",)) -> tuple[EngineInfo, ...]:
+    """The registered engines and what each refuses on each of ``devices``."""
+    return tuple(
+        EngineInfo(
+            name=name,
+            title=engine.title,
+            unavailable=engine.unavailable(),
+            refuses={
+                device: {p: reason for p in precisions.registered() if (reason := engine.refuses(p, device))}
+                for device in devices
+            },
+        )
+        for name, engine in engines.registered().items()
+    )
+
+
+def libraries() -> frozenset[str]:
+    """The installed packages that figures depend on, as engines and techniques declare them."""
+    declarations = (*engines.registered().values(), *techniques.registered().values())
+    return frozenset().union(*(each.libraries for each in declarations))
+
+
+def _options(schema: dict[str, Any]) -> Iterator[OptionInfo]:
+    for name, field in schema["properties"].items():
+        if name == "do":
+            continue
+        kinds = {"number": "number", "integer": "integer", "boolean": "flag", "string": "text"}
+        yield OptionInfo(
+            name=name,
+            title=field.get("title", name),
+            help=field.get("description", ""),
+            type="choice" if "enum" in field else kinds.get(field.get("type"), "text"),
+            default=field.get("default"),
+            choices=tuple(field.get("enum", ())),
+            minimum=field.get("minimum"),
+            maximum=field.get("maximum"),
+            unit=field.get("unit", ""),
+            when=field.get("when", {}),
+            maximum_when=field.get("maximum_when", {}),
+            trains=field.get("trains", False),
+            precisions=field.get("precisions", {}),
+        )
