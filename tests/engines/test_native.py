@@ -17,6 +17,7 @@ from workbench.engines.native import Native
 from workbench.engines.native.pick.keep import KEPT
 from workbench.errors import EngineError
 from workbench.graph.fused.lower.storage import lowered
+from workbench.graph.fused.ops import Convert, Pool
 from workbench.graph.fused.read.reader import read
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize
@@ -124,10 +125,10 @@ def test_an_int8_layer_without_a_half_way_value_is_reproduced_to_the_last_step()
 def test_a_maximum_before_quantization_is_taken_of_bytes():
     _, int8, _ = variants("convnet")
     graph = lowered(read(int8.graph), int8.precision)
-    pools = [op for op in graph.ops if op.kind == "pool"]
+    pools = [op for op in graph.ops if isinstance(op, Pool)]
     assert len(pools) == 2
     assert all(op.inputs[0].quant == op.output.quant is not None for op in pools)
-    assert [op for op in graph.ops if op.kind == "convert"] == graph.ops[:1]  # the image's own
+    assert [op for op in graph.ops if isinstance(op, Convert)] == graph.ops[:1]  # the image's own
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 17, 24])

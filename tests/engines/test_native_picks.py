@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,7 +15,9 @@ from workbench.engines.native.pick import remembered as memory
 from workbench.engines.native.pick.keep import KEPT, int8_layers
 from workbench.engines.native.pick.remembered import Picks, key_of, recall, remember
 from workbench.graph.fused.lower.storage import lowered
+from workbench.graph.fused.ops import Activation, Conv
 from workbench.graph.fused.read.reader import read
+from workbench.kernels.records import Window
 
 ISA = kernels.isas()[0] if kernels.unavailable() is None else ""
 
@@ -115,6 +118,26 @@ def test_picks_are_known_again_by_what_speed_depends_on():
     same = key_of(graph, ISA, 2)
     assert key_of(graph_of(variants("convnet")[1]), ISA, 2) == same
     assert len({same, key_of(graph, "another", 2), key_of(graph, ISA, 3), key_of(other, ISA, 2)}) == 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"groups": 3}, {"window": Window((3, 3), (2, 2))}, {"own_range": True}, {"steps": None},
+        {"activation": Activation("gelu")},
+    ],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_a_program_of_which_one_operation_has_another_setting_is_another_one(change):
+    graph = graph_of(variants("mixed")[1])
+    changed = [replace(op, **change) if isinstance(op, Conv) else op for op in graph.ops]
+    assert key_of(replace(graph, ops=changed), ISA, 2) != key_of(graph, ISA, 2)
+
+
+def test_a_program_with_other_numbers_in_its_weights_is_the_same_one():
+    graph = graph_of(variants("mixed")[1])
+    changed = [replace(op, bias=op.bias + 1) if isinstance(op, Conv) else op for op in graph.ops]
+    assert key_of(replace(graph, ops=changed), ISA, 2) == key_of(graph, ISA, 2)
 
 
 def test_what_a_program_no_longer_has_is_not_recalled():

@@ -18,7 +18,8 @@ from workbench.engines._times import median_times_ms
 from workbench.engines.native.emit.emitter import Emitted
 from workbench.engines.native.pick.plans import Plan, build, choose_plan
 from workbench.errors import EngineError
-from workbench.graph.fused.ir import Graph, Op
+from workbench.graph.fused.ir import Graph
+from workbench.graph.fused.ops import Conv, Embedding, Op, Weighted, WeightOnly
 from workbench.graph.fused.work import work_of
 from workbench.graph.layers import weighted
 from workbench.machine.limits import usable_threads
@@ -50,7 +51,7 @@ class NativeRunner(Runner):
         self._features, self._outputs = tuple(example.shape[1:]), graph.output_shape
         self._threads = min(threads, usable_threads())
         example = as_batch(example, self._features)
-        self._table_rows = min((len(op.constant) for op in graph.ops if op.kind == "embedding"), default=0)
+        self._table_rows = min((len(op.table) for op in graph.ops if isinstance(op, Embedding)), default=0)
         if self._table_rows:
             self._check_ids(example)
         self.isa = kernels.chosen_isa()
@@ -154,27 +155,27 @@ class NativeRunner(Runner):
         quantized = quantized_layers(self._variant)
         ran: dict[str, Kernel] = {}
         for op, name in zip(emitted.ops, emitted.program.kernels, strict=True):
-            if op is None or (op.weights is None and op.kind != "embedding") or name.startswith(_AROUND_A_LAYER):
+            if not isinstance(op, (Weighted, Embedding)) or name.startswith(_AROUND_A_LAYER):
                 continue
             dtype, why = _computed_in(op, self._variant.formats)
-            if op.reason:
+            if isinstance(op, Conv) and op.reason:
                 ran |= {layer: Kernel(name, dtype, "unchanged", op.reason) for layer in op.layers}
                 continue
             ran |= {layer: judge(self._variant, layer, layer in quantized, name, dtype, why) for layer in op.layers}
         return ran
 
 
-def _computed_in(op: Op, asked: Precision) -> tuple[str, str]:
+def _computed_in(op: Weighted | Embedding, asked: Precision) -> tuple[str, str]:
     """The dtype of an operation with weights, and why it isn't another."""
-    if op.weights is None:
+    if isinstance(op, Embedding):
         return "float32", "an embedding only looks its rows up, in float32"
-    if op.kind == "weight_only" and asked.weights_only:
-        return f"int{op.weights.bits}", ""
-    if op.kind == "conv" and op.weights.steps is not None:
+    if isinstance(op, WeightOnly) and asked.weights_only:
+        return f"int{op.bits}", ""
+    if isinstance(op, Conv) and op.steps is not None:
         return "int8", ""
     if op.inputs[0].half:
         return "bfloat16", ""
-    if op.is_depthwise:
+    if isinstance(op, Conv) and op.is_depthwise:
         return "float32", "a depthwise convolution has no bf16 kernel here and is computed in float32"
     return "float32", "its input isn't quantized here, so it is computed in float32"
 

@@ -22,6 +22,7 @@ from workbench.graph.fused.nodes import (
     result_of,
     traced,
 )
+from workbench.graph.fused.ops import Weighted
 from workbench.graph.fused.read.reader import Reader
 from workbench.plumbing.lazy import lazy
 
@@ -74,7 +75,7 @@ def cut(module: torch.fx.GraphModule) -> list[Piece]:
     pieces: list[Piece] = []
     while blocks:
         piece = _longest_native(module, blocks)
-        if piece is None or not any(op.weights is not None for op in piece.graph.ops):
+        if piece is None or not any(isinstance(op, Weighted) for op in piece.graph.ops):
             taken = blocks[:1] if piece is None else piece.blocks
             for block in taken:
                 block.reason = block.reason or TOO_LITTLE

@@ -1,14 +1,15 @@
-"""The native engine's own small graph: what is left of a model once every detail of its export is gone."""
+"""The native engine's own small graph: what is left of a model once every detail of its export is gone.
+
+Its operations are in ``ops.py``, one class for each kind.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.kernels.records import Window
-
 if TYPE_CHECKING:
-    import numpy as np
+    from workbench.graph.fused.ops import Op
 
 
 @dataclass(frozen=True)
@@ -43,126 +44,6 @@ class Value:
         if len(self.shape) == 2:
             return self.shape[0], 1, self.shape[1]
         return 1, 1, self.shape[0]
-
-
-@dataclass(frozen=True)
-class Activation:
-    """``name`` as in ``records.ACTIVATIONS``; the bounds are those of "clamp"."""
-
-    name: str = "clamp"
-    minimum: float = float("-inf")
-    maximum: float = float("inf")
-
-
-@dataclass
-class Weights:
-    """A convolution's or linear layer's constants. ``weight`` is [outputs, inputs / groups, height, width].
-
-    With ``steps`` (by output channel), ``weight`` is int8 and means weight · step. ``own_range``: the input comes as
-    floats and is quantized at run time, each row (an image's features, a token's) in its own range.
-
-    Where the operation's kind is "weight_only", the input stays floats; ``weight`` is int8 of ``bits`` bits, and
-    ``steps`` [outputs, groups] has one for each ``group_size`` inputs.
-    """
-
-    weight: np.ndarray
-    bias: np.ndarray
-    steps: np.ndarray | None
-    window: Window
-    groups: int
-    own_range: bool = False
-    bits: int = 8
-    group_size: int = 0
-
-
-@dataclass(frozen=True)
-class Pooling:
-    """A pooling window over whole pixels."""
-
-    window: Window
-    average: bool
-    count_padding: bool = True
-
-
-@dataclass(frozen=True)
-class Norm:
-    """To mean 0 and variance 1, then times ``gain`` plus ``shift`` by channel.
-
-    Layer norms do that over the channels of each pixel, group norms over groups of channels of the whole image.
-    """
-
-    gain: np.ndarray
-    shift: np.ndarray
-    epsilon: float
-    groups: int = 1
-
-
-@dataclass(frozen=True)
-class Heads:
-    """Where queries, keys or values of all heads lie in a value; distances in elements."""
-
-    offset: int
-    heads: int
-    head_stride: int
-    rows: int
-    row_stride: int
-    size: int
-
-
-@dataclass(frozen=True)
-class Attention:
-    """softmax(query · keyᵀ · scale) · value; causal: a query sees the keys up to its own place.
-
-    ``halves``: products may be of bf16, where the instruction set has them.
-    """
-
-    query: Heads
-    key: Heads
-    value: Heads
-    scale: float
-    causal: bool
-    halves: bool = False
-
-
-@dataclass(eq=False)
-class Op:
-    """One operation. ``layers`` are the modules it came from, the main one first.
-
-    Kinds: conv, weight_only (a linear layer over floats), pool, sum, multiply, activate, convert (to another storage),
-    flatten, concat, scale (times a number, plus another), slice (a part of a value's memory), layer_norm, group_norm,
-    softmax, attention, embedding.
-    A sum or product with a ``constant`` [height, width, channels] has one input.
-    """
-
-    kind: str
-    inputs: list[Value]
-    output: Value
-    layers: list[str] = field(default_factory=list)
-    weights: Weights | None = None
-    pooling: Pooling | None = None
-    activation: Activation | None = None
-    residual: Value | None = None
-    constant: np.ndarray | None = None
-    norm: Norm | None = None
-    attention: Attention | None = None
-    reason: str = ""
-    """Why it isn't computed as the recipe asked, where the engine chose so."""
-    factor: float = 1.0
-    shift: float = 0.0
-    offset: int = 0
-    pitch: int = 0
-    """Of a slice: where it begins and how far its rows are apart, in elements."""
-
-    @property
-    def reads(self) -> list[Value]:
-        """Everything it reads."""
-        return [*self.inputs, *([self.residual] if self.residual is not None else [])]
-
-    @property
-    def is_depthwise(self) -> bool:
-        """Whether it is a convolution of each channel by itself."""
-        groups = self.weights.groups if self.weights else 1
-        return groups > 1 and groups == self.inputs[0].image[2] == self.output.image[2]
 
 
 @dataclass

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from workbench.graph.fused.ir import Op, Value
+from workbench.graph.fused.ir import Value
+from workbench.graph.fused.ops import Attention, Conv, Op, Weighted, WeightOnly
 from workbench.graph.work import Work
+
+_BITS = {"int8": 8, "bfloat16": 16, "float32": 32}
 
 
 def work_of(op: Op, kernels: Iterable[str], batch: int, threads: int) -> Work:
@@ -18,26 +21,24 @@ def work_of(op: Op, kernels: Iterable[str], batch: int, threads: int) -> Work:
 
 
 def _multiply_adds(op: Op) -> int:
-    if op.weights is not None:
-        return math.prod(op.output.shape) * math.prod(op.weights.weight.shape[1:])
-    if op.attention is not None:  # scores, then values weighted by them
-        query, key, value = op.attention.query, op.attention.key, op.attention.value
-        return query.heads * query.rows * key.rows * (query.size + value.size)
+    if isinstance(op, Weighted):
+        return math.prod(op.output.shape) * math.prod(op.weight.shape[1:])
+    if isinstance(op, Attention):  # scores, then values weighted by them
+        return op.query.heads * op.query.rows * op.key.rows * (op.query.size + op.value.size)
     return 0
 
 
 def _dtype(op: Op) -> str:
-    if op.kind == "conv" and op.weights.steps is not None:
+    if isinstance(op, Conv) and op.steps is not None:
         return "int8"
-    return "bfloat16" if op.kind == "conv" and op.inputs[0].half and not op.is_depthwise else "float32"
+    return "bfloat16" if isinstance(op, Conv) and op.inputs[0].half and not op.is_depthwise else "float32"
 
 
 def _weight_bytes(op: Op) -> int:
-    if op.weights is None:
+    if not isinstance(op, Weighted):
         return 0
-    if op.weights.steps is not None:
-        return op.weights.weight.size * op.weights.bits // 8
-    return op.weights.weight.size * (2 if _dtype(op) == "bfloat16" else 4)
+    bits = op.bits if isinstance(op, WeightOnly) else _BITS[_dtype(op)]
+    return op.weight.size * bits // 8
 
 
 def _bytes(value: Value) -> int:

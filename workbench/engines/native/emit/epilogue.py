@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.graph.fused.ir import Activation, Op, Value
+from workbench.graph.fused.ir import Value
+from workbench.graph.fused.ops import Activation, Conv, Weighted
 from workbench.kernels.records import Epilogue
 from workbench.plumbing.lazy import lazy
 
@@ -36,13 +37,13 @@ def epilogue_of(activation: Activation | None, output: Value, residual: Value | 
     return Epilogue("clamp", quant.zero_point, residual_scale / quant.step, low=low, high=high)
 
 
-def conv_arrays(op: Op) -> tuple[np.ndarray, np.ndarray]:
+def conv_arrays(op: Weighted) -> tuple[np.ndarray, np.ndarray]:
     """Scale and bias by output channel for the sums of a convolution or linear layer, float32."""
-    weights, quant = op.weights, op.output.quant
-    scale = np.ones(len(weights.bias))
-    if weights.steps is not None and op.kind == "conv":
-        scale = weights.steps.astype(np.float64) * (1.0 if weights.own_range else op.inputs[0].quant.step)
-    bias = weights.bias.astype(np.float64)
+    quant = op.output.quant
+    scale = np.ones(len(op.bias))
+    if isinstance(op, Conv) and op.steps is not None:
+        scale = op.steps.astype(np.float64) * (1.0 if op.own_range else op.inputs[0].quant.step)
+    bias = op.bias.astype(np.float64)
     if op.residual is not None and op.residual.quant:
         bias = bias - op.residual.quant.zero_point * op.residual.quant.step
     if quant and (op.activation is None or op.activation.name == "clamp"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from workbench.graph.fused.ir import Graph, Op, Value
+from workbench.graph.fused.ir import Graph, Value
+from workbench.graph.fused.ops import Conv, Flatten, Op, Slice
 from workbench.kernels import arena, records
 from workbench.kernels.program import Tensor
 from workbench.kernels.records import Dtype, Place, Record
@@ -60,9 +61,9 @@ class Tensors:
         """The border its convolutions read: top, left, bottom, right."""
         pads = [0, 0, 0, 0]
         for op in self.graph.readers(value):
-            if op.kind != "conv" or op.inputs[0] is not value:
+            if not isinstance(op, Conv) or op.inputs[0] is not value:
                 continue
-            window = op.weights.window
+            window = op.window
             for axis in (0, 1):
                 size, out = value.image[axis], op.output.image[axis]
                 reach = (out - 1) * window.stride[axis] + (window.size[axis] - 1) * window.dilation[axis] + 1
@@ -73,8 +74,8 @@ class Tensors:
     def _tail_bytes(self, value: Value) -> int:
         """Zeros behind a bf16 value of which a convolution reads whole groups: a NaN there, times no weight, is NaN."""
         for op in self.graph.readers(value) if value.half else []:
-            looks_past = op.kind == "slice" or (op.kind == "flatten" and self._tail_bytes(op.output))
-            if looks_past or (op.kind == "conv" and op.inputs[0] is value and _reads_past(op)):
+            looks_past = isinstance(op, Slice) or (isinstance(op, Flatten) and self._tail_bytes(op.output))
+            if looks_past or (isinstance(op, Conv) and op.inputs[0] is value and _reads_past(op)):
                 return records.GROUPS_AT_ONCE * 4
         return 0
 
@@ -97,11 +98,11 @@ class Tensors:
         return self._add(part, self.storage_of[number])
 
 
-def _reads_past(op: Op) -> bool:
+def _reads_past(op: Conv) -> bool:
     """Whether a bf16 convolution's last run of taps is no whole number of the steps a kernel may read it in."""
-    window, channels = op.weights.window, op.inputs[0].image[2]
-    in_rows = window.dilation[1] == 1 and op.weights.groups == 1
-    elements = window.size[1] * channels if in_rows else channels // op.weights.groups
+    window, channels = op.window, op.inputs[0].image[2]
+    in_rows = window.dilation[1] == 1 and op.groups == 1
+    elements = window.size[1] * channels if in_rows else channels // op.groups
     groups = -(-elements // 2)
     steps = -(-groups // records.GROUPS_AT_ONCE)
     return elements % 2 > 0 or groups % steps > 0

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workbench.engines.native.emit.emitter import Emitted, emit
-from workbench.graph.fused.ir import Graph, Op
+from workbench.graph.fused.ir import Graph
 from workbench.graph.fused.lower.storage import give_every_kernel_its_storage
+from workbench.graph.fused.ops import Conv, Convert, Op
 from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
@@ -28,29 +29,27 @@ _CLEARLY = 0.97  # of the other's time; less of a difference is noise
 _WHOLE_BUDGET_S = 0.1
 
 
-def int8_layers(graph: Graph) -> list[Op]:
+def int8_layers(graph: Graph) -> list[Conv]:
     """The operations that multiply int8 weights with inputs in fixed ranges, in order."""
-    convolutions = [op for op in graph.ops if op.kind == "conv" and op.weights.steps is not None]
-    return [op for op in convolutions if not op.weights.own_range]
+    return [op for op in graph.ops if isinstance(op, Conv) and op.steps is not None and not op.own_range]
 
 
-def in_float32(graph: Graph, chosen: list[Op]) -> tuple[Graph, dict[Op, Op]]:
+def in_float32(graph: Graph, chosen: list[Conv]) -> tuple[Graph, dict[Conv, Conv]]:
     """A graph in which the ``chosen`` int8 layers compute in float32, and each chosen operation's counterpart."""
     twins = {op: _float_twin(op) for op in chosen}
     ops = [twins.get(op, op) for op in graph.ops]
     return give_every_kernel_its_storage(replace(graph, ops=ops)), twins
 
 
-def _float_twin(op: Op) -> Op:
-    weights = op.weights
-    steps = weights.steps.reshape(-1, *[1] * (weights.weight.ndim - 1))
-    values = np.ascontiguousarray(weights.weight.astype(np.float32) * steps)
-    return replace(op, weights=replace(weights, weight=values, steps=None), reason=KEPT)
+def _float_twin(op: Conv) -> Conv:
+    steps = op.steps.reshape(-1, *[1] * (op.weight.ndim - 1))
+    values = np.ascontiguousarray(op.weight.astype(np.float32) * steps)
+    return replace(op, weight=values, steps=None, reason=KEPT)
 
 
 def slower_in_int8(
     graph: Graph, isa: str, int8_ns: dict[Op, float], step_times: Callable[[Emitted], dict[Op, float]]
-) -> list[Op]:
+) -> list[Conv]:
     """The layers that take clearly less time in float32, with the conversion of their input.
 
     ``int8_ns``: nanoseconds by operation of the program as it is; ``step_times`` measures those of another.
@@ -60,7 +59,7 @@ def slower_in_int8(
         return []
     floats, twins = in_float32(graph, layers)
     float_ns = step_times(emit(floats, isa))
-    conversions = {op.output: float_ns[op] for op in floats.ops if op.kind == "convert"}
+    conversions = {op.output: float_ns[op] for op in floats.ops if isinstance(op, Convert)}
     return [op for op in layers if float_ns[twins[op]] + conversions[twins[op].inputs[0]] < _CLEARLY * int8_ns[op]]
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from workbench.engines.native.emit.emitter import Emitted, emit
 from workbench.engines.native.pick.keep import faster, in_float32, int8_layers, slower_in_int8
 from workbench.engines.native.pick.remembered import Picks, key_of, recall, remember
-from workbench.graph.fused.ir import Graph, Op
+from workbench.graph.fused.ir import Graph
+from workbench.graph.fused.ops import Op
 from workbench.machine.spinning import wait_for_sleeping_threads
 from workbench.plumbing.lazy import lazy
 

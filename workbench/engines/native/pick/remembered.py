@@ -10,17 +10,21 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from workbench import kernels
-from workbench.graph.fused.ir import Graph, Op, Value
+from workbench.graph.fused.ir import Graph, Value
+from workbench.graph.fused.ops import Activation, Op
 from workbench.machine.identity import fingerprint
 from workbench.plumbing import json_file
 from workbench.plumbing.directory import data_directory
 
 MOST = 2000
 """Programs remembered on disk, some 200 bytes each; the oldest go first."""
+_TOLD_OTHERWISE = {"inputs", "output", "residual", "layers", "reason"}
+"""Fields of operations that say where values come from and go to, or only what people call it."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +96,17 @@ def _machine() -> tuple[str, str]:
 
 
 def _facts(op: Op) -> list:
-    w = op.weights
-    weights = w and (w.weight.shape, w.steps is None, w.window, w.groups, w.own_range, w.bits, w.group_size)
-    activation = op.activation and op.activation.name
-    norm = op.norm and op.norm.groups
-    a = op.attention
-    parts = a and (a.query, a.key, a.value, a.causal, a.halves)
-    return [op.kind, weights, activation, op.pooling, norm, parts, op.constant is not None, op.offset, op.pitch]
+    own = [each.name for each in fields(op) if each.name not in _TOLD_OTHERWISE]
+    return [type(op).__name__, *(_fact(getattr(op, name)) for name in own)]
+
+
+def _fact(setting: Any) -> Any:
+    """What speed depends on of an operation's field: the shapes of arrays, no numbers that are computed with."""
+    if isinstance(setting, float):
+        return None
+    if isinstance(setting, Activation):
+        return setting.name
+    return setting.shape if hasattr(setting, "shape") else setting
 
 
 def _value_facts(value: Value) -> list:

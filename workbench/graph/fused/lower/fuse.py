@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from workbench.graph.fused.ir import Graph, Op, Value
-
-_TAKES_RESIDUAL = ("conv", "weight_only")
-_TAKES_ACTIVATION = ("conv", "weight_only", "sum", "multiply", "layer_norm", "group_norm")
-_TAKES_QUANTIZATION = (
-    "conv", "weight_only", "sum", "multiply", "activate", "pool", "concat", "scale", "layer_norm", "group_norm",
-    "attention", "embedding",
-)  # fmt: skip
+from workbench.graph.fused.ir import Graph, Value
+from workbench.graph.fused.ops import (
+    Activate,
+    Convert,
+    Flatten,
+    Op,
+    Pool,
+    Sum,
+    TakesActivation,
+    TakesQuantization,
+    TakesResidual,
+)
 
 
 def fuse(graph: Graph) -> Graph:
     """Fuse what a kernel does in one go. Changes ``graph`` and returns it."""
     for op in reversed(list(graph.ops)):
-        if op.kind == "flatten" or (op.kind == "pool" and not op.pooling.average):
+        if isinstance(op, Flatten) or (isinstance(op, Pool) and not op.average):
             _quantize_before(graph, op)
     for op in list(graph.ops):
         if op not in graph.ops:
             continue
-        if op.kind in _TAKES_RESIDUAL:
+        if isinstance(op, TakesResidual):
             _take_activation(graph, op)
             _take_residual(graph, op)
-        if op.kind in _TAKES_ACTIVATION:
+        if isinstance(op, TakesActivation):
             _take_activation(graph, op)
-        if op.kind in _TAKES_QUANTIZATION:
+        if isinstance(op, TakesQuantization):
             _take_quantization(graph, op)
     return graph
 
@@ -36,33 +40,33 @@ def _quantize_before(graph: Graph, op: Op) -> None:
     Whatever computes the values then writes a quarter of the memory, and a maximum is taken of bytes.
     """
     after, source = graph.only_reader(op.output), op.inputs[0]
-    if after is None or after.kind != "convert" or after.output.quant is None or source.quant is not None:
+    if not isinstance(after, Convert) or after.output.quant is None or source.quant is not None:
         return
     rounded = Value(source.shape, after.output.quant, source.channels_last_of)
-    graph.ops.insert(graph.ops.index(op), Op("convert", [source], rounded))
+    graph.ops.insert(graph.ops.index(op), Convert([source], rounded))
     op.inputs = [rounded]
     _absorb(graph, op, after)
 
 
-def _take_activation(graph: Graph, op: Op) -> None:
+def _take_activation(graph: Graph, op: TakesActivation) -> None:
     after = graph.only_reader(op.output)
-    if after is None or after.kind != "activate" or op.activation is not None or op.output.quant is not None:
+    if not isinstance(after, Activate) or op.activation is not None or op.output.quant is not None:
         return
     op.activation = after.activation
     _absorb(graph, op, after)
 
 
-def _take_residual(graph: Graph, op: Op) -> None:
+def _take_residual(graph: Graph, op: TakesResidual) -> None:
     """An addition joins one of the steps that feed it, which then runs when the other value is there."""
     after = graph.only_reader(op.output)
-    if after is None or after.kind != "sum" or op.activation is not None or op.output.quant is not None:
+    if not isinstance(after, Sum) or op.activation is not None or op.output.quant is not None:
         return
     if after.constant is not None:
         return
     other = next(value for value in after.inputs if value is not op.output)
     maker = next((maker for maker in graph.ops if maker.output is other), None)
     if maker is not None and graph.ops.index(maker) > graph.ops.index(op):
-        plain = maker.kind in _TAKES_RESIDUAL and maker.activation is None and other.quant is None
+        plain = isinstance(maker, TakesResidual) and maker.activation is None and other.quant is None
         if plain and graph.only_reader(other):
             return  # its turn comes, and it stays where it is
         graph.ops.remove(op)
@@ -71,11 +75,11 @@ def _take_residual(graph: Graph, op: Op) -> None:
     _absorb(graph, op, after)
 
 
-def _take_quantization(graph: Graph, op: Op) -> None:
+def _take_quantization(graph: Graph, op: TakesQuantization) -> None:
     after = graph.only_reader(op.output)
-    if after is None or after.kind != "convert" or after.output.quant is None or op.output.quant is not None:
+    if not isinstance(after, Convert) or after.output.quant is None or op.output.quant is not None:
         return
-    if op.kind == "pool" and op.inputs[0].quant is None:  # pooling kernels keep their input's type
+    if isinstance(op, Pool) and op.inputs[0].quant is None:  # pooling kernels keep their input's type
         return
     _absorb(graph, op, after)
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from workbench.graph.fused.ir import Graph, Value
+from workbench.graph.fused.ops import (
+    Activate,
+    Attention,
+    Concat,
+    Conv,
+    Convert,
+    Flatten,
+    Op,
+    Pairwise,
+    Pool,
+    Scale,
+    Slice,
+    Softmax,
+)
 
-from workbench.graph.fused.ir import Graph, Op, Value
-
-_SAME_STORAGE = ("pool", "flatten", "slice")
+_SAME_STORAGE = (Pool, Flatten, Slice)
 """Their output is stored as their input is."""
-_READ_ANY = ("sum", "multiply", "activate", "scale", "concat")
-_WRITE_FLOAT32 = ("softmax",)
-_SAME_ACCURACY = ("scale", "slice")
+_READ_ANY = (Pairwise, Activate, Scale, Concat)
+_SAME_ACCURACY = (Scale, Slice)
 """Their output is rounded where their input was."""
 
 
@@ -20,13 +31,13 @@ def round_attention(graph: Graph, precision: str) -> None:
 
     def is_rounded(value: Value) -> bool:
         op = maker.get(value)
-        if op is not None and op.kind in _SAME_ACCURACY:
+        if isinstance(op, _SAME_ACCURACY):
             return is_rounded(op.inputs[0])
-        return op is not None and op.kind == "conv" and (precision == "bf16" or op.weights.steps is not None)
+        return isinstance(op, Conv) and (precision == "bf16" or op.steps is not None)
 
     for op in graph.ops:
-        if op.attention is not None and all(map(is_rounded, op.inputs)):
-            op.attention = replace(op.attention, halves=True)
+        if isinstance(op, Attention) and all(map(is_rounded, op.inputs)):
+            op.halves = True
 
 
 def store_halves(graph: Graph) -> Graph:
@@ -37,7 +48,7 @@ def store_halves(graph: Graph) -> Graph:
     """
     copies: dict[Value, Value] = {}
     for op in list(graph.ops):
-        if op.kind != "conv" or op.is_depthwise or op.inputs[0].half:
+        if not isinstance(op, Conv) or op.is_depthwise or op.inputs[0].half:
             continue
         source = op.inputs[0]
         alike = _stored_alike(graph, source)
@@ -47,7 +58,7 @@ def store_halves(graph: Graph) -> Graph:
             continue
         if source not in copies:
             copies[source] = Value(source.shape, None, source.channels_last_of, half=True)
-            graph.ops.insert(graph.ops.index(op), Op("convert", [source], copies[source]))
+            graph.ops.insert(graph.ops.index(op), Convert([source], copies[source]))
         op.inputs = [copies[source]]
     return graph
 
@@ -61,7 +72,7 @@ def _stored_alike(graph: Graph, value: Value) -> list[Value]:
             continue
         found.append(value)
         for op in graph.ops:
-            if op.kind in _SAME_STORAGE and value in (op.inputs[0], op.output):
+            if isinstance(op, _SAME_STORAGE) and value in (op.inputs[0], op.output):
                 waiting += [op.inputs[0], op.output]
     return found
 
@@ -70,12 +81,12 @@ def _may_be_half(graph: Graph, value: Value) -> bool:
     maker = next((op for op in graph.ops if op.output is value), None)
     if maker is None and len(value.shape) != 3:  # the model's input itself; only images are laid out anew
         return False
-    if value is graph.output or (maker is not None and maker.kind in _WRITE_FLOAT32):
+    if value is graph.output or isinstance(maker, Softmax):  # which writes float32
         return False
     return all(_reads_half(op, value) for op in graph.readers(value))
 
 
 def _reads_half(op: Op, value: Value) -> bool:
-    if op.kind == "conv":
+    if isinstance(op, Conv):
         return not op.is_depthwise or value is not op.inputs[0]
-    return op.kind in _READ_ANY or op.kind in _SAME_STORAGE
+    return isinstance(op, (*_READ_ANY, *_SAME_STORAGE))

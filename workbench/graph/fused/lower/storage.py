@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from workbench.graph.fused.ir import Graph, Op, Value
+from workbench.graph.fused.ir import Graph, Value
 from workbench.graph.fused.lower.fuse import fuse
 from workbench.graph.fused.lower.half import round_attention, store_halves
+from workbench.graph.fused.ops import Attention, Conv, Convert, Norm, Op, Pool, Softmax, WeightOnly
 
-_TAKES_FLOATS = ("weight_only", "layer_norm", "group_norm", "softmax", "attention")
+_TAKES_FLOATS = (WeightOnly, Norm, Softmax, Attention)
 
 
 def lowered(graph: Graph, precision: str) -> Graph:
@@ -31,13 +32,13 @@ def give_every_kernel_its_storage(graph: Graph) -> Graph:
             return value
         if value not in floats:
             floats[value] = Value(value.shape, None, value.channels_last_of)
-            ops.append(Op("convert", [value], floats[value]))
+            ops.append(Convert([value], floats[value]))
         return floats[value]
 
     for op in graph.ops:
-        float_conv = op.kind == "conv" and (op.weights.steps is None or op.weights.own_range)
-        float_pool = op.kind == "pool" and op.output.quant is None
-        if float_conv or float_pool or op.kind in _TAKES_FLOATS:
+        float_conv = isinstance(op, Conv) and (op.steps is None or op.own_range)
+        float_pool = isinstance(op, Pool) and op.output.quant is None
+        if float_conv or float_pool or isinstance(op, _TAKES_FLOATS):
             op.inputs = [as_floats(value) for value in op.inputs]
         ops.append(op)
     graph.ops = ops

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from workbench.graph.fused.ir import Attention, Heads, Value
+from workbench.graph.fused.ir import Value
 from workbench.graph.fused.nodes import unknown
+from workbench.graph.fused.ops import Attention, Heads, Softmax
 from workbench.graph.fused.read.operators import reads
 from workbench.graph.fused.read.views import BATCH, Part, View, seen, view_of
 from workbench.plumbing.lazy import lazy
@@ -37,7 +38,7 @@ class AttentionOps:
             return replace(x, shares=True)
         if isinstance(x, Scores) or dim not in (-1, len(seen(node, x).dims) - 1):
             raise unknown(node, f"along dimension {dim}")
-        return self._over_rows(node, x, lambda value: self._add_op(node, "softmax", [value], Value(value.shape)))
+        return self._over_rows(node, x, lambda value: self._add_op(node, Softmax, [value], Value(value.shape)))
 
     @reads("aten.matmul.default", views=True, live=2)
     def _matmul(self, node, a, b):
@@ -67,7 +68,7 @@ class AttentionOps:
             raise unknown(node, f"of sizes {query.sizes[1:]}, {key.sizes[1:]} and {value.sizes[1:]}")
         output = Value((q.rows, q.heads * v.size))
         bases = [query.base, key.base, value.base]
-        made = self._add_op(node, "attention", bases, output, attention=Attention(q, k, v, scale, causal))
+        made = self._add_op(node, Attention, bases, output, query=q, key=k, value=v, scale=scale, causal=causal)
         return view_of(made).reshaped([BATCH, q.rows, q.heads, v.size]).permuted([0, 2, 1, 3])
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from workbench.graph.fused.ir import Norm, Value
+from workbench.graph.fused.ir import Value
 from workbench.graph.fused.nodes import by_channel, unknown
+from workbench.graph.fused.ops import GroupNorm
 from workbench.graph.fused.read.operators import reads
 from workbench.graph.fused.read.views import BATCH, pixels, seen, simple, view_of
 
@@ -59,5 +60,5 @@ class LineOps:
         x = self._as_value(node, x)
         if len(x.shape) != 3:
             raise unknown(node, f"on inputs of shape [batch, {', '.join(map(str, x.shape))}]")
-        norm = Norm(by_channel(weight, 1, x.shape[0]), by_channel(bias, 0, x.shape[0]), eps, groups)
-        return self._add_op(node, "group_norm", [x], Value(x.shape), norm=norm)
+        gain, shift = by_channel(weight, 1, x.shape[0]), by_channel(bias, 0, x.shape[0])
+        return self._add_op(node, GroupNorm, [x], Value(x.shape), gain=gain, shift=shift, epsilon=eps, groups=groups)

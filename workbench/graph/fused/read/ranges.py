@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.graph.fused.ir import Quant, Value, Weights
+from workbench.graph.fused.ir import Quant, Value
 from workbench.graph.fused.nodes import DEQUANTIZERS, QUANTIZERS, by_channel, unknown
+from workbench.graph.fused.ops import Convert, WeightOnly
 from workbench.graph.fused.read.operators import reads
 from workbench.graph.fused.read.views import View
-from workbench.kernels.records import Window
 from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
@@ -52,16 +52,11 @@ class RangeOps:
     def _weight_only(self, node, x, weight, bias, shape):
         """A linear layer whose weights alone are quantized."""
         outputs, inputs = weight.values.shape
-        weights = Weights(
-            weight.values.contiguous().numpy(),
-            by_channel(bias, 0, outputs),
-            weight.steps.view(outputs, -1).numpy(),
-            Window((1, 1)),
-            1,
-            bits=weight.bits,
-            group_size=weight.group_size or inputs,
-        )
-        return self._add_op(node, "weight_only", [x], Value(tuple(shape)), weights=weights)
+        return self._add_op(
+            node, WeightOnly, [x], Value(tuple(shape)),
+            weight=weight.values.contiguous().numpy(), bias=by_channel(bias, 0, outputs),
+            steps=weight.steps.view(outputs, -1).numpy(), bits=weight.bits, group_size=weight.group_size or inputs,
+        )  # fmt: skip
 
     @reads(*QUANTIZERS, views=True, live=3)
     def _quantize_per_tensor(self, node, value, step, zero_point, low, high, dtype):
@@ -74,7 +69,7 @@ class RangeOps:
         quant = Quant(float(step), int(zero_point))
         if isinstance(value, Value) and value.quant == quant:
             return value
-        return self._mapped(node, "convert", value, quant)
+        return self._mapped(node, Convert, value, quant)
 
     @reads(*DEQUANTIZERS, views=True, live=3)
     def _dequantize_per_tensor(self, node, value, step, zero_point, low, high, dtype, *, out_dtype=None):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import EngineError
 from workbench.graph import layer_of
-from workbench.graph.fused.ir import Activation, Graph, Op, Pooling, Value, Weights
+from workbench.graph.fused.ir import Graph, Value
 from workbench.graph.fused.nodes import (
     QUANTIZERS,
     attribute,
@@ -27,6 +27,7 @@ from workbench.graph.fused.nodes import (
     traced,
     unknown,
 )
+from workbench.graph.fused.ops import Activate, Activation, Concat, Conv, Flatten, Multiply, Op, Pool
 from workbench.graph.fused.read.attention import Scores
 from workbench.graph.fused.read.constants import SIZES_ALONE, ConstantOps
 from workbench.graph.fused.read.operators import OPERATORS, Operator, reads
@@ -159,9 +160,9 @@ class Reader(SequenceOps, ConstantOps):
     def _arguments(self, argument: Any) -> Any:
         return torch.fx.node.map_arg(argument, self._value_of)
 
-    def _add_op(self, node: torch.fx.Node, kind: str, inputs: list[Value], output: Value, **fields: Any) -> Value:
+    def _add_op(self, node: torch.fx.Node, kind: type[Op], inputs: list[Value], output: Value, **fields: Any) -> Value:
         layer = layer_of(node)
-        self.ops.append(Op(kind, inputs, output, [layer] if layer else [], **fields))
+        self.ops.append(kind(inputs, output, layers=[layer] if layer else [], **fields))
         return output
 
     # Layers with weights
@@ -200,15 +201,11 @@ class Reader(SequenceOps, ConstantOps):
         if x.channels_last_of and len(x.shape) == 1:
             channels, height, width = x.channels_last_of
             values = values.view(-1, channels, height, width).permute(0, 2, 3, 1).reshape(values.shape)
-        weights = Weights(
-            values.contiguous().numpy(),
-            by_channel(bias, 0, values.shape[0]),
-            weight.steps.float().numpy() if quantized else None,
-            window,
-            groups,
-            own_range,
-        )
-        return self._add_op(node, "conv", [x], Value(tuple(shape)), weights=weights)
+        return self._add_op(
+            node, Conv, [x], Value(tuple(shape)), weight=values.contiguous().numpy(),
+            bias=by_channel(bias, 0, values.shape[0]), window=window, groups=groups,
+            steps=weight.steps.float().numpy() if quantized else None, own_range=own_range,
+        )  # fmt: skip
 
     @reads("aten.batch_norm.default", views=True)
     def _batch_norm(self, node, x, *constants):
@@ -222,20 +219,18 @@ class Reader(SequenceOps, ConstantOps):
         gain = torch.rsqrt(variance.double() + eps) * (1.0 if weight is None else weight.double())
         shift = (0.0 if bias is None else bias.double()) - mean.double() * gain
         maker = next((op for op in self.ops if op.output is x), None)
-        floats = maker is not None and maker.weights is not None and maker.weights.steps is None
-        if floats and self._is_read_by_none_but(node, x):
-            w = maker.weights
-            w.weight = (torch.from_numpy(w.weight).double() * gain.view(-1, 1, 1, 1)).float().numpy()
-            w.bias = (torch.from_numpy(w.bias).double() * gain + shift).float().numpy()
+        if isinstance(maker, Conv) and maker.steps is None and self._is_read_by_none_but(node, x):
+            maker.weight = (torch.from_numpy(maker.weight).double() * gain.view(-1, 1, 1, 1)).float().numpy()
+            maker.bias = (torch.from_numpy(maker.bias).double() * gain + shift).float().numpy()
             maker.layers += [layer] if (layer := layer_of(node)) else []
             return x
         channels = x.shape[0]
         if len(x.shape) not in (1, 3) or x.channels_last_of:
             raise unknown(node, f"on inputs of shape [batch, {', '.join(map(str, x.shape))}]")
-        alone = Weights(
-            gain.float().view(channels, 1, 1, 1).numpy(), shift.float().numpy(), None, Window((1, 1)), channels
-        )
-        return self._add_op(node, "conv", [x], Value(x.shape), weights=alone)
+        return self._add_op(
+            node, Conv, [x], Value(x.shape), weight=gain.float().view(channels, 1, 1, 1).numpy(),
+            bias=shift.float().numpy(), window=Window((1, 1)), groups=channels,
+        )  # fmt: skip
 
     def _is_read_by_none_but(self, node: torch.fx.Node, value: Value) -> bool:
         names = {name for name, known in self.known.items() if getattr(known, "base", known) is value}
@@ -283,7 +278,7 @@ class Reader(SequenceOps, ConstantOps):
             raise unknown(node, "on anything but images")
         height, width = _slid(x.shape[1:], window, ceil_mode)
         output = Value((x.shape[0], height, width), None if average else x.quant)
-        return self._add_op(node, "pool", [x], output, pooling=Pooling(window, average, count_padding))
+        return self._add_op(node, Pool, [x], output, window=window, average=average, count_padding=count_padding)
 
     # Values
 
@@ -292,7 +287,7 @@ class Reader(SequenceOps, ConstantOps):
         return self._activate(node, x, _ACTIVATIONS[shown(node).removeprefix("aten::").rstrip("_")])
 
     def _activate(self, node, x, activation):
-        return self._mapped(node, "activate", x, activation=activation)
+        return self._mapped(node, Activate, x, activation=activation)
 
     @reads("aten.hardtanh.default", "aten.hardtanh_.default", views=True)
     def _hardtanh(self, node, x, minimum=-1.0, maximum=1.0):
@@ -313,7 +308,7 @@ class Reader(SequenceOps, ConstantOps):
             a, b = b, a
         if b.shape != (a.shape[0], 1, 1):
             raise unknown(node, f"of shapes {a.shape} and {b.shape}")
-        return self._add_op(node, "multiply", [a, b], Value(a.shape))
+        return self._add_op(node, Multiply, [a, b], Value(a.shape))
 
     @reads("aten.cat.default")
     def _cat(self, node, values, dim=0):
@@ -323,13 +318,13 @@ class Reader(SequenceOps, ConstantOps):
             raise unknown(node, f"along dimension {dim}")
         channels = sum(v.shape[0] for v in values)
         same = values[0].quant if all(v.quant == values[0].quant for v in values) else None
-        return self._add_op(node, "concat", list(values), Value((channels, *values[0].shape[1:]), same))
+        return self._add_op(node, Concat, list(values), Value((channels, *values[0].shape[1:]), same))
 
     # Shapes
 
     def _flattened(self, node, x):
         order = x.shape if x.shape[0] > 1 and x.shape[1] * x.shape[2] > 1 else None
-        return self._add_op(node, "flatten", [x], Value((math.prod(x.shape),), x.quant, order))
+        return self._add_op(node, Flatten, [x], Value((math.prod(x.shape),), x.quant, order))
 
 
 @contextmanager

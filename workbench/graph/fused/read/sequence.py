@@ -7,8 +7,9 @@ import operator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from workbench.graph.fused.ir import Norm, Pooling, Value
+from workbench.graph.fused.ir import Value
 from workbench.graph.fused.nodes import by_channel, unknown
+from workbench.graph.fused.ops import Embedding, Flatten, LayerNorm, Multiply, Op, Pairwise, Pool, Scale, Slice, Sum
 from workbench.graph.fused.read.attention import AttentionOps, Scores
 from workbench.graph.fused.read.lines import LineOps
 from workbench.graph.fused.read.operators import reads
@@ -55,7 +56,7 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
             if place := rows_of(x) or pixels(x):
                 shape, pitch = place
                 output = Value(shape, x.base.quant)
-                return self._add_op(node, "slice", [x.base], output, offset=x.offset, pitch=pitch)
+                return self._add_op(node, Slice, [x.base], output, offset=x.offset, pitch=pitch)
         raise unknown(node, "of a tensor in this order of memory")
 
     def _as_output(self, node, x) -> Value:
@@ -73,7 +74,7 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
             for argument in arguments
         ]
 
-    def _mapped(self, node, kind: str, x, quant=None, **fields):
+    def _mapped(self, node, kind: type[Op], x, quant=None, **fields):
         """An operation on each element by itself: done in the order in which they lie in memory."""
         if isinstance(x, View) and x.covers_base:
             return replace(x, base=self._mapped(node, kind, x.base, quant, **fields))
@@ -118,10 +119,10 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
     def _layer_norm(self, node, x, shape, weight=None, bias=None, eps=1e-5, cudnn=False):
         if len(shape) != 1:
             raise unknown(node, f"over {len(shape)} dimensions")
-        norm = Norm(by_channel(weight, 1, shape[0]), by_channel(bias, 0, shape[0]), eps)
+        gain, shift = by_channel(weight, 1, shape[0]), by_channel(bias, 0, shape[0])
 
         def apply(value):
-            return self._add_op(node, "layer_norm", [value], Value(value.shape), norm=norm)
+            return self._add_op(node, LayerNorm, [value], Value(value.shape), gain=gain, shift=shift, epsilon=eps)
 
         return self._over_rows(node, x, apply)
 
@@ -130,7 +131,7 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
         if not isinstance(ids, Ids) or ids.value is not self.input or len(ids.value.shape) != 1:
             raise unknown(node, "of anything but the model's own input [batch, tokens]")
         rows = table.float().contiguous().numpy()
-        return self._add_op(node, "embedding", [ids.value], Value((*ids.value.shape, rows.shape[1])), constant=rows)
+        return self._add_op(node, Embedding, [ids.value], Value((*ids.value.shape, rows.shape[1])), table=rows)
 
     @reads("aten.to.dtype", "aten.to.dtype_layout", views=True)
     def _to(self, node, x, dtype=None, *_, **__):
@@ -142,39 +143,39 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
 
     def _mean_of_rows(self, node, x, keepdim):
         whole = Window((x.shape[0], 1), (x.shape[0], 1))
-        mean = self._add_op(node, "pool", [x], Value((x.shape[1],)), pooling=Pooling(whole, True))
+        mean = self._add_op(node, Pool, [x], Value((x.shape[1],)), window=whole, average=True)
         return self._unsqueeze(node, mean, 1) if keepdim else mean
 
     # Sums and products
 
     @reads("aten.add.Tensor", "aten.add_.Tensor", views=True, live=2)
     def _add(self, node, a, b, *, alpha=1):
-        return self._pairwise(node, "sum", a, b, alpha)
+        return self._pairwise(node, Sum, a, b, alpha)
 
     @reads("aten.sub.Tensor", "aten.sub_.Tensor", views=True, live=2)
     def _sub(self, node, a, b, *, alpha=1):
-        return self._pairwise(node, "sum", a, b, -alpha)
+        return self._pairwise(node, Sum, a, b, -alpha)
 
     @reads("aten.mul.Tensor", "aten.mul_.Tensor", views=True, live=2)
     def _mul(self, node, a, b):
-        return self._pairwise(node, "multiply", a, b, 1)
+        return self._pairwise(node, Multiply, a, b, 1)
 
     @reads("aten.div.Tensor", "aten.div_.Tensor", views=True, live=2)
     def _div(self, node, a, b):
         if live(b) or not live(a):
             raise unknown(node, "by a tensor that depends on the input")
-        return self._pairwise(node, "multiply", a, 1 / b, 1)
+        return self._pairwise(node, Multiply, a, 1 / b, 1)
 
-    def _pairwise(self, node, kind, a, b, alpha):
+    def _pairwise(self, node, kind: type[Pairwise], a, b, alpha):
         if not live(a) and alpha == 1:
             a, b = b, a
         if isinstance(b, torch.Tensor) and b.numel() == 1:
             b = float(b)
         if isinstance(b, (int, float)):
-            if isinstance(a, Scores) and kind == "multiply" and b > 0 and not a.shares:
+            if isinstance(a, Scores) and kind is Multiply and b > 0 and not a.shares:
                 return replace(a, scale=a.scale * float(b))
-            number = {"factor": float(b)} if kind == "multiply" else {"shift": float(b) * alpha}
-            return self._mapped(node, "scale", a, **number)
+            number = {"factor": float(b)} if kind is Multiply else {"shift": float(b) * alpha}
+            return self._mapped(node, Scale, a, **number)
         if isinstance(b, torch.Tensor) and isinstance(a, View) and _by_channel(a, b):
             return replace(a, base=self._by_channel(node, kind, a.base, b.float().reshape(-1) * alpha))
         if isinstance(b, torch.Tensor):
@@ -193,14 +194,14 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
     def _rsub(self, node, x, number, alpha=1):
         if isinstance(number, torch.Tensor) and number.numel() > 1:
             raise unknown(node, f"from a constant of shape {tuple(number.shape)}")
-        return self._mapped(node, "scale", x, factor=-float(alpha), shift=float(number))
+        return self._mapped(node, Scale, x, factor=-float(alpha), shift=float(number))
 
     def _of_two(self, node, kind, a, b):
         alike = isinstance(a, View) and isinstance(b, View) and (a.dims, a.offset) == (b.dims, b.offset)
         if alike and a.covers_base and a.base.shape == b.base.shape:
             return replace(a, base=self._of_two(node, kind, a.base, b.base))
         a, b = self._as_value(node, a), self._as_value(node, b)
-        if a.shape != b.shape and kind == "multiply" and len(a.shape) == 3:
+        if a.shape != b.shape and kind is Multiply and len(a.shape) == 3:
             return self._gate(node, a, b)
         if a.shape != b.shape or a.channels_last_of != b.channels_last_of:
             raise unknown(node, f"of shapes {a.shape} and {b.shape}")
@@ -251,7 +252,7 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
             if len(sizes) == 2 and len(x.shape) == 3:
                 return self._flattened(node, x)
             if len(sizes) == 4 and len(x.shape) == 1 and sizes[2:] == [1, 1] and not x.channels_last_of:
-                return self._add_op(node, "flatten", [x], Value(tuple(sizes[1:]), x.quant))
+                return self._add_op(node, Flatten, [x], Value(tuple(sizes[1:]), x.quant))
         view = view.reshaped(sizes)
         if view is None:
             raise unknown(node, f"from {seen(node, x).sizes[1:]} to {sizes}: memory would move")

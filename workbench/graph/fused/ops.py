@@ -1,0 +1,235 @@
+"""The operations of the native engine's graph, one class for each kind.
+
+A base class says what a kernel can do to its result in the same go: a kernel of a :class:`TakesQuantization` can store
+it as u8, one of a :class:`TakesActivation` also puts it through an activation, and one of a :class:`TakesResidual` also
+adds another value before that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from workbench.graph.fused.ir import Value
+    from workbench.kernels.records import Window
+
+
+@dataclass(frozen=True)
+class Activation:
+    """``name`` as in ``records.ACTIVATIONS``; the bounds are those of "clamp"."""
+
+    name: str = "clamp"
+    minimum: float = float("-inf")
+    maximum: float = float("inf")
+
+
+@dataclass(eq=False)
+class Op:
+    """One operation. ``layers`` are the modules it came from, the main one first."""
+
+    inputs: list[Value]
+    output: Value
+    layers: list[str] = field(default_factory=list, kw_only=True)
+
+    @property
+    def reads(self) -> list[Value]:
+        """Everything it reads."""
+        return self.inputs
+
+
+# What a kernel does to its result before storing it
+
+
+class TakesQuantization(Op):
+    """May store its result as u8."""
+
+
+@dataclass(eq=False, kw_only=True)
+class TakesActivation(TakesQuantization):
+    """May end in an activation."""
+
+    activation: Activation | None = None
+
+
+@dataclass(eq=False, kw_only=True)
+class TakesResidual(TakesActivation):
+    """May add another value of its output's shape before the activation."""
+
+    residual: Value | None = None
+
+    @property
+    def reads(self) -> list[Value]:
+        return [*self.inputs, *([self.residual] if self.residual is not None else [])]
+
+
+# Layers with weights
+
+
+@dataclass(eq=False, kw_only=True)
+class Weighted(TakesResidual):
+    """A layer that multiplies by ``weight``, by output first, and adds ``bias``, float32 [outputs]."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+@dataclass(eq=False, kw_only=True)
+class Conv(Weighted):
+    """A convolution or linear layer; ``weight`` is [outputs, inputs / groups, height, width].
+
+    With ``steps`` (float32, by output channel), ``weight`` is int8 and means weight · step; else it is float32.
+    ``own_range``: the input comes as floats and is quantized at run time, each row (an image's features, a token's) in
+    its own range. ``reason``: why it isn't computed as the recipe asked, where the engine chose so.
+    """
+
+    window: Window
+    groups: int
+    steps: np.ndarray | None = None
+    own_range: bool = False
+    reason: str = ""
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether it is a convolution of each channel by itself."""
+        return self.groups > 1 and self.groups == self.inputs[0].image[2] == self.output.image[2]
+
+
+@dataclass(eq=False, kw_only=True)
+class WeightOnly(Weighted):
+    """A linear layer over floats; ``weight`` [outputs, inputs] is int8 of ``bits`` bits.
+
+    ``steps``, float32 [outputs, groups], has one for each ``group_size`` inputs.
+    """
+
+    steps: np.ndarray
+    bits: int
+    group_size: int
+
+
+@dataclass(eq=False, kw_only=True)
+class Embedding(TakesQuantization):
+    """Rows of ``table``, float32 [rows, channels], by ids."""
+
+    table: np.ndarray
+
+
+# Over pixels and channels
+
+
+@dataclass(eq=False, kw_only=True)
+class Pool(TakesQuantization):
+    """The average or maximum of a window; ``count_padding``: an average divides by the pixels of the border, too."""
+
+    window: Window
+    average: bool
+    count_padding: bool = True
+
+
+@dataclass(eq=False, kw_only=True)
+class Norm(TakesActivation):
+    """To mean 0 and variance 1 (``epsilon`` added), then times ``gain`` plus ``shift``, float32 [channels]."""
+
+    gain: np.ndarray
+    shift: np.ndarray
+    epsilon: float
+
+
+class LayerNorm(Norm):
+    """Over the channels of each pixel."""
+
+
+@dataclass(eq=False, kw_only=True)
+class GroupNorm(Norm):
+    """Over each of ``groups`` groups of channels of the whole image."""
+
+    groups: int
+
+
+class Softmax(Op):
+    """Over the channels of each pixel."""
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Where queries, keys or values of all heads lie in a value; distances in elements."""
+
+    offset: int
+    heads: int
+    head_stride: int
+    rows: int
+    row_stride: int
+    size: int
+
+
+@dataclass(eq=False, kw_only=True)
+class Attention(TakesQuantization):
+    """softmax(query · keyᵀ · scale) · value of its three inputs; causal: a query sees the keys up to its own place.
+
+    ``halves``: products may be of bf16, where the instruction set has them.
+    """
+
+    query: Heads
+    key: Heads
+    value: Heads
+    scale: float
+    causal: bool
+    halves: bool = False
+
+
+# Of each element by itself
+
+
+@dataclass(eq=False, kw_only=True)
+class Pairwise(TakesActivation):
+    """Of two inputs; or of one and a ``constant``, float32 [height, width, channels]."""
+
+    constant: np.ndarray | None = None
+
+
+class Sum(Pairwise):
+    """One plus the other."""
+
+
+class Multiply(Pairwise):
+    """One times the other, which may be one factor for each channel."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Activate(TakesQuantization):
+    """An activation by itself."""
+
+    activation: Activation
+
+
+@dataclass(eq=False, kw_only=True)
+class Scale(TakesQuantization):
+    """Times a number, plus another."""
+
+    factor: float = 1.0
+    shift: float = 0.0
+
+
+class Convert(Op):
+    """The same numbers in another storage."""
+
+
+# Of memory
+
+
+class Flatten(Op):
+    """The same memory in another shape."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Slice(Op):
+    """A part of a value's memory: where it begins and how far its rows are apart, in elements."""
+
+    offset: int
+    pitch: int
+
+
+class Concat(TakesQuantization):
+    """Images side by side in their channels."""
