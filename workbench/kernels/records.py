@@ -1,6 +1,7 @@
 """The steps of a program as the compiled core reads them: whole numbers, floats and arrays, in its order.
 
-The mirror of ``src/steps.cpp`` and the ``make_…`` functions beside it.
+The mirror of the ``make_…`` functions in ``src/step_….cpp``. Members of enumerations, and ``ACTIVATIONS``, have the
+names and order that they have in the core: a test compares them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,25 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
+
+
+class Kind(IntEnum):
+    """What a step does."""
+
+    CONV = 0
+    DEPTHWISE = 1
+    POOL = 2
+    ELEMENTWISE = 3
+    IMAGE_IN = 4
+    IMAGE_OUT = 5
+    LAYER_NORM = 6
+    SOFTMAX = 7
+    ATTENTION = 8
+    EMBEDDING = 9
+    GROUP_NORM = 10
+    QUANTIZE_ROWS = 11
+    RESCALE_ROWS = 12
+    WEIGHT_ONLY = 13
 
 
 class Dtype(IntEnum):
@@ -38,6 +58,7 @@ class Place(IntEnum):
 GROUPS_AT_ONCE = 16
 """The most 4-byte groups of taps that any convolution kernel reads at once."""
 ACTIVATIONS = ("clamp", "hardswish", "silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "hardsigmoid")
+"""What a step may do to its result, as the core numbers them."""
 
 
 class Record(NamedTuple):
@@ -101,7 +122,7 @@ def conv(
     bias: np.ndarray,
 ) -> Record:
     """A convolution or linear step. ``vectors``: channel vectors per tile, 1 to 4, a wish."""
-    head = [0, input, output, _or_none(residual), *window.integers, groups, vectors, zero_point]
+    head = [Kind.CONV, input, output, _or_none(residual), *window.integers, groups, vectors, zero_point]
     return _record(head + epilogue.integers, epilogue.floats, weights, _f32(scale), _f32(bias))
 
 
@@ -117,7 +138,7 @@ def depthwise(
     bias: np.ndarray,
 ) -> Record:
     """A depthwise convolution step; ``weights`` [channels, height, width]."""
-    head = [1, input, output, _or_none(residual), *window.integers, zero_point]
+    head = [Kind.DEPTHWISE, input, output, _or_none(residual), *window.integers, zero_point]
     return _record(head + epilogue.integers, epilogue.floats, weights, _f32(scale), _f32(bias))
 
 
@@ -132,7 +153,8 @@ def pool(
     step_ratio: float = 1.0,
 ) -> Record:
     """A pooling step. ``step_ratio``: the input's quantization step divided by the output's."""
-    return _record([2, input, output, *window.integers, int(average), int(count_padding), *zero_points], [step_ratio])
+    head = [Kind.POOL, input, output, *window.integers, int(average), int(count_padding), *zero_points]
+    return _record(head, [step_ratio])
 
 
 def elementwise(
@@ -152,39 +174,40 @@ def elementwise(
 
     ``constant``, float32 of the output's own shape, stands in for ``b`` in every image.
     """
-    head = [3, a, _or_none(b), output, int(multiply)]
+    head = [Kind.ELEMENTWISE, a, _or_none(b), output, int(multiply)]
     arrays = [] if constant is None else [_f32(constant)]
     return _record(head + epilogue.integers, [*epilogue.floats, a_scale, b_scale, bias, b_bias], *arrays)
 
 
 def image_in(output: int, epilogue: Epilogue, scale: float = 1.0) -> Record:
     """The program's float NCHW input times ``scale``, into channels-last pixels."""
-    return _record([4, output, *epilogue.integers], [*epilogue.floats, scale])
+    return _record([Kind.IMAGE_IN, output, *epilogue.integers], [*epilogue.floats, scale])
 
 
 def image_out(input: int) -> Record:
     """Float channels-last pixels into the program's NCHW output."""
-    return _record([5, input], [])
+    return _record([Kind.IMAGE_OUT, input], [])
 
 
 def layer_norm(
     input: int, output: int, epilogue: Epilogue, epsilon: float, scale: np.ndarray, bias: np.ndarray
 ) -> Record:
     """Each pixel's channels to mean 0 and variance 1, then times ``scale`` plus ``bias`` by channel."""
-    return _record([6, input, output, *epilogue.integers], [*epilogue.floats, epsilon], _f32(scale), _f32(bias))
+    head = [Kind.LAYER_NORM, input, output, *epilogue.integers]
+    return _record(head, [*epilogue.floats, epsilon], _f32(scale), _f32(bias))
 
 
 def group_norm(
     input: int, output: int, groups: int, epilogue: Epilogue, epsilon: float, scale: np.ndarray, bias: np.ndarray
 ) -> Record:
     """Each group of channels of an image to mean 0 and variance 1, then times ``scale`` plus ``bias`` by channel."""
-    head = [10, input, output, groups, *epilogue.integers]
+    head = [Kind.GROUP_NORM, input, output, groups, *epilogue.integers]
     return _record(head, [*epilogue.floats, epsilon], _f32(scale), _f32(bias))
 
 
 def softmax(input: int, output: int) -> Record:
     """Over each pixel's channels; floats."""
-    return _record([7, input, output], [])
+    return _record([Kind.SOFTMAX, input, output], [])
 
 
 def attention(
@@ -205,7 +228,7 @@ def attention(
     ``head_pitches`` bytes on. ``scratch``: :func:`attention_scratch_floats` for each head. ``halves``: products may be
     of bf16, where the instruction set multiplies these faster.
     """
-    head = [8, *parts, output, scratch, *head_pitches, heads, int(causal), int(halves)]
+    head = [Kind.ATTENTION, *parts, output, scratch, *head_pitches, heads, int(causal), int(halves)]
     return _record(head + epilogue.integers, [*epilogue.floats, scale])
 
 
@@ -218,12 +241,12 @@ def attention_scratch_floats(keys: int, size: int, value_size: int) -> int:
 
 def embedding(ids: int, output: int, epilogue: Epilogue, scale: float, table: np.ndarray) -> Record:
     """Rows of ``table`` [rows, channels], times ``scale``, by ids that come as floats."""
-    return _record([9, ids, output, *epilogue.integers], [*epilogue.floats, scale], _f32(table))
+    return _record([Kind.EMBEDDING, ids, output, *epilogue.integers], [*epilogue.floats, scale], _f32(table))
 
 
 def quantize_rows(input: int, output: int, ranges: int) -> Record:
     """Rows of floats to u8, each in its own range; its step and zero point go to ``ranges``, two floats a row."""
-    return _record([11, input, output, ranges], [])
+    return _record([Kind.QUANTIZE_ROWS, input, output, ranges], [])
 
 
 def rescale_rows(
@@ -237,7 +260,7 @@ def rescale_rows(
     bias: np.ndarray,
 ) -> Record:
     """Int32 sums of such rows times weights, whose own sums by channel are ``weight_sums``, to numbers."""
-    head = [12, input, ranges, output, _or_none(residual), *epilogue.integers]
+    head = [Kind.RESCALE_ROWS, input, ranges, output, _or_none(residual), *epilogue.integers]
     return _record(head, epilogue.floats, weight_sums.astype(np.int32), _f32(scale), _f32(bias))
 
 
@@ -258,7 +281,7 @@ def weight_only(
 
     ``group_scales`` [outputs, groups] has one for each ``group_size`` inputs; input i of a row lies ``order[i]`` on.
     """
-    head = [13, input, output, _or_none(residual), bits, group_size, *epilogue.integers]
+    head = [Kind.WEIGHT_ONLY, input, output, _or_none(residual), bits, group_size, *epilogue.integers]
     arrays = weights.astype(np.int8), _f32(group_scales), order.astype(np.int32), _f32(scale), _f32(bias)
     return _record(head, epilogue.floats, *arrays)
 

@@ -90,9 +90,10 @@ std::vector<int32_t> computed(const KernelTable& kernels, const Shape& s, const 
     const Tensor in = tensor(Place::input, 0, s.height, s.width, s.inputs, Dtype::u8, s.pad, s.zero_point);
     const Tensor out = tensor(Place::output, 0, s.made(s.height), s.made(s.width), s.outputs, Dtype::i32, 0, 0);
     Record record;
-    record.integers = {s.depthwise ? 1 : 0, 0, 1, -1, s.kernel, s.kernel, s.stride, s.stride, s.pad, s.pad, 1, 1};
+    const Kind kind = s.depthwise ? Kind::depthwise : Kind::conv;
+    record.integers = {number(kind), 0, 1, -1, s.kernel, s.kernel, s.stride, s.stride, s.pad, s.pad, 1, 1};
     if (!s.depthwise) record.integers.insert(record.integers.end(), {s.groups, s.vectors});
-    record.integers.insert(record.integers.end(), {s.zero_point, 0, 0});
+    record.integers.insert(record.integers.end(), {s.zero_point, number(Act::clamp), 0});
     record.floats = {0, 0, 0, 1, 0, 255};
     const std::vector<float> ones(static_cast<size_t>(s.outputs), 1.0f);
     record.arrays = {raw(d.weights), raw(ones), raw(ones)};

@@ -15,7 +15,7 @@ struct Shape {
     bool u8;
 };
 
-constexpr int64_t kClamp = 0, kZeroPoint = 7;
+constexpr int64_t kClamp = number(Act::clamp), kZeroPoint = 7;
 const float kInfinity = INFINITY;
 
 // image in → convolution (or depthwise) → max pool → out as floats
@@ -32,13 +32,14 @@ std::unique_ptr<Program> make(const KernelTable& kernels, const Shape& s, std::m
     const std::vector<float> ending{0, -kInfinity, kInfinity, 1, low, high};
 
     Record in;
-    in.integers = {4, 0, kClamp, zero_point};
+    in.integers = {number(Kind::image_in), 0, kClamp, zero_point};
     in.floats = ending;
     in.floats.push_back(s.u8 ? 40.0f : 1.0f);
 
     Record convolution;
     const bool alone = s.groups == s.inputs && s.groups == s.outputs && s.groups > 1;
-    convolution.integers = {alone ? 1 : 0, 0, 1, -1, s.kernel, s.kernel, s.stride, s.stride, s.padding, s.padding, 1, 1};
+    const Kind kind = alone ? Kind::depthwise : Kind::conv;
+    convolution.integers = {number(kind), 0, 1, -1, s.kernel, s.kernel, s.stride, s.stride, s.padding, s.padding, 1, 1};
     if (!alone) convolution.integers.insert(convolution.integers.end(), {s.groups, s.vectors});
     convolution.integers.insert(convolution.integers.end(), {zero_point, kClamp, zero_point});
     convolution.floats = ending;
@@ -55,11 +56,11 @@ std::unique_ptr<Program> make(const KernelTable& kernels, const Shape& s, std::m
     convolution.arrays.push_back(raw(std::vector<float>(outputs, 0.25f)));
 
     Record pooling;
-    pooling.integers = {2, 1, 2, 2, 2, 2, 2, 0, 0, 1, 1, 0, 1, zero_point, zero_point};
+    pooling.integers = {number(Kind::pool), 1, 2, 2, 2, 2, 2, 0, 0, 1, 1, 0, 1, zero_point, zero_point};
     pooling.floats = {1};
 
     Record last;
-    last.integers = {3, 2, -1, 3, 0, kClamp, 0};
+    last.integers = {number(Kind::elementwise), 2, -1, 3, 0, kClamp, 0};
     last.floats = {0, -kInfinity, kInfinity, 1, 0, 0, 1, 1, 0, 0};
     return std::make_unique<Program>(kernels, std::vector<Tensor>{image, conv, pool, out},
                                      std::vector<Record>{in, convolution, pooling, last},
@@ -114,16 +115,17 @@ std::unique_ptr<Program> make_sequence(const KernelTable& kernels, int64_t token
     for (float& v : table) v = static_cast<float>(random() % 2001) / 1000 - 1;
     const std::vector<float> gain(static_cast<size_t>(width), 1.5f), shift(static_cast<size_t>(width), 0.25f);
     Record embedding, layer_norm, attention, softmax, group_norm;
-    embedding.integers = {9, 0, 1, kClamp, 0};
+    embedding.integers = {number(Kind::embedding), 0, 1, kClamp, 0};
     embedding.floats = with({1});
     embedding.arrays = {raw(table)};
-    layer_norm.integers = {6, 1, 2, kClamp, 0};
+    layer_norm.integers = {number(Kind::layer_norm), 1, 2, kClamp, 0};
     layer_norm.floats = with({1e-5f});
     layer_norm.arrays = {raw(gain), raw(shift)};
-    attention.integers = {8, 7, 7, 7, 3, 6, size * 4, size * 4, size * 4, heads, tokens % 2, halves, kClamp, 0};
+    attention.integers = {number(Kind::attention), 7, 7, 7, 3, 6, size * 4, size * 4, size * 4, heads, tokens % 2, halves,
+                          kClamp, 0};
     attention.floats = with({0.3f});
-    softmax.integers = {7, 3, 4};
-    group_norm.integers = {10, 4, 5, heads, kClamp, 0};
+    softmax.integers = {number(Kind::softmax), 3, 4};
+    group_norm.integers = {number(Kind::group_norm), 4, 5, heads, kClamp, 0};
     group_norm.floats = with({1e-5f});
     group_norm.arrays = {raw(gain), raw(shift)};
     return std::make_unique<Program>(kernels, tensors,

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "isa.h"
-#include "program.h"
+#include "steps.h"
 
 namespace {
 
@@ -24,6 +24,12 @@ inline Tensor tensor(Place place, int64_t offset, int64_t height, int64_t width,
     t.pad_top = t.pad_left = t.pad_bottom = t.pad_right = pad;
     t.border = border;
     return t;
+}
+
+// A kind or activation as records have it.
+template <class Enumeration>
+constexpr int64_t number(Enumeration name) {
+    return static_cast<int64_t>(name);
 }
 
 inline int64_t bytes(const Tensor& t) { return (t.pad_top + t.height + t.pad_bottom) * t.row_pitch; }

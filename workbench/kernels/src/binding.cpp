@@ -8,7 +8,7 @@
 
 #include "ceilings.h"
 #include "isa.h"
-#include "program.h"
+#include "steps.h"
 
 namespace {
 
@@ -57,6 +57,16 @@ PyObject* isas(PyObject*, PyObject*) {
 
 PyObject* stand_ins(PyObject*, PyObject*) {
     return guarded([] { return name_list(wb::stand_ins()); });
+}
+
+// names(): of each enumeration in a record or tensor, its names in the order of their numbers
+PyObject* names(PyObject*, PyObject*) {
+    return guarded([] {
+#define WB_TEXT(name) #name,
+        return Py_BuildValue("{sNsNsNsN}", "Kind", name_list({WB_KINDS(WB_TEXT)}), "Dtype",
+                             name_list({WB_DTYPES(WB_TEXT)}), "Act", name_list({WB_ACTS(WB_TEXT)}), "Place",
+                             name_list({WB_PLACES(WB_TEXT)}));
+    });
 }
 
 // bf16(isa): whether it multiplies bf16
@@ -216,6 +226,7 @@ PyCFunction as_method(F function) {
 PyMethodDef methods[] = {
     {"isas", isas, METH_NOARGS, "Usable instruction sets, best first."},
     {"stand_ins", stand_ins, METH_NOARGS, "Instruction sets imitated for tests."},
+    {"names", names, METH_NOARGS, "The names of each enumeration that records and tensors are made with."},
     {"bf16", bf16, METH_VARARGS, "Whether an instruction set multiplies bf16."},
     {"build", build, METH_VARARGS, "A program from its tensors and step records."},
     {"run", as_method(run), METH_FASTCALL, "Run a batch."},

@@ -8,13 +8,19 @@
 
 namespace wb {
 
-enum class Dtype : int64_t { u8 = 0, f32 = 1, bf16 = 2, i32 = 3, none = 4 };
+// What Python says by numbers is made of lists of names, WB_…S(X), each in the order of its twin in records.py;
+// binding.cpp tells Python the names, and a test compares them.
+#define WB_MEMBER(name) name,
+#define WB_DTYPES(X) X(u8) X(f32) X(bf16) X(i32)
+#define WB_ACTS(X) X(clamp) X(hardswish) X(silu) X(gelu) X(gelu_tanh) X(sigmoid) X(tanh) X(hardsigmoid)
+
+enum class Dtype : int64_t { WB_DTYPES(WB_MEMBER) none };  // none: of a residual or operand that isn't there
 
 constexpr int64_t bytes_of(Dtype dtype) {
     return dtype == Dtype::u8 ? 1 : dtype == Dtype::bf16 ? 2 : dtype == Dtype::none ? 0 : 4;
 }
 
-enum class Act : int64_t { clamp = 0, hardswish, silu, gelu, gelu_tanh, sigmoid, tanh, hardsigmoid };
+enum class Act : int64_t { WB_ACTS(WB_MEMBER) };
 
 // What happens to an accumulator on its way to memory:
 //   y = accumulator · scale[channel] + bias[channel] + residual · residual_scale

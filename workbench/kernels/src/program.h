@@ -17,7 +17,9 @@ struct BuildError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-enum class Place : int64_t { arena = 0, input = 1, output = 2 };
+#define WB_PLACES(X) X(arena) X(input) X(output)
+
+enum class Place : int64_t { WB_PLACES(WB_MEMBER) };
 
 // One image of a tensor, channels last. `offset` is where pixel (0, 0) lies in the image's part of its place;
 // a border of `border` bytes around it, written once, saves kernels every edge case.

@@ -54,20 +54,9 @@ void check_borders(const Tensor& input, const Tensor& output, const Window& w) {
 
 std::unique_ptr<Step> make_step(const KernelTable& kernels, const Tensors& tensors, Record record) {
     switch (static_cast<Kind>(record.integer())) {
-        case Kind::conv: return make_conv(kernels, tensors, record);
-        case Kind::depthwise: return make_depthwise(kernels, tensors, record);
-        case Kind::pool: return make_pool(kernels, tensors, record);
-        case Kind::elementwise: return make_elementwise(kernels, tensors, record);
-        case Kind::image_in: return make_image_in(kernels, tensors, record);
-        case Kind::image_out: return make_image_out(kernels, tensors, record);
-        case Kind::layer_norm: return make_layer_norm(kernels, tensors, record);
-        case Kind::group_norm: return make_group_norm(kernels, tensors, record);
-        case Kind::softmax: return make_softmax(kernels, tensors, record);
-        case Kind::attention: return make_attention(kernels, tensors, record);
-        case Kind::quantize_rows: return make_quantize_rows(kernels, tensors, record);
-        case Kind::rescale_rows: return make_rescale_rows(kernels, tensors, record);
-        case Kind::weight_only: return make_weight_only(kernels, tensors, record);
-        case Kind::embedding: return make_embedding(kernels, tensors, record);
+#define WB_MAKE(name) \
+    case Kind::name: return make_##name(kernels, tensors, record);
+        WB_KINDS(WB_MAKE)
     }
     throw BuildError("a step of an unknown kind");
 }

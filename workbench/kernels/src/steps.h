@@ -1,4 +1,4 @@
-// The makers of each kind of step. The numbers are those in records.py.
+// The kinds of steps, and what makes each from its record.
 #pragma once
 #include <memory>
 #include <vector>
@@ -7,39 +7,17 @@
 
 namespace wb {
 
-enum class Kind : int64_t {
-    conv = 0,
-    depthwise = 1,
-    pool = 2,
-    elementwise = 3,
-    image_in = 4,
-    image_out = 5,
-    layer_norm = 6,
-    softmax = 7,
-    attention = 8,
-    embedding = 9,
-    group_norm = 10,
-    quantize_rows = 11,
-    rescale_rows = 12,
-    weight_only = 13,
-};
+#define WB_KINDS(X)                                                                               \
+    X(conv) X(depthwise) X(pool) X(elementwise) X(image_in) X(image_out) X(layer_norm) X(softmax) \
+    X(attention) X(embedding) X(group_norm) X(quantize_rows) X(rescale_rows) X(weight_only)
+
+enum class Kind : int64_t { WB_KINDS(WB_MEMBER) };
 
 using Tensors = std::vector<Tensor>;
 
-std::unique_ptr<Step> make_conv(const KernelTable&, const Tensors&, Record&);
-std::unique_ptr<Step> make_depthwise(const KernelTable&, const Tensors&, Record&);
-std::unique_ptr<Step> make_pool(const KernelTable&, const Tensors&, Record&);
-std::unique_ptr<Step> make_elementwise(const KernelTable&, const Tensors&, Record&);
-std::unique_ptr<Step> make_image_in(const KernelTable&, const Tensors&, Record&);
-std::unique_ptr<Step> make_image_out(const KernelTable&, const Tensors&, Record&);
-std::unique_ptr<Step> make_layer_norm(const KernelTable&, const Tensors&, Record&);
-std::unique_ptr<Step> make_group_norm(const KernelTable&, const Tensors&, Record&);
-std::unique_ptr<Step> make_softmax(const KernelTable&, const Tensors&, Record&);
-std::unique_ptr<Step> make_attention(const KernelTable&, const Tensors&, Record&);
-std::unique_ptr<Step> make_quantize_rows(const KernelTable&, const Tensors&, Record&);
-std::unique_ptr<Step> make_rescale_rows(const KernelTable&, const Tensors&, Record&);
-std::unique_ptr<Step> make_weight_only(const KernelTable&, const Tensors&, Record&);
-std::unique_ptr<Step> make_embedding(const KernelTable&, const Tensors&, Record&);
+// make_conv, make_depthwise, …: each reads the rest of its record.
+#define WB_MAKER(name) std::unique_ptr<Step> make_##name(const KernelTable&, const Tensors&, Record&);
+WB_KINDS(WB_MAKER)
 
 // The tensor a record names next; -1 (an absent one) only where `optional`.
 const Tensor* tensor_of(const Tensors& tensors, Record& record, bool optional = false);
