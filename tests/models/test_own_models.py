@@ -153,7 +153,7 @@ def test_a_factory_without_weights_gives_the_same_model_each_time(data):
         ("weights.safetensors", "holds weights alone"),
         ("model.pth", "is a pickle, which can run any code"),
         ("folder/model.txt", "is no model file"),
-        ("model.h5", "is no model file; give a .pt2 file, an .onnx file or 'module:factory'"),
+        ("model.h5", "is no model file; give a .onnx or .pt2 file or 'module:factory'"),
         ("missing.pt2", "doesn't exist"),
     ],
 )

@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from workbench.datasets import card_paths, data_card, fashion_mnist, model_card
 from workbench.errors import WorkloadError, unknown
 from workbench.machine import memory
-from workbench.models import _check, _data, _digest, _factory, _onnx, _pt2, build, embedded, intake
+from workbench.models import _check, _data, _digest, _factory, build, embedded, intake, loaders
 from workbench.models._files import refuse_pickle
+from workbench.models.loaders.pt2 import OneInput
 from workbench.workload import Data, LoadedWorkload, Workload
 
-FILES = {".pt2": _pt2.read, ".onnx": _onnx.read}
 _REPEATED_EXAMPLES = 64
 _ID_DIGITS = 12
 """48 bits: two of a thousand workloads of one's own have the same with a probability of 2 in a billion."""
@@ -51,7 +51,7 @@ def load_workload(workload: Workload) -> LoadedWorkload:
     else:
         test, train, more = _data.split(workload.data, workload.train)
         notes, data_digest = notes + more, _digest.combine(_digest.examples(test), _digest.examples(train))
-    if isinstance(module, _pt2.OneInput):
+    if isinstance(module, OneInput):
         for part in (test, train):
             module.require(part.inputs)
     classes = _check.fits(module, test, train)
@@ -82,28 +82,28 @@ def _find(workload: Workload) -> _Model:
     if not isinstance(model, (str, os.PathLike)):
         raise WorkloadError(
             f"the model is of type {type(model).__name__}; it can be a torch.nn.Module, the name of an embedded "
-            "workload, the path of a .pt2 or .onnx file, or 'module:factory'"
+            f"workload, the path of {loaders.in_words()}, or 'module:factory'"
         )
     text, path = os.fspath(model), Path(model)
     if text in embedded():
         return _embedded_model(text)
-    if path.suffix.lower() in FILES:
+    if loader := loaders.find(path):
         if not path.is_file():
-            raise WorkloadError(f"the model file {path} doesn't exist; give the path of a .pt2 or .onnx file")
-        return _Model(path.stem, FILES[path.suffix.lower()](path), f"from {path.name}")
+            raise WorkloadError(f"the model file {path} doesn't exist; give the path of {loaders.in_words()}")
+        return _Model(path.stem, loader.read(path), f"from {path.name}")
     refuse_pickle(path)
     if path.suffix.lower() == ".safetensors":
         raise WorkloadError(f"{path} holds weights alone; give model='module:factory' and weights={text!r}")
     if _is_factory(model):
         return _Model(text.partition(":")[2], _factory.read(text, workload.weights), f"made by {text}")
     if path.exists() or os.sep in text or path.suffix:
-        raise WorkloadError(f"{path} is no model file; give a .pt2 file, an .onnx file or 'module:factory'")
+        raise WorkloadError(f"{path} is no model file; give {loaders.in_words()} or 'module:factory'")
     raise WorkloadError(unknown("workload", text, embedded()))
 
 
 def _is_factory(model: Any) -> bool:
     """Whether it is written "module:factory" (and is no path that happens to hold a colon)."""
-    if not isinstance(model, str) or Path(model).suffix.lower() in FILES:
+    if not isinstance(model, str) or loaders.find(model):
         return False
     return ":" in model and not Path(model).exists()
 

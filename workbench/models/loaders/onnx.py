@@ -10,29 +10,35 @@ import torch
 
 from workbench.errors import WorkloadError
 from workbench.machine.memory import COPIES_OF_MODEL, refuse_beyond_memory
+from workbench.models.loaders._base import Loader
 from workbench.plumbing.words import one_line
 
 if TYPE_CHECKING:
     import onnx
 
 
-def read(path: Path) -> torch.nn.Module:
-    """Import an ONNX classifier: one input [N, …], one output, both float.
+class Onnx(Loader):
+    """ONNX classifiers: one input [N, …], one output, both float."""
 
-    Raises
-    ------
-    WorkloadError
-        If it is no ONNX file, uses an operator that isn't imported (named), is too large for
-        memory, doesn't have one input and one output, or works for one batch size only.
-    """
-    if importlib.util.find_spec("onnx") is None:
-        raise WorkloadError(f"reading {path} needs the package onnx; pip install 'model-workbench[engines]'")
-    from workbench.models.onnx_import.build import build
+    suffix = ".onnx"
 
-    model = _parsed(path)
-    module = build(model, str(path)).eval()
-    _check_batch(module, model, path)
-    return module
+    def read(self, path: Path) -> torch.nn.Module:
+        """Import an ONNX classifier: one input [N, …], one output, both float.
+
+        Raises
+        ------
+        WorkloadError
+            If it is no ONNX file, uses an operator that isn't imported (named), is too large for
+            memory, doesn't have one input and one output, or works for one batch size only.
+        """
+        if importlib.util.find_spec("onnx") is None:
+            raise WorkloadError(f"reading {path} needs the package onnx; pip install 'model-workbench[engines]'")
+        from workbench.models.onnx_import.build import build
+
+        model = _parsed(path)
+        module = build(model, str(path)).eval()
+        _check_batch(module, model, path)
+        return module
 
 
 def _parsed(path: Path) -> onnx.ModelProto:

@@ -18,6 +18,7 @@ from torch.utils._sympy import functions as symbolic
 from workbench.errors import WorkloadError
 from workbench.machine.memory import COPIES_OF_MODEL, refuse_beyond_memory
 from workbench.models._relayer import restore_layers
+from workbench.models.loaders._base import Loader
 from workbench.plumbing.words import one_line
 
 _SYMBOLIC_NAMES = {"Symbol", "Integer", "Rational", "Float", "Add", "Mul", "Pow", "Max", "Min", *symbolic.__all__}
@@ -27,33 +28,38 @@ _SYMBOLIC_NODES = (
 )  # fmt: skip
 
 
-def read(path: Path) -> torch.nn.Module:
-    """Load the exported program and give it back its modules and layers; the result takes one tensor.
+class Pt2(Loader):
+    """What ``torch.export.save`` writes."""
 
-    Raises
-    ------
-    WorkloadError
-        If it is no such file, would run code while it loads, is too large for memory, or takes
-        anything but one tensor with a free batch dimension, or was exported in training mode.
-    """
-    _refuse_code(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            program = torch.export.load(path)
-        except Exception as error:  # the reader raises many unrelated kinds
-            reason = one_line(error)
-            raise WorkloadError(f"{path} can't be read: {reason}; save it again with torch.export.save") from error
-        example = _only_input(program, path)
-        _refuse_training(program, path)
-        module = torch.export.unflatten(program)
-    module.__class__ = OneInput
-    module.features = tuple(length if isinstance(length, int) else None for length in example.shape[1:])
-    for part in module.modules():
-        if isinstance(part, InterpreterModule):
-            part._run_with_interpreter = False  # but the code made from its graph, as below
-    restore_layers(module)
-    return module.eval()
+    suffix = ".pt2"
+
+    def read(self, path: Path) -> torch.nn.Module:
+        """Load the exported program and give it back its modules and layers; the result takes one tensor.
+
+        Raises
+        ------
+        WorkloadError
+            If it is no such file, would run code while it loads, is too large for memory, or takes
+            anything but one tensor with a free batch dimension, or was exported in training mode.
+        """
+        _refuse_code(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                program = torch.export.load(path)
+            except Exception as error:  # the reader raises many unrelated kinds
+                reason = one_line(error)
+                raise WorkloadError(f"{path} can't be read: {reason}; save it again with torch.export.save") from error
+            example = _only_input(program, path)
+            _refuse_training(program, path)
+            module = torch.export.unflatten(program)
+        module.__class__ = OneInput
+        module.features = tuple(length if isinstance(length, int) else None for length in example.shape[1:])
+        for part in module.modules():
+            if isinstance(part, InterpreterModule):
+                part._run_with_interpreter = False  # but the code made from its graph, as below
+        restore_layers(module)
+        return module.eval()
 
 
 class OneInput(torch.export.UnflattenedModule):
