@@ -38,7 +38,7 @@ class Workload:
         The same, for calibration, fine-tuning and distillation. Without it, every fifth example of
         ``data`` is set aside for that and not used for accuracy.
     weights
-        A ``.safetensors`` file for a ``"module:factory"`` model.
+        A ``.safetensors`` file, or a state dictionary (``.pth``, ``.pt``), for a ``"module:factory"`` model.
     name
         What the page calls it; made from the model's class or file name when absent.
     """

@@ -17,6 +17,10 @@ def huge() -> nn.Module:
     return nn.Linear(2**20, 2**20)
 
 
+def one_layer():
+    return torch.nn.Sequential(torch.nn.Linear(4, 3))
+
+
 def no_module() -> int:
     return 7
 
@@ -150,8 +154,9 @@ def test_a_factory_without_weights_gives_the_same_model_each_time(data):
         ("tests.models.test_own_models:no_module", r"returns int; it has to return a torch.nn.Module"),
         ("tests.models.test_own_models:huge", r"needs about [\d,]+ GB of memory"),
         ("json:dumps", r"json:dumps\(\) fails: TypeError"),
-        ("weights.safetensors", "holds weights alone"),
-        ("model.pth", "is a pickle, which can run any code"),
+        ("weights.safetensors", "weights alone are read.*weights='weights.safetensors'"),
+        ("model.pth", "weights alone are read.*weights='model.pth'"),
+        ("model.pkl", "is a pickle, which can run any code"),
         ("folder/model.txt", "is no model file"),
         ("model.h5", "is no model file; give a .onnx or .pt2 file or 'module:factory'"),
         ("missing.pt2", "doesn't exist"),
@@ -163,11 +168,58 @@ def test_a_model_that_can_not_be_had_is_answered_in_one_line(data, name, message
     assert "\n" not in str(caught.value)
 
 
-def test_a_pickle_in_place_of_safetensors_is_refused_whatever_its_suffix(model, data, tmp_path):
-    for name in ("w.pth", "w.safetensors"):
-        torch.save(model.state_dict(), tmp_path / name)
-        with pytest.raises(WorkloadError, match="is a pickle, which can run any code"):
-            load(Workload(FACTORY, data, weights=str(tmp_path / name)))
+def test_a_pickle_in_place_of_safetensors_is_refused(model, data, tmp_path):
+    torch.save(model.state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(WorkloadError, match="is a pickle, which can run any code"):
+        load(Workload(FACTORY, data, weights=str(tmp_path / "w.safetensors")))
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        lambda state: state,
+        lambda state: {"epoch": 3, "state_dict": state},
+        lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+        lambda state: {"model": {f"net.model.{name}": tensor for name, tensor in state.items()}, "args": {"lr": 0.1}},
+    ],
+    ids=["a state dictionary", "in a checkpoint", "wrapped", "wrapped in a checkpoint"],
+)
+def test_a_factory_gets_its_weights_from_what_torch_save_wrote(model, data, tmp_path, kept):
+    torch.save(kept(model.state_dict()), tmp_path / "w.pth")
+    loaded = load(Workload(FACTORY, data, weights=str(tmp_path / "w.pth")))
+    assert loaded.key == load(Workload(model, data)).key
+
+
+def test_names_that_lack_what_the_model_s_begin_with_are_found(tmp_path):
+    inner = torch.nn.Sequential(torch.nn.Linear(4, 3))
+    save_file(inner[0].state_dict(), tmp_path / "w.safetensors")
+    given = torch.rand(60, 4), torch.arange(60) % 3
+    loaded = load(Workload(f"{__name__}:one_layer", given, weights=str(tmp_path / "w.safetensors")))
+    assert torch.equal(loaded.module[0].weight, inner[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [
+        (lambda model: model, "holds what only running code from it would load; store its weights"),
+        (lambda model: {"a": model.state_dict(), "b": model.state_dict()}, "holds 2 state dictionaries"),
+        (lambda model: [1, 2], "holds no state dictionaries"),
+    ],
+    ids=["a model", "two", "none"],
+)
+def test_a_file_of_anything_but_one_state_dictionary_is_refused(model, data, tmp_path, kept, message):
+    torch.save(kept(model), tmp_path / "w.pth")
+    with pytest.raises(WorkloadError, match=message) as caught:
+        load(Workload(FACTORY, data, weights=str(tmp_path / "w.pth")))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pth_that_is_none_or_not_there_is_refused(data, tmp_path):
+    (tmp_path / "w.pth").write_bytes(b"words")
+    with pytest.raises(WorkloadError, match="is no state dictionary"):
+        load(Workload(FACTORY, data, weights=str(tmp_path / "w.pth")))
+    with pytest.raises(WorkloadError, match=r"don't exist; give the path of a \.safetensors or \.pth file"):
+        load(Workload(FACTORY, data, weights=str(tmp_path / "other.pth")))
 
 
 def test_a_plain_pickle_is_known_by_its_first_bytes(data, tmp_path):

@@ -355,7 +355,7 @@ def show(
     train
         The same, for calibration, fine-tuning and distillation.
     weights
-        A ``.safetensors`` file for a ``"module:factory"`` model.
+        A ``.safetensors`` file, or a state dictionary (``.pth``, ``.pt``), for a ``"module:factory"`` model.
     recipe
         What to start with.
 

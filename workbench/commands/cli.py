@@ -150,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     run.add_argument("workload", help="an embedded workload, a .pt2 or .onnx file, or module:factory")
     run.add_argument("--data", help="an .npz with `inputs` and `labels`, for a model of your own")
-    run.add_argument("--weights", help="a .safetensors file for a module:factory model")
+    run.add_argument("--weights", help="a .safetensors or .pth file for a module:factory model")
     run.add_argument("--recipe", help="a JSON file; the technique and placement flags are then not used")
     for name, technique in techniques.registered().items():
         _add_technique(run, name, technique)

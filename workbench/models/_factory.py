@@ -1,4 +1,4 @@
-"""A ``"module:factory"`` model with weights from a safetensors file."""
+"""A ``"module:factory"`` model with weights from a file."""
 
 from __future__ import annotations
 
@@ -8,28 +8,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 from workbench.errors import WorkloadError, unknown
 from workbench.machine.memory import COPIES_OF_MODEL, module_bytes, refuse_beyond_memory
-from workbench.models._files import safetensors_header, stored_bytes
+from workbench.models import _weights
 from workbench.plumbing.words import one_line
 
 
 def read(name: str, weights: str | None) -> torch.nn.Module:
-    """Call the factory ``"module:factory"`` and load ``weights`` (a ``.safetensors`` file) into what it returns.
+    """Call the factory ``"module:factory"`` and load the file ``weights`` into what it returns.
 
     The factory is called once more before that, on the meta device, to learn the model's size.
 
     Raises
     ------
     WorkloadError
-        If there is no such factory, it fails or returns no module, the weights are no safetensors
+        If there is no such factory, it fails or returns no module, the weights can't be read
         or don't fit the model, or the model is too large for memory.
     """
     if weights is not None:
-        header = safetensors_header(Path(weights))
-        refuse_beyond_memory(f"the model {name}", COPIES_OF_MODEL * stored_bytes(header))
+        _weights.require_room(Path(weights), name)
     factory = _find(name)
     _refuse_too_large(name, factory)
     with torch.random.fork_rng(devices=[]):
@@ -80,7 +78,8 @@ def _refuse_too_large(name: str, factory: Callable[[], object]) -> None:
 
 
 def _fill(module: torch.nn.Module, name: str, weights: str) -> None:
-    stored, wanted = load_file(weights), module.state_dict()
+    wanted = module.state_dict()
+    stored = _weights.renamed(_weights.read(Path(weights)), wanted)
     missing, surplus = sorted(wanted.keys() - stored.keys()), sorted(stored.keys() - wanted.keys())
     if missing or surplus:
         difference = f"lacks {missing[0]!r}" if missing else f"has {surplus[0]!r}, which the model lacks"

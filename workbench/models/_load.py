@@ -15,6 +15,7 @@ from workbench.errors import WorkloadError, unknown
 from workbench.machine import memory
 from workbench.models import _check, _data, _digest, _factory, build, embedded, intake, loaders
 from workbench.models._files import refuse_pickle
+from workbench.models._weights import STATE_DICTIONARIES
 from workbench.models.loaders.pt2 import OneInput
 from workbench.workload import Data, LoadedWorkload, Workload
 
@@ -91,9 +92,12 @@ def _find(workload: Workload) -> _Model:
         if not path.is_file():
             raise WorkloadError(f"the model file {path} doesn't exist; give the path of {loaders.in_words()}")
         return _Model(path.stem, loader.read(path), f"from {path.name}")
+    if path.suffix.lower() in (".safetensors", *STATE_DICTIONARIES):
+        raise WorkloadError(
+            f"of {path} weights alone are read, since a pickled model can run any code when it is loaded; give "
+            f"model='module:factory' and weights={text!r}"
+        )
     refuse_pickle(path)
-    if path.suffix.lower() == ".safetensors":
-        raise WorkloadError(f"{path} holds weights alone; give model='module:factory' and weights={text!r}")
     if _is_factory(model):
         return _Model(text.partition(":")[2], _factory.read(text, workload.weights), f"made by {text}")
     if path.exists() or os.sep in text or path.suffix:
