@@ -17,8 +17,9 @@ test: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	@if command -v npm >/dev/null; then $(MAKE) lint-javascript; \
-	else echo "The JavaScript was not linted: npm is missing"; fi
+	@if ! command -v npm >/dev/null; then echo "The JavaScript was not linted: npm is missing"; \
+	elif ! $(MAKE) tools/javascript/node_modules; then echo "The JavaScript was not linted: npm can't install its tools"; \
+	else $(MAKE) lint-javascript; fi
 	$(BIN)/pytest tests --ignore tests/browser
 	$(BIN)/pytest --nbval notebooks
 	sh tools/chromium.sh

@@ -77,7 +77,6 @@ class Catalog(_Frozen):
     techniques: tuple[TechniqueInfo, ...]
     engines: tuple[EngineInfo, ...]
     devices: tuple[DeviceInfo, ...]
-    students: tuple[str, ...]
     preferred: tuple[str, ...]
     """The engines that "auto" tries, in this order; the first that doesn't refuse the precision is shown for it."""
     threads: int

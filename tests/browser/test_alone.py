@@ -19,7 +19,6 @@ offered = catalog.Catalog(
     techniques=offer.technique_infos(),
     engines=offer.engine_infos(),
     devices=(catalog.DeviceInfo(name="cpu", title="CPU"),),
-    students=(),
     preferred=("eager",),
     threads=1,
 )

@@ -48,7 +48,7 @@ class Core:
 
 def offered():
     from workbench.catalog import Catalog
-    return Catalog(workloads=(), techniques=(), engines=(), devices=(), students=(), preferred=(), threads=1)
+    return Catalog(workloads=(), techniques=(), engines=(), devices=(), preferred=(), threads=1)
 
 for name, parts in (("core.runs", dict(Core=Core)), ("core.offer", dict(offered=offered))):
     module = sys.modules["workbench." + name] = types.ModuleType("workbench." + name)

@@ -65,7 +65,6 @@ def offered() -> catalog.Catalog:
             catalog.EngineInfo(name="openvino", title="OpenVINO", unavailable="pip install openvino", refuses={}),
         ),
         devices=(catalog.DeviceInfo(name="cpu", title="CPU"),),
-        students=("fashion-student",),
         preferred=("eager",),
         threads=2,
     )

@@ -42,7 +42,8 @@ def test_three_significant_digits_without_an_exponent(value, text):
 )
 def test_a_layer_is_held_against_what_bounds_it(share, ceiling, text):
     layer = a_result().receipt[0].model_copy(update={"ceiling_share": share, "ceiling": ceiling})
-    assert views.layers((layer,))[0]["ceiling"] == text
+    row = views.layers((layer,))[0]
+    assert (row["ceiling"], row["bounded"]) == (text, share is not None)
 
 
 @given(st.floats(1e-6, 1e6))
@@ -67,7 +68,7 @@ def test_minus_is_a_minus_sign_and_a_zero_has_none():
 def test_an_interval_that_contains_one_reads_no_difference():
     result = a_result().model_copy(update={"speedup": Interval(value=1.03, low=0.99, high=1.07)})
     card = Figures(result).view["cards"][1]
-    assert (card["value"], card["tone"], card["arrow"]) == ("no difference", "", "")
+    assert (card["value"], card["form"], card["tone"], card["arrow"]) == ("no difference", "words", "", "")
 
 
 def test_an_interval_that_tells_nothing_yet_is_not_shown_as_no_difference():
@@ -90,7 +91,7 @@ def test_slower_is_said_with_a_sign_and_in_words_not_by_colour_alone():
         update={"speedup": Interval(value=0.8, low=0.78, high=0.82), "verdict": "slower: eager only simulates int8"}
     )
     view = Figures(result).view
-    assert (view["cards"][1]["value"], view["cards"][1]["arrow"]) == ("0.800×", "▼")
+    assert [view["cards"][1][part] for part in ("value", "form", "arrow")] == ["0.800×", "number", "▼"]
     assert view["verdict"] == {"tone": "worse", "text": "slower: eager only simulates int8", "mark": ""}
 
 

@@ -21,7 +21,7 @@ _LONGEST_SUFFIX = 3
 def panel(catalog: Catalog) -> dict[str, Any]:
     """Everything the panel's JavaScript needs to draw itself, as JSON."""
     return {
-        "techniques": [_technique(technique, catalog) for technique in catalog.techniques],
+        "techniques": [_technique(technique) for technique in catalog.techniques],
         "engines": [engine.model_dump() for engine in catalog.engines],
         "devices": [device.model_dump() for device in catalog.devices],
         "preferred": list(catalog.preferred),
@@ -29,7 +29,7 @@ def panel(catalog: Catalog) -> dict[str, Any]:
     }
 
 
-def _technique(technique: TechniqueInfo, catalog: Catalog) -> dict[str, Any]:
+def _technique(technique: TechniqueInfo) -> dict[str, Any]:
     # an option that is no plain value (overrides by layer) has no control; the panel keeps what the recipe says
     plain = [option for option in technique.options if not isinstance(option.default, dict | list | tuple)]
     return {
@@ -37,14 +37,12 @@ def _technique(technique: TechniqueInfo, catalog: Catalog) -> dict[str, Any]:
         "title": technique.title,
         "help": technique.help,
         "later": list(technique.later),
-        "options": [_option(option, catalog) for option in plain],
+        "options": [_option(option) for option in plain],
     }
 
 
-def _option(option: OptionInfo, catalog: Catalog) -> dict[str, Any]:
+def _option(option: OptionInfo) -> dict[str, Any]:
     choices = list(option.choices)
-    if option.name == "student" and not choices:
-        choices = list(catalog.students)
     control = _control(option, choices)
     default = option.default if not choices or option.default in choices else choices[0]
     return {

@@ -3,6 +3,7 @@
 interface FigureCard {
   label: string;
   value: string;
+  form: "absent" | "number" | "words";
   tone: string;
   arrow: string;
   lines: string[];

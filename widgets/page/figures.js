@@ -25,11 +25,11 @@ function render({ model, el }) {
       const { el: box, label, value, lines } = cards[i];
       write(label, figure.label);
       write(value, figure.value);
-      value.toggleAttribute("data-absent", figure.value === "—");
+      value.toggleAttribute("data-absent", figure.form === "absent");
       value.dataset.tone = figure.tone;
       if (figure.arrow) value.dataset.arrow = figure.arrow;
       else delete value.dataset.arrow;
-      value.classList.toggle("wb-words", /[a-z]{3}/.test(figure.value));
+      value.classList.toggle("wb-words", figure.form === "words");
       for (const [n, line] of lines.entries()) write(line, figure.lines[n] ?? "");
       box.dataset.mark = figure.mark;
     });

@@ -119,8 +119,10 @@ def layers(receipt: tuple[LayerReceipt, ...]) -> list[View]:
             "change": _change(layer),
             "weights": fmt.size(layer.after.weight_bytes) if layer.after else fmt.ABSENT,
             "time": fmt.significant(1000 * layer.time_ms) if layer.time_ms is not None else fmt.ABSENT,
+            "timed": layer.time_ms is not None,
             "time_reason": layer.time_reason,
             "ceiling": _ceiling(layer),
+            "bounded": layer.ceiling_share is not None,
             "share": round(layer.time_ms / longest, 3) if layer.time_ms and longest else 0,
             "error": fmt.percent(layer.output_error) if layer.output_error is not None else fmt.ABSENT,
             "kernel": layer.kernel or fmt.ABSENT,
@@ -167,7 +169,7 @@ def about_the_program(recipe: Recipe) -> str:
 
 
 def _card(label: str, mark: str) -> View:
-    return {"label": label, "value": fmt.ABSENT, "tone": "", "arrow": "", "lines": [], "mark": mark}
+    return {"label": label, "value": fmt.ABSENT, "form": "absent", "tone": "", "arrow": "", "lines": [], "mark": mark}
 
 
 def _latency_card(state: PageState) -> View:
@@ -175,6 +177,7 @@ def _latency_card(state: PageState) -> View:
     if state.latency:
         now, before = state.latency.variant, state.latency.baseline
         card["value"] = fmt.milliseconds(now.p50)
+        card["form"] = "number"
         card["lines"] = [
             fmt.unbroken(f"was {fmt.milliseconds(before.p50)}", f"p95 {fmt.significant(now.p95)}"),
             f"{now.n:,} calls",
@@ -189,7 +192,9 @@ def _speedup_card(state: PageState) -> View:
     if state.latency:
         speedup = state.latency.speedup
         decided = _decided_speed(state.latency)
-        card["value"] = fmt.speed_difference(speedup, few=_few(state.latency) and state.latency.final)
+        few = _few(state.latency) and state.latency.final
+        card["value"] = fmt.speed_difference(speedup, few=few)
+        card["form"] = "number" if fmt.decided(speedup, 1) and not few else "words"
         card["tone"] = {1: "better", -1: "worse", 0: ""}[decided]
         card["arrow"] = {1: "▲", -1: "▼", 0: ""}[decided]
         spread = f"95 %: {fmt.significant(speedup.low)} – {fmt.significant(speedup.high)}×"
@@ -215,6 +220,7 @@ def _accuracy_card(state: PageState) -> View:
         drop, now = event.drop, event.variant
         spread = fmt.unbroken(f"({fmt.points(-drop.high, 2)[:-3]} – {fmt.points(-drop.low, 2)})")
         card["value"] = fmt.percent(now.value)
+        card["form"] = "number"
         card["tone"] = {1: "worse", -1: "better", 0: ""}[fmt.decided(drop, 0.0)]
         card["arrow"] = {"worse": "▼", "better": "▲", "": ""}[card["tone"]]
         seen = f"on {now.n:,}" if now.n == event.total else f"on {now.n:,} of {event.total:,}"
@@ -228,6 +234,7 @@ def _size_card(state: PageState) -> View:
     if state.size:
         event = state.size
         card["value"] = fmt.size(event.variant_bytes)
+        card["form"] = "number"
         card["tone"] = "better" if event.variant_bytes < event.baseline_bytes else ""
         card["tone"] = "worse" if event.variant_bytes > event.baseline_bytes else card["tone"]
         card["arrow"] = {"better": "▼", "worse": "▲", "": ""}[card["tone"]]

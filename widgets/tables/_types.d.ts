@@ -18,8 +18,11 @@ interface LayerRow {
   change: string;
   weights: string;
   time: string;
+  timed: boolean;
   time_reason: string;
   ceiling: string;
+  /** Whether it is known how much of the machine's best the layer reaches. */
+  bounded: boolean;
   /** Of the longest layer's time. */
   share: number;
   error: string;

@@ -19,7 +19,7 @@ function rowOf(layer) {
     h("td", {}, layer.change),
     h("td", { class: "wb-number" }, layer.weights),
     time,
-    h("td", { class: "wb-number", title: layer.ceiling === "—" ? null : CEILING }, layer.ceiling),
+    h("td", { class: "wb-number", title: layer.bounded ? CEILING : null }, layer.ceiling),
     h("td", { class: "wb-number" }, layer.error),
     h("td", { class: "wb-kernel" }, h("code", { title: layer.kernel }, words)),
     h("td", {}, realityTag(layer.reality), because),
@@ -49,7 +49,7 @@ function render({ model, el }) {
     el.dataset.mark = model.get("mark");
     whole.hidden = !rows.length;
     empty.hidden = rows.length > 0;
-    const untimed = rows.length && rows.every((layer) => layer.time === "—") ? rows[0].time_reason : "";
+    const untimed = rows.length && !rows.some((layer) => layer.timed) ? rows[0].time_reason : "";
     write(note, untimed ? `No time for single layers: ${untimed}.` : rows.length ? TIMED : "");
     body.replaceChildren(...rows.map(rowOf));
   });

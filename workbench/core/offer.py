@@ -20,7 +20,6 @@ def offered() -> Catalog:
         techniques=technique_infos(),
         engines=engine_infos([device.name for device in found]),
         devices=found,
-        students=models.students(),
         preferred=engines.preferred(),
         threads=usable_threads(),
     )
