@@ -62,7 +62,7 @@ class Workload:
         if not isinstance(self.model, str | os.PathLike):
             return type(self.model).__name__
         text = os.fspath(self.model)
-        if Path(text).suffix.lower() in (".pt2", ".onnx"):
+        if (suffix := Path(text).suffix) and ":" not in suffix:
             return Path(text).stem
         return text.rpartition(":")[2] if ":" in text else text
 

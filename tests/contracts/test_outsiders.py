@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from workbench.datasets import cards
 
 SOURCE = '''
 import copy
+from pathlib import Path
 from typing import ClassVar, Literal
+
+import torch
 
 import workbench.engines.eager
 from workbench.machine.devices import Device
+from workbench.models.loaders import Loader
+from workbench.models.zoo import Embedded
+from workbench.models.zoo.fashion_student import FASHION_STUDENT
 from workbench.precisions import Integers, Precision
 from workbench.techniques import Technique, option
 
@@ -60,6 +70,17 @@ class Abacus(Device):
         return [{"name": "abacus", "title": "Abacus", "unavailable": "it is at the museum"}]
 
 
+class Sizes(Loader):
+    """A file that says how wide one linear layer is."""
+
+    suffix = ".sizes"
+
+    def read(self, path):
+        torch.manual_seed(0)
+        return torch.nn.Linear(*map(int, path.read_text().split()))
+
+
+TWIN = Embedded("twin", FASHION_STUDENT.architecture, FASHION_STUDENT.source, folder=Path(__file__).parent)
 SIX = Precision(
     name="int6-weights", help="six bits of a byte", order=60, dtype="int8", weights=Integers(6, "channel")
 )
@@ -74,12 +95,22 @@ broken = made_up:Missing
 six = made_up:SIX
 [workbench.machine.devices]
 abacus = made_up:Abacus
+[workbench.models.loaders]
+sizes = made_up:Sizes
+[workbench.models.zoo]
+twin = made_up:TWIN
 """
+
+
+MODELS = cards.FOLDER / "models"
 
 
 def install(folder: Path, version: str) -> Path:
     folder.mkdir()
     (folder / "made_up.py").write_text(SOURCE)
+    original = json.loads((MODELS / "fashion-student.json").read_text())
+    (folder / "twin.json").write_text(json.dumps({**original, "name": "twin"}))
+    shutil.copy(MODELS / "fashion-student.safetensors", folder)
     about = folder / f"made_up-{version}.dist-info"
     about.mkdir()
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: made-up\nVersion: {version}\n")
@@ -104,7 +135,7 @@ def workbench(package: Path, *arguments: str) -> str:
 
 @pytest.mark.parametrize(
     ("kind", "said"),
-    [("techniques", "coarsen"), ("engines", r"mirror"), ("devices", "it is at the museum")],
+    [("techniques", "coarsen"), ("engines", "mirror"), ("devices", "it is at the museum"), ("workloads", "twin")],
 )
 def test_the_command_line_lists_it(package, kind, said):
     assert said in workbench(package, "list", kind)
@@ -154,7 +185,7 @@ session.close()
 
 
 def test_it_is_run_and_measured_and_its_version_goes_with_the_result(package):
-    asked = ["run", "fashion-student", "--coarsen", "2", "--baseline", "eager", "--threads", "1", "--json"]
+    asked = ["run", "twin", "--coarsen", "2", "--baseline", "eager", "--threads", "1", "--json"]
     result = json.loads(workbench(package, *asked, "--engine", "mirror"))
     assert result["variant"]["engine"] == "mirror"
     assert result["recipe"]["steps"][0] == {"do": "coarsen", "decimals": 2}
@@ -168,6 +199,13 @@ def test_a_made_up_precision_is_computed(package):
     assert "simulated" in realities
     assert "real" not in realities
     assert 0 < result["accuracy_drop"]["high"] < 0.05, "63 levels lose a little"
+
+
+def test_a_file_of_a_format_of_its_own_is_read(package, tmp_path):
+    (tmp_path / "small.sizes").write_text("4 3")
+    np.savez(tmp_path / "data.npz", inputs=np.eye(4, dtype="float32").repeat(15, 0), labels=np.arange(60) % 3)
+    asked = ["run", str(tmp_path / "small.sizes"), "--data", str(tmp_path / "data.npz"), "--engine", "eager"]
+    assert json.loads(workbench(package, *asked, "--baseline", "eager", "--json"))["workload"] == "small"
 
 
 def test_another_version_is_another_result(package, tmp_path):

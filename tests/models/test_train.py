@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 
 from workbench.datasets import cards, fashion_mnist
 from workbench.datasets.cards import file_sha256
-from workbench.models import build, train
+from workbench.models import build, train, zoo
 
 
 @pytest.fixture
@@ -55,6 +55,6 @@ def test_augmented_images_are_the_image_shifted_or_mirrored():
 
 
 def test_the_embedded_cards_hold_the_plan_the_script_has_now():
-    for name, plan in train.PLANS.items():
+    for name, embedded in zoo.registered().items():
         card = cards.model_card(name)
-        assert card.training.plan == json.loads(json.dumps(plan.__dict__)), name
+        assert card.training.plan == json.loads(json.dumps(embedded.plan.__dict__)), name

@@ -5,9 +5,11 @@ Nothing here imports torch until something is loaded.
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import TYPE_CHECKING
 
-from workbench.datasets import ModelCard, card_paths, model_card
+from workbench.datasets import ModelCard, card_paths
+from workbench.datasets.cards import read
 from workbench.errors import WorkloadError, unknown
 from workbench.workload import LoadedWorkload, Workload
 
@@ -21,13 +23,12 @@ __all__ = ["DEFAULT", "build", "embedded", "load", "students"]
 
 def embedded() -> dict[str, str]:
     """The embedded workloads and one line on each, the default first."""
-    ordered = sorted(_names(), key=lambda name: (name != DEFAULT, name))
-    return {name: _line(model_card(name)) for name in ordered}
+    return {card.name: _line(card) for card in sorted(_cards(), key=lambda card: (card.name != DEFAULT, card.name))}
 
 
 def students() -> tuple[str, ...]:
     """The models a teacher can be distilled into, the smallest first."""
-    return tuple(sorted(_names(), key=lambda name: model_card(name).parameters))
+    return tuple(card.name for card in sorted(_cards(), key=lambda card: card.parameters))
 
 
 def build(name: str) -> torch.nn.Module:
@@ -38,11 +39,11 @@ def build(name: str) -> torch.nn.Module:
     WorkloadError
         If the name isn't known, with the nearest ones.
     """
-    from workbench.models.zoo import ARCHITECTURES
+    from workbench.models import zoo
 
-    if name not in ARCHITECTURES:
-        raise WorkloadError(unknown("model", name, ARCHITECTURES))
-    return ARCHITECTURES[name]()
+    if name not in zoo.registered():
+        raise WorkloadError(unknown("model", name, zoo.registered()))
+    return zoo.registered()[name].architecture()
 
 
 def load(workload: Workload) -> LoadedWorkload:
@@ -58,8 +59,14 @@ def load(workload: Workload) -> LoadedWorkload:
     return load_workload(workload)
 
 
-def _names() -> list[str]:
-    return [path.stem for path in card_paths() if path.parent.name == "models"]
+def _cards() -> list[ModelCard]:
+    """Of all embedded models. Those of other packages are imported for theirs, which imports torch."""
+    paths = [path for path in card_paths() if path.parent.name == "models"]
+    if metadata.entry_points(group=f"{__name__}.zoo"):
+        from workbench.models import zoo
+
+        paths += [each.folder / f"{each.name}.json" for each in zoo.registered().values()]
+    return [read(path) for path in dict.fromkeys(paths)]
 
 
 def _line(card: ModelCard) -> str:

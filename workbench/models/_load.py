@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from workbench.datasets import card_paths, data_card, fashion_mnist, model_card
+from workbench.datasets.cards import read
 from workbench.errors import WorkloadError, unknown
 from workbench.machine import memory
-from workbench.models import _check, _data, _digest, _factory, build, embedded, intake, loaders
+from workbench.models import _check, _data, _digest, _factory, embedded, intake, loaders, zoo
 from workbench.models._files import refuse_pickle
 from workbench.models._weights import STATE_DICTIONARIES
 from workbench.models.loaders.pt2 import OneInput
-from workbench.workload import Data, LoadedWorkload, Workload
+from workbench.workload import LoadedWorkload, Workload
 
 _REPEATED_EXAMPLES = 64
 _ID_DIGITS = 12
@@ -26,13 +26,13 @@ _ID_DIGITS = 12
 
 @dataclass(frozen=True)
 class _Model:
-    """A model as found: ``weights`` is their digest where a card already tells it."""
+    """A model as found: ``weights`` is their digest where a card tells it, ``source`` an embedded one's data."""
 
     name: str
     module: torch.nn.Module
     description: str
     weights: str | None = None
-    embedded: bool = False
+    source: zoo.Source | None = None
 
 
 def load_workload(workload: Workload) -> LoadedWorkload:
@@ -44,8 +44,8 @@ def load_workload(workload: Workload) -> LoadedWorkload:
         )
     model = _find(workload)
     module, notes = intake.taken_in(model.module, own_copy=False)
-    if model.embedded and workload.data is None:
-        test, train, data_digest = _embedded_data()
+    if model.source and workload.data is None:
+        (test, train), data_digest = model.source.read(), model.source.digest()
         if workload.train is not None:
             train, more = _data.read(workload.train, "train")
             notes, data_digest = notes + more, _digest.combine(data_digest, _digest.examples(train))
@@ -61,7 +61,7 @@ def load_workload(workload: Workload) -> LoadedWorkload:
     key = _digest.combine(_digest.architecture(module), model.weights or _digest.weights(module), data_digest)
     return LoadedWorkload(
         name=workload.display_name,
-        id=model.name if model.embedded and workload.is_a_name else key[:_ID_DIGITS],
+        id=model.name if model.source and workload.is_a_name else key[:_ID_DIGITS],
         key=key,
         module=module,
         test=test,
@@ -113,18 +113,8 @@ def _is_factory(model: Any) -> bool:
 
 
 def _embedded_model(name: str) -> _Model:
-    card = model_card(name)
-    (folder,) = {path.parent for path in card_paths() if path.stem == name}
-    module = build(name)
-    module.load_state_dict(load_file(folder / card.files[0].name))
-    return _Model(name, module, embedded()[name], weights=card.files[0].sha256, embedded=True)
-
-
-def _embedded_data() -> tuple[Data, Data, str]:
-    test, train = (_as_data(*part()) for part in (fashion_mnist.test, fashion_mnist.train))
-    return test, train, _digest.combine(*(file.sha256 for file in data_card("fashion-mnist").files))
-
-
-def _as_data(images: Any, labels: Any) -> Data:
-    """Turn uint8 images [N, 28, 28] into float32 [N, 1, 28, 28] in 0…1."""
-    return Data(torch.tensor(images).unsqueeze(1).float().div_(255), torch.tensor(labels).long())
+    found = zoo.registered()[name]
+    card = read(found.folder / f"{name}.json")
+    module = found.architecture()
+    module.load_state_dict(load_file(found.folder / card.files[0].name))
+    return _Model(name, module, embedded()[name], weights=card.files[0].sha256, source=found.source)

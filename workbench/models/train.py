@@ -18,34 +18,10 @@ from torch.nn import functional
 from workbench.datasets import Accuracy, File, ModelCard, Training, fashion_mnist
 from workbench.datasets.cards import FOLDER
 from workbench.errors import WorkbenchError, unknown
-from workbench.models.zoo import ARCHITECTURES
+from workbench.models import zoo
+from workbench.models.zoo import Plan
 
 TEST_BATCH = 500
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How one model is trained: SGD with Nesterov momentum 0.9 on a one-cycle schedule.
-
-    ``shift`` is the largest random shift in pixels, ``smoothing`` the label smoothing, ``bf16``
-    whether the forward pass runs under autocast (the weights stay float32).
-    """
-
-    epochs: int
-    peak_learning_rate: float
-    weight_decay: float = 5e-4
-    batch: int = 128
-    shift: int = 1
-    smoothing: float = 0.05
-    bf16: bool = True
-
-
-PLANS = {
-    "fashion-mlp": Plan(epochs=20, peak_learning_rate=0.1, shift=0),
-    "fashion-cnn": Plan(epochs=20, peak_learning_rate=0.1),
-    "fashion-resnet8": Plan(epochs=24, peak_learning_rate=0.2, weight_decay=2e-4, smoothing=0.0),
-    "fashion-student": Plan(epochs=20, peak_learning_rate=0.1, weight_decay=1e-4, smoothing=0.0),
-}
 
 
 @dataclass(frozen=True)
@@ -74,7 +50,7 @@ def fit(
         Takes one line of text per epoch.
     """
     torch.manual_seed(seed)
-    module = ARCHITECTURES[name]().to(memory_format=torch.channels_last).train()
+    module = zoo.registered()[name].architecture().to(memory_format=torch.channels_last).train()
     pixels, classes = torch.tensor(images), torch.tensor(labels).long()
     steps = max(len(pixels) // plan.batch, 1)
     decayed = [weight for weight in module.parameters() if weight.ndim > 1]
@@ -136,7 +112,7 @@ def save(name: str, outcome: Outcome, plan: Plan, seed: int, examples: int, fold
     save_file({key: value.contiguous() for key, value in outcome.module.state_dict().items()}, path)
     card = ModelCard(
         name=name,
-        description=(ARCHITECTURES[name].__doc__ or "").strip().splitlines()[0].rstrip("."),
+        description=(zoo.registered()[name].architecture.__doc__ or "").strip().splitlines()[0].rstrip("."),
         source="trained for this project from random weights",
         licence="Apache-2.0",
         made=f"python -m workbench.models.train {name} --seed {seed}",
@@ -164,7 +140,7 @@ def save(name: str, outcome: Outcome, plan: Plan, seed: int, examples: int, fold
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m workbench.models.train", description=__doc__)
-    parser.add_argument("model", help=f"one of {', '.join(ARCHITECTURES)}")
+    parser.add_argument("model", help=f"one of {', '.join(zoo.registered())}")
     parser.add_argument("--data", type=Path, help="folder with the four original files; else the cache or the internet")
     parser.add_argument("--out", type=Path, help="folder for the weights and the card; the embedded ones by default")
     parser.add_argument("--seed", type=int, default=0)
@@ -173,15 +149,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, help="use only this many training images")
     options = parser.parse_args(arguments)
     try:
-        if options.model not in ARCHITECTURES:
-            raise WorkbenchError(unknown("model", options.model, ARCHITECTURES))
+        if options.model not in zoo.registered():
+            raise WorkbenchError(unknown("model", options.model, zoo.registered()))
         images, labels = fashion_mnist.full(options.data)
     except WorkbenchError as error:
         print(error, file=sys.stderr)
         return 2
     images, labels = images[: options.limit], labels[: options.limit]
     torch.set_num_threads(options.threads)
-    plan = PLANS[options.model]
+    plan = zoo.registered()[options.model].plan
     if options.epochs:
         plan = replace(plan, epochs=options.epochs)
     outcome = fit(options.model, images, labels, plan, options.seed)
