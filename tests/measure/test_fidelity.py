@@ -19,12 +19,13 @@ class Other(Engine):
     """Not the reference, so that it is asked."""
 
     name, title = "other", "Other"
+    precisions = EAGER.precisions
 
     def unavailable(self):
         return None
 
-    def prepare(self, variant, example, **_):
-        return EAGER.prepare(variant, example, threads=1)
+    def runner(self, variant, example, device, threads, checkpoint):
+        return EAGER.runner(variant, example, device, threads, checkpoint)
 
 
 class Changed(Runner):

@@ -6,7 +6,6 @@ from workbench.measure.layers import NEW_ZEROS
 from workbench.measure.verdict import verdict
 from workbench.receipt import Interval, LayerReceipt, LayerState
 from workbench.recipe import Recipe
-from workbench.techniques import Technique
 
 FASTER = Interval(value=1.82, low=1.75, high=1.9)
 SLOWER = Interval(value=0.8, low=0.75, high=0.85)
@@ -14,19 +13,9 @@ SAME = Interval(value=1.01, low=0.98, high=1.03)
 VNNI = ("avx2", "avx512_vnni", "avx512_bf16")
 
 
-class Quantized(Technique):
-    do: str = "quantize"
-    scheme: str
-
-    def apply(self, variant, context):
-        return variant
-
-
 def recipe(scheme: str | None = None, batch: int = 1) -> Recipe:
-    steps = (Quantized(scheme=scheme),) if scheme else ()
-    return Recipe.model_construct(
-        steps=steps, place=Recipe().place.model_copy(update={"engine": "eager", "batch": batch})
-    )
+    steps = [{"do": "quantize", "scheme": scheme}] if scheme else []
+    return Recipe.parse(steps=steps, place={"engine": "eager", "batch": batch})
 
 
 def row(layer="conv1", reality="real", dtype="int8", reason="", shape=(16, 16), time_ms=None) -> LayerReceipt:
