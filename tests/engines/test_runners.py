@@ -154,7 +154,7 @@ def test_a_refused_precision_is_an_error_with_the_reason(engine, precision):
     assert refusal
     with pytest.raises(EngineError) as caught:
         runner(engine, precision, "mlp")
-    assert str(caught.value) == refusal
+    assert str(caught.value).endswith(refusal)
 
 
 @pytest.mark.parametrize("engine", ["eager", "onnxruntime", "openvino"])
