@@ -104,10 +104,9 @@ def saved(path: Path, *nodes, constants=(), outputs=("y",)) -> Path:
         (
             lambda path: saved(
                 path,
-                onnx.helper.make_node("CumSum", ["x", "axis"], ["y"], name="sum"),
-                constants=[("axis", np.int64(1))],
+                onnx.helper.make_node("RandomNormalLike", ["x"], ["y"], name="noise"),
             ),
-            r"uses the operator 'CumSum' \(node 'sum'\), which isn't imported",
+            r"uses the operator 'RandomNormalLike' \(node 'noise'\), which isn't imported",
         ),
         (
             lambda path: saved(

@@ -36,7 +36,11 @@ class Onnx(Loader):
         from workbench.models.onnx_import.build import build
 
         model = _parsed(path)
-        module = build(model, str(path)).eval()
+        _require_one_of_each(model, path)
+        module = build(model, str(path), for_workload=True).eval()
+        (result,) = module.graph.output_node().args
+        if result.op == "get_attr":
+            raise WorkloadError(f"{path} gives the same output whatever its input; export the model again")
         _check_batch(module, model, path)
         return module
 
@@ -60,6 +64,21 @@ def _parsed(path: Path) -> onnx.ModelProto:
     except (onnx.checker.ValidationError, OSError, ValueError) as error:
         raise WorkloadError(f"{path} is not a valid ONNX model: {one_line(error)}; export it again") from None
     return model
+
+
+def _require_one_of_each(model: onnx.ModelProto, path: Path) -> None:
+    """A workload's model takes one tensor of floating-point numbers and gives one tensor."""
+    import onnx
+
+    inputs, outputs = _inputs(model), model.graph.output
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise WorkloadError(f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; a classifier has one of each")
+    kind = inputs[0].type.tensor_type.elem_type
+    if kind != onnx.TensorProto.FLOAT:
+        raise WorkloadError(
+            f"{path} takes {onnx.TensorProto.DataType.Name(kind).lower()} values; a classifier here takes float ones: "
+            "export it with a float input"
+        )
 
 
 def _value_bytes(model: onnx.ModelProto) -> int:

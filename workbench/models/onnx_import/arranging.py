@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-import operator as arithmetic
+import math
 
-import numpy as np
 import torch
 from torch import fx
 from torch.nn import functional
 
-from workbench.models.onnx_import.scope import Scope, Unsupported, operator
+from workbench.models.onnx_import.scope import Scope, Unsupported, Value, operator
 
 
-@operator("Flatten")
+@operator("Identity", wide=True)
+def _identity(scope: Scope) -> Value:
+    return scope.value(0)
+
+
+@operator("Dropout")
+def _dropout(scope: Scope) -> fx.Node | tuple[fx.Node, ...]:
+    if scope.value(2) is not None and (scope.constant(2) is None or scope.constant(2).item()):
+        raise Unsupported("in training mode")
+    if not scope.gives(1):
+        return scope.tensor(0)
+    return scope.tensor(0), scope.call(torch.ones_like, scope.tensor(0), dtype=torch.bool)
+
+
+@operator("Flatten", wide=True)
 def _flatten(scope: Scope) -> fx.Node:
     axis = scope.attribute("axis", 1)
-    if axis == 1:
+    if axis == 1 and (scope.rank(0) or 0) > 1:
         return scope.call(torch.flatten, scope.tensor(0), 1)
     return scope.call(_flatten_at, scope.tensor(0), axis)
 
 
 def _flatten_at(data, axis):
-    return data.reshape(int(np.prod(data.shape[:axis])), -1)
+    axis = axis + data.ndim if axis < 0 else axis
+    return data.reshape(math.prod(data.shape[:axis]), math.prod(data.shape[axis:]))
 
 
-@operator("Reshape")
+@operator("Reshape", wide=True)
 def _reshape(scope: Scope) -> fx.Node:
-    shape, fixed = scope.numbers(1), scope.build.fixed_batch
-    if isinstance(shape, list) and len(shape) > 1 and fixed and shape[0] == fixed:  # let it take any batch
+    shape, fixed = scope.numbers(1, "shape"), scope.build.fixed_batch
+    of_batch = (scope.shape(0) or (0,))[0] in (0, fixed)
+    if isinstance(shape, list) and len(shape) > 1 and fixed and shape[0] == fixed and of_batch:  # let it take any batch
         shape = [0 if -1 in shape else -1, *shape[1:]]
     return scope.call(_reshape_to, scope.tensor(0), shape, bool(scope.attribute("allowzero", 0)))
 
@@ -39,7 +54,7 @@ def _reshape_to(data, shape, zeros_stay):
     return data.reshape(shape)
 
 
-@operator("Transpose")
+@operator("Transpose", wide=True)
 def _transpose(scope: Scope) -> fx.Node:
     order = scope.attribute("perm")
     if order is None:
@@ -51,15 +66,15 @@ def _reversed(data):
     return data.permute(*reversed(range(data.ndim)))
 
 
-@operator("Squeeze")
+@operator("Squeeze", wide=True)
 def _squeeze(scope: Scope) -> fx.Node:
     axes = scope.numbers(1, "axes")
     if axes is None:
         return scope.call(torch.squeeze, scope.tensor(0))
-    return scope.call(torch.squeeze, scope.tensor(0), tuple(axes))
+    return scope.call(torch.squeeze, scope.tensor(0), tuple(axes) if isinstance(axes, list) else axes)
 
 
-@operator("Unsqueeze")
+@operator("Unsqueeze", wide=True)
 def _unsqueeze(scope: Scope) -> fx.Node:
     return scope.call(_unsqueeze_at, scope.tensor(0), scope.numbers(1, "axes"))
 
@@ -71,27 +86,25 @@ def _unsqueeze_at(data, axes):
     return data
 
 
-@operator("Concat")
+@operator("Concat", wide=True)
 def _concat(scope: Scope) -> fx.Node:
-    parts = []
-    for index, name in enumerate(scope.node.input):
-        array = scope.constant(index)
-        parts.append(scope.tensor(index) if array is None else scope.build.constant(name, array))
-    return scope.call(torch.cat, parts, scope.attribute("axis"))
+    return scope.call(torch.cat, scope.tensors(), scope.attribute("axis", 1))
 
 
-@operator("Split")
+@operator("Split", wide=True)
 def _split(scope: Scope) -> tuple[fx.Node, ...]:
     sizes, count = scope.numbers(1, "split"), len(scope.node.output)
-    parts = scope.call(_split_into, scope.tensor(0), sizes, count, scope.attribute("axis", 0))
-    return tuple(scope.call(arithmetic.getitem, parts, index) for index in range(count))
+    return scope.parts(scope.call(_split_into, scope.tensor(0), sizes, count, scope.attribute("axis", 0)), count)
 
 
 def _split_into(data, sizes, count, axis):
-    return torch.split(data, -(-data.shape[axis] // count) if sizes is None else sizes, axis)
+    if sizes is None:
+        each = -(-data.shape[axis] // count)
+        sizes = [each] * (count - 1) + [data.shape[axis] - each * (count - 1)]
+    return torch.split(data, sizes, axis)
 
 
-@operator("Slice")
+@operator("Slice", wide=True)
 def _slice(scope: Scope) -> fx.Node:
     starts, ends = scope.numbers(1, "starts"), scope.numbers(2, "ends")
     return scope.call(_slice_of, scope.tensor(0), starts, ends, scope.numbers(3, "axes"), scope.numbers(4))
@@ -101,8 +114,10 @@ def _slice_of(data, starts, ends, axes, steps):
     steps = steps or [1] * len(starts)
     for axis, start, end, step in zip(axes or range(len(starts)), starts, ends, steps, strict=True):
         if step < 0:  # torch slices forwards only
-            positions = range(data.shape[axis])[start:end:step]
-            data = data.index_select(axis, torch.tensor(list(positions)))
+            size = data.shape[axis]
+            first = min(start, size - 1) if start >= 0 else max(start + size, -1)
+            last = min(end, size - 1) if end >= 0 else max(end + size, -1)
+            data = data.index_select(axis, torch.tensor(list(range(first, last, step)), dtype=torch.int64))
         else:
             cut = [slice(None)] * data.ndim
             cut[axis] = slice(start, end, step)
@@ -110,26 +125,9 @@ def _slice_of(data, starts, ends, axes, steps):
     return data
 
 
-@operator("Gather")
-def _gather(scope: Scope) -> fx.Node:
-    axis, indices = scope.attribute("axis", 0), scope.constant(1)
-    if indices is not None and indices.ndim == 0:
-        return scope.call(torch.select, scope.tensor(0), axis, indices.item())
-    return scope.call(_gather_at, scope.tensor(0), scope.tensor(1), axis)
-
-
-def _gather_at(data, indices, axis):
-    axis %= data.ndim
-    flat = indices.reshape(-1).long()
-    picked = data.index_select(axis, torch.where(flat < 0, flat + data.shape[axis], flat))
-    return picked.reshape(*data.shape[:axis], *indices.shape, *data.shape[axis + 1 :])
-
-
-@operator("Expand")
+@operator("Expand", wide=True)
 def _expand(scope: Scope) -> fx.Node:
-    array = scope.constant(0)
-    data = scope.tensor(0) if array is None else scope.build.constant(scope.node.input[0], array)
-    return scope.call(_expand_to, data, scope.numbers(1))
+    return scope.call(_expand_to, scope.tensor(0), scope.numbers(1))
 
 
 def _expand_to(data, shape):
@@ -141,27 +139,102 @@ def _expand_to(data, shape):
     )
 
 
-@operator("Tile")
+@operator("Tile", wide=True)
 def _tile(scope: Scope) -> fx.Node:
     return scope.call(_tile_by, scope.tensor(0), scope.numbers(1))
 
 
 def _tile_by(data, repeats):
-    return data.repeat(*repeats)
+    return data.repeat(repeats)
 
 
-@operator("Pad")
+_PADDINGS = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
+
+
+@operator("Pad", wide=True)
 def _pad(scope: Scope) -> fx.Node:
-    pads, value = scope.numbers(1, "pads"), scope.numbers(2, "value")
-    if scope.has(3) or not isinstance(pads, list):
-        raise Unsupported("with axes or computed amounts")
+    pads, value, axes = scope.numbers(1, "pads"), scope.numbers(2, "value"), scope.numbers(3)
+    mode = scope.attribute("mode", "constant")
+    if mode not in _PADDINGS:
+        raise Unsupported(f"with mode={mode!r}")
+    if isinstance(pads, list) and axes is None and mode == "constant" and (value is None or isinstance(value, float)):
+        return scope.call(functional.pad, scope.tensor(0), _sides(pads), mode, value or 0.0)
+    return scope.call(_pad_by, scope.tensor(0), pads, value, axes, mode)
+
+
+def _sides(pads: list[int]) -> list[int]:
+    """Amounts before all dimensions, then after them, in torch's order: pairs, last dimension first."""
     half = len(pads) // 2
-    sides = [amount for pair in zip(reversed(pads[:half]), reversed(pads[half:]), strict=True) for amount in pair]
-    mode = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}[
-        scope.attribute("mode", "constant")
-    ]
+    return [amount for pair in zip(reversed(pads[:half]), reversed(pads[half:]), strict=True) for amount in pair]
+
+
+def _pad_by(data, pads, value, axes, mode):
+    axes = list(range(data.ndim)) if axes is None else axes
+    value = value[0] if isinstance(value, list) else value or 0
+    for axis, before, after in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True):
+        data = _pad_along(data, axis % data.ndim, before, after, value, mode)
+    return data
+
+
+def _pad_along(data, axis, before, after, value, mode):
+    size = data.shape[axis]
+    places = torch.arange(-before, size + after)
+    inside = (places >= 0) & (places < size)
     if mode == "constant":
-        return scope.call(functional.pad, scope.tensor(0), sides, mode, value or 0.0)
-    while sides and sides[-2:] == [0, 0]:  # torch's other modes take the last dimensions alone
-        sides = sides[:-2]
-    return scope.call(functional.pad, scope.tensor(0), sides, mode)
+        picked = data.index_select(axis, places[inside])
+        ends = [max(before, 0), max(after, 0)]
+        shapes = [[*data.shape[:axis], length, *data.shape[axis + 1 :]] for length in ends]
+        fills = [torch.full(shape, value, dtype=data.dtype) for shape in shapes]
+        return torch.cat([fills[0], picked, fills[1]], axis)
+    if mode == "edge":
+        places = places.clamp(0, size - 1)
+    elif mode == "wrap":
+        places = places.remainder(size)
+    else:
+        period = max(2 * (size - 1), 1)
+        places = places.remainder(period)
+        places = torch.where(places >= size, period - places, places)
+    return data.index_select(axis, places)
+
+
+@operator("DepthToSpace")
+def _depth_to_space(scope: Scope) -> fx.Node:
+    columns_first = scope.attribute("mode", "DCR") == "CRD"
+    return scope.call(_to_space, scope.tensor(0), scope.attribute("blocksize"), columns_first)
+
+
+def _to_space(data, block, channels_first):
+    batch, depth, height, width = data.shape
+    rest = depth // block**2
+    if channels_first:
+        split = data.reshape(batch, rest, block, block, height, width).permute(0, 1, 4, 2, 5, 3)
+    else:
+        split = data.reshape(batch, block, block, rest, height, width).permute(0, 3, 4, 1, 5, 2)
+    return split.reshape(batch, rest, height * block, width * block)
+
+
+@operator("SpaceToDepth")
+def _space_to_depth(scope: Scope) -> fx.Node:
+    channels_first = scope.attribute("mode", "DCR") == "CRD"
+    return scope.call(_to_depth, scope.tensor(0), scope.attribute("blocksize"), channels_first)
+
+
+def _to_depth(data, block, channels_first):
+    batch, depth, height, width = data.shape
+    split = data.reshape(batch, depth, height // block, block, width // block, block)
+    order = (0, 1, 3, 5, 2, 4) if channels_first else (0, 3, 5, 1, 2, 4)
+    return split.permute(*order).reshape(batch, depth * block**2, height // block, width // block)
+
+
+@operator("ReverseSequence")
+def _reverse_sequence(scope: Scope) -> fx.Node:
+    axes = scope.attribute("time_axis", 0), scope.attribute("batch_axis", 1)
+    return scope.call(_reversed_in_time, scope.tensor(0), scope.tensor(1), *axes)
+
+
+def _reversed_in_time(data, lengths, time_axis, batch_axis):
+    moved = data.movedim((time_axis, batch_axis), (0, 1))
+    steps = torch.arange(moved.shape[0]).unsqueeze(1)
+    places = torch.where(steps < lengths, lengths - 1 - steps, steps)
+    result = moved[places, torch.arange(moved.shape[1])]
+    return result.movedim((0, 1), (time_axis, batch_axis))

@@ -2,48 +2,69 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from torch import fx, nn
 
 from workbench.errors import WorkloadError
-from workbench.models.onnx_import import arranging, functions, layers, sizes  # noqa: F401  all but sizes only register operators
-from workbench.models.onnx_import.scope import OPERATORS, SIZES, Build, Scope, Unsupported
+from workbench.models.onnx_import import (
+    families,  # noqa: F401  importing them registers the operators
+    sizes,
+)
+from workbench.models.onnx_import.definitions import DOMAINS, RANDOM, spelled_out
+from workbench.models.onnx_import.dtypes import DTYPES, WIDE_UNSIGNED
+from workbench.models.onnx_import.scope import OPERATORS, WIDE, Build, Scope, Unsupported, as_tensor
+from workbench.plumbing.words import one_line
 
-PASSED_THROUGH = ("Identity", "Dropout")
-TENSORS_FROM_SIZES = ("ConstantOfShape", "Range")
 
-
-def build(model: onnx.ModelProto, what: str) -> fx.GraphModule:
+def build(model: onnx.ModelProto, what: str, *, for_workload: bool = False) -> fx.GraphModule:
     """Build the module for a checked model whose weights are in memory; ``what`` names it in messages.
+
+    Its ``forward`` takes the graph's inputs in their order, each a tensor of the type the file says, and gives
+    the output, or a tuple of several. ``for_workload``: it can be exported with a free batch dimension.
 
     Raises
     ------
     WorkloadError
-        Naming the operator that isn't imported, or the number of inputs or outputs.
+        Naming the operator, its use, or the type of input that isn't imported.
     """
+    model = spelled_out(model)
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     inputs = [entry for entry in graph.input if entry.name not in constants]
-    if len(inputs) != 1 or len(graph.output) != 1:
-        raise WorkloadError(
-            f"{what} has {len(inputs)} inputs and {len(graph.output)} outputs; a classifier has one of each"
-        )
+    for entry in inputs:
+        _require_tensor(entry, what)
+    shapes, dtypes = _known(model)
     making = Build(
         root=nn.Module(),
         graph=fx.Graph(),
-        opset=next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0),
+        opset=next((each.version for each in model.opset_import if each.domain in DOMAINS), 0),
         trainable=frozenset(constants),
-        ranks=_ranks(model),
-        fixed_batch=_fixed_batch(inputs[0]),
+        shapes=shapes,
+        dtypes=dtypes,
+        fixed_batch=_fixed_batch(inputs[0]) if for_workload else 0,
+        for_workload=for_workload,
     )
     making.values.update(constants)
-    making.values[inputs[0].name] = making.graph.placeholder("inputs")
-    biases = _biases_added(graph, constants)
+    for index, entry in enumerate(inputs):
+        making.values[entry.name] = making.graph.placeholder("inputs" if len(inputs) == 1 else f"inputs_{index}")
+    _walk(graph, making, what)
+    outputs = tuple(_output(making, entry.name, what) for entry in graph.output)
+    making.graph.output(outputs[0] if len(outputs) == 1 else outputs)
+    module = fx.GraphModule(making.root, making.graph, class_name="OnnxModule")
+    module.graph.eliminate_dead_code()
+    module.recompile()
+    return module
+
+
+def _walk(graph: onnx.GraphProto, making: Build, what: str) -> None:
+    biases = _biases_added(graph, {name: making.values[name] for name in making.trainable})
     skipped: set[str] = set()
     for node in graph.node:
         if node.output[0] in skipped:
@@ -53,51 +74,74 @@ def build(model: onnx.ModelProto, what: str) -> fx.GraphModule:
             scope = Scope(node, making, _attributes(node), following_bias=bias[1:] if bias else None)
             results = _import(scope)
         except Unsupported as reason:
-            use = " ".join(
-                filter(None, (repr(_full_name(node)), str(reason), f"(node {node.name or node.output[0]!r})"))
-            )
-            raise WorkloadError(
-                f"{what} uses the operator {use}, which isn't imported; "
-                "export the model without it, or give the nn.Module or a .pt2 file"
-            ) from None
+            raise WorkloadError(_refusal(node, str(reason), what)) from None
         making.values.update(zip(node.output, results, strict=False))
         if scope.took_bias:
             making.values[bias[0]] = results[0]
             skipped.add(bias[0])
-    result = making.values[graph.output[0].name]
-    if not isinstance(result, fx.Node):
-        raise WorkloadError(f"{what} gives the same output whatever its input; export the model again")
-    making.graph.output(result)
-    module = fx.GraphModule(making.root, making.graph, class_name="OnnxModule")
-    module.graph.eliminate_dead_code()
-    module.recompile()
-    return module
+
+
+def _refusal(node: onnx.NodeProto, reason: str, what: str) -> str:
+    use = " ".join(filter(None, (repr(_full_name(node)), reason, f"(node {node.name or node.output[0]!r})")))
+    return (
+        f"{what} uses the operator {use}, which isn't imported; "
+        "export the model without it, or give the nn.Module or a .pt2 file"
+    )
+
+
+def _require_tensor(entry: onnx.ValueInfoProto, what: str) -> None:
+    kind = entry.type.WhichOneof("value") or "value without a type"
+    if kind == "tensor_type":
+        kind = onnx.TensorProto.DataType.Name(entry.type.tensor_type.elem_type).lower()
+        if entry.type.tensor_type.elem_type in DTYPES:
+            return
+    raise WorkloadError(
+        f"{what} has the input {entry.name!r} of {kind.replace('_type', '')} values, which aren't imported; "
+        "export it with tensors of float, whole or bool values"
+    )
+
+
+def _output(making: Build, name: str, what: str) -> fx.Node:
+    value = making.values.get(name)
+    try:
+        if isinstance(value, np.ndarray):
+            return making.constant(name, value)
+    except Unsupported as reason:
+        raise WorkloadError(f"{what} has the output {name!r} {reason}, which isn't imported; leave it out") from None
+    if value in making.sizes:
+        return making.graph.call_function(as_tensor, (value, making.dtypes.get(name)))
+    if value is None:
+        raise WorkloadError(f"{what} has the output {name!r}, which no node computes; export the model again")
+    return value
 
 
 def _import(scope: Scope) -> tuple[Any, ...]:
     """The values of one node's outputs."""
     node, making = scope.node, scope.build
-    if node.domain not in ("", "ai.onnx"):
+    if node.domain not in DOMAINS or node.op_type in RANDOM:
         raise Unsupported("")
     given = [making.values[name] for name in node.input if name]
-    computed = [value for value in given if isinstance(value, fx.Node)]
-    if not computed:
+    if not any(isinstance(value, fx.Node) for value in given):
         return _folded(scope)
-    if node.op_type in PASSED_THROUGH:
-        return (scope.value(0),)
-    if node.op_type == "Shape" or (node.op_type in SIZES and all(value in making.sizes for value in computed)):
-        return (_from_sizes(scope, given),)
+    rank = sizes.rank_of(scope)
+    if rank is not None:
+        return (_from_sizes(scope, given, rank),)
     if node.op_type not in OPERATORS:
         raise Unsupported("")
+    wide = {scope.dtype(index) for index in range(len(node.input))} & set(WIDE_UNSIGNED)
+    if wide and node.op_type not in WIDE:
+        raise Unsupported(f"on {str(wide.pop()).removeprefix('torch.')} values")
     results = OPERATORS[node.op_type](scope)
-    return results if isinstance(results, tuple) else (results,)
+    results = results if isinstance(results, tuple) else (results,)
+    if any(node.output[len(results) :]):
+        raise Unsupported(f"with {len(node.output)} outputs")
+    return results
 
 
-def _from_sizes(scope: Scope, given: list[Any]) -> fx.Node:
+def _from_sizes(scope: Scope, given: list[Any], rank: int) -> fx.Node:
     arguments = [value.tolist() if isinstance(value, np.ndarray) else value for value in given]
     result = scope.call(sizes.compute, scope.node.op_type, *arguments, **scope.attributes)
-    if scope.node.op_type not in TENSORS_FROM_SIZES:
-        scope.build.sizes.add(result)
+    scope.build.sizes[result] = rank
     return result
 
 
@@ -115,7 +159,13 @@ def _folded(scope: Scope) -> tuple[np.ndarray, ...]:
         [onnx.helper.make_empty_tensor_value_info(name) for name in node.output],
     )
     opset = onnx.helper.make_opsetid("", scope.build.opset)
-    return tuple(ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=[opset])).run(None, feeds))
+    try:
+        results = ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=[opset])).run(None, feeds)
+    except Exception as error:  # the reference raises anything
+        raise Unsupported(f"on constants ({one_line(error)})") from None
+    if not all(isinstance(result, (np.ndarray, np.generic)) for result in results):
+        raise Unsupported("with a sequence or nothing as its result")
+    return tuple(np.asarray(result) for result in results)
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
@@ -148,14 +198,20 @@ def _biases_added(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> d
     return found
 
 
-def _ranks(model: onnx.ModelProto) -> dict[str, int]:
-    inferred = onnx.shape_inference.infer_shapes(model).graph if model.ByteSize() < 2**31 else model.graph
-    entries = [*inferred.input, *inferred.value_info, *inferred.output]
-    return {
-        entry.name: len(entry.type.tensor_type.shape.dim)
-        for entry in entries
-        if entry.type.tensor_type.HasField("shape")
-    }
+def _known(model: onnx.ModelProto) -> tuple[dict[str, tuple[int, ...]], dict[str, torch.dtype]]:
+    """What ONNX infers of the values: their shapes, a free dimension as 0, and their element types."""
+    graph = model.graph
+    if model.ByteSize() < 2**31:
+        with suppress(onnx.shape_inference.InferenceError):  # what an operator has to know then, and can't, it refuses
+            graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    shapes, dtypes = {}, {}
+    for entry in [*graph.input, *graph.value_info, *graph.output]:
+        kind = entry.type.tensor_type
+        if kind.HasField("shape"):
+            shapes[entry.name] = tuple(dimension.dim_value for dimension in kind.shape.dim)
+        if kind.elem_type in DTYPES:
+            dtypes[entry.name] = DTYPES[kind.elem_type]
+    return shapes, dtypes
 
 
 def _fixed_batch(entry: onnx.ValueInfoProto) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator as arithmetic
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,27 +12,41 @@ import numpy as np
 import torch
 from torch import fx, nn
 
+from workbench.models.onnx_import.dtypes import Unsupported, tensor_of
+
 if TYPE_CHECKING:
     import onnx
+
+__all__ = [
+    "OPERATORS",
+    "SIZES",
+    "WIDE",
+    "Build",
+    "Scope",
+    "Unsupported",
+    "Value",
+    "as_tensor",
+    "identifier",
+    "operator",
+]
 
 Value = fx.Node | np.ndarray | None
 """A value of the graph: computed (a node), constant (an array), or left out."""
 
 OPERATORS: dict[str, Callable[[Scope], Any]] = {}
 """Operators on tensors, by ONNX name."""
+WIDE: set[str] = set()
+"""Those of them that take uint16, uint32 and uint64 as well, with which torch hardly computes."""
 SIZES: dict[str, Callable[..., Any]] = {}
 """Operators on sizes (the outputs of Shape and what is computed from them), as functions of Python numbers."""
 
 
-class Unsupported(Exception):
-    """An operator, or a use of one, that isn't imported."""
-
-
-def operator(*names: str) -> Callable[[Callable[[Scope], Any]], Callable[[Scope], Any]]:
-    """Register a function as the importer of these operators."""
+def operator(*names: str, wide: bool = False) -> Callable[[Callable[[Scope], Any]], Callable[[Scope], Any]]:
+    """Register a function as the importer of these operators; ``wide``: also on uint16, uint32 and uint64."""
 
     def register(function: Callable[[Scope], Any]) -> Callable[[Scope], Any]:
         OPERATORS.update(dict.fromkeys(names, function))
+        WIDE.update(names if wide else ())
         return function
 
     return register
@@ -41,18 +56,21 @@ def operator(*names: str) -> Callable[[Callable[[Scope], Any]], Callable[[Scope]
 class Build:
     """The module in the making.
 
-    ``ranks`` holds the number of dimensions of values where it is known, ``fixed_batch`` the batch size
-    the file was exported for (0: any).
+    ``shapes`` and ``dtypes`` hold what is known of values before any is computed (a free dimension is 0).
+    ``for_workload``: the module is to take any batch and be exported, so its shapes may not come from data.
     """
 
     root: nn.Module
     graph: fx.Graph
     opset: int
     trainable: frozenset[str]
-    ranks: dict[str, int]
+    shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, torch.dtype]
     fixed_batch: int = 0
+    for_workload: bool = False
     values: dict[str, Value] = field(default_factory=dict)
-    sizes: set[fx.Node] = field(default_factory=set)
+    sizes: dict[fx.Node, int] = field(default_factory=dict)
+    """Values kept as Python numbers, with their rank: 0 (a number) or 1 (a list)."""
     layers: dict[str, tuple] = field(default_factory=dict)
 
     def constant(self, name: str, array: np.ndarray) -> fx.Node:
@@ -61,7 +79,7 @@ class Build:
         owner, _, leaf = path.rpartition(".")
         module = self.container(owner)
         if not hasattr(module, leaf):
-            tensor = torch.from_numpy(np.array(array))
+            tensor = tensor_of(array)
             if name in self.trainable and tensor.is_floating_point():
                 module.register_parameter(leaf, nn.Parameter(tensor))
             else:
@@ -113,22 +131,68 @@ class Scope:
         return value if isinstance(value, np.ndarray) else None
 
     def tensor(self, index: int) -> Any:
-        """Input ``index`` as a tensor for a function; a constant single number as that number."""
+        """Input ``index`` as a tensor; None where it is left out."""
         value = self.value(index)
         if isinstance(value, np.ndarray):
-            return value.item() if value.ndim == 0 else self.build.constant(self.node.input[index], value)
-        return self.call(_as_operand, value) if value in self.build.sizes else value
+            return self.build.constant(self.node.input[index], value)
+        if value in self.build.sizes:
+            return self.call(as_tensor, value, self.dtype(index))
+        return value
+
+    def tensors(self, start: int = 0) -> list[Any]:
+        """All inputs from ``start`` on as tensors."""
+        return [self.tensor(index) for index in range(start, len(self.node.input))]
+
+    def operand(self, index: int) -> Any:
+        """Input ``index`` for arithmetic beside a tensor: a single number as that number, where this can't change
+        the shape or type of the result."""
+        value = self.value(index)
+        others = [self.rank(other) for other in range(len(self.node.input)) if other != index]
+        beside_tensor = any(rank for rank in others)
+        if isinstance(value, np.ndarray):
+            if value.ndim == 0 and value.dtype.name in ("float32", "int64"):
+                return value.item()
+        elif value in self.build.sizes and beside_tensor:
+            return self.call(as_operand, value, self.dtype(index))
+        return self.tensor(index)
+
+    def rank(self, index: int) -> int | None:
+        """The number of dimensions of input ``index``, where known."""
+        shape = self.shape(index)
+        return None if shape is None else len(shape)
+
+    def shape(self, index: int) -> tuple[int, ...] | None:
+        """The shape of input ``index``, where known; a free dimension is 0."""
+        if isinstance(value := self.value(index), np.ndarray):
+            return value.shape
+        return self.build.shapes.get(self.node.input[index]) if self.has(index) else None
+
+    def dtype(self, index: int) -> torch.dtype | None:
+        """The element type of input ``index``, where known."""
+        if isinstance(value := self.value(index), np.ndarray):
+            return getattr(torch, value.dtype.name, None)
+        return self.build.dtypes.get(self.node.input[index]) if self.has(index) else None
+
+    def output_dtype(self, index: int = 0) -> torch.dtype | None:
+        """The element type of output ``index``, where known."""
+        return self.build.dtypes.get(self.node.output[index])
+
+    def gives(self, index: int) -> bool:
+        """Whether output ``index`` is asked for."""
+        return index < len(self.node.output) and bool(self.node.output[index])
 
     def numbers(self, index: int, attribute: str | None = None) -> Any:
-        """Input ``index`` (or, in older files, an attribute) as Python numbers: constant, or computed from sizes."""
+        """Input ``index`` (or, in older files, an attribute) as Python numbers: known now, or when the module runs."""
         value = self.value(index)
         if value is None:
             return self.attributes.get(attribute) if attribute else None
         if isinstance(value, np.ndarray):
             return value.tolist()
-        if value not in self.build.sizes:
+        if value in self.build.sizes:
+            return value
+        if self.build.for_workload:
             raise Unsupported(f"with input {index} computed from the data")
-        return value
+        return self.call(as_numbers, value)
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """An attribute of the node."""
@@ -137,6 +201,10 @@ class Scope:
     def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> fx.Node:
         """Call a function in the graph."""
         return self.build.graph.call_function(function, arguments, options)
+
+    def parts(self, several: fx.Node, count: int) -> tuple[fx.Node, ...]:
+        """The ``count`` elements of a value that is a tuple or list."""
+        return tuple(self.call(arithmetic.getitem, several, index) for index in range(count))
 
     def layer(self, layer: nn.Module, *inputs: Any, weight: int | None = None, bias: str = "") -> fx.Node:
         """Call a layer, named after its weights (input ``weight``) or, where these have no name, the node."""
@@ -154,11 +222,21 @@ class Scope:
         return identifier(self.node.name or f"{self.node.op_type}_{self.node.output[0]}")
 
 
-def _as_operand(sizes: Any) -> Any:
+def as_tensor(sizes: Any, dtype: torch.dtype | None) -> torch.Tensor:
+    """Sizes as a tensor."""
+    return torch.tensor(sizes, dtype=torch.int64 if sizes == [] and dtype is None else dtype)
+
+
+def as_operand(sizes: Any, dtype: torch.dtype | None) -> Any:
     """Sizes for use beside tensors: a single one as a number."""
     if not isinstance(sizes, list):
         return sizes
-    return sizes[0] if len(sizes) == 1 else torch.tensor(sizes)
+    return sizes[0] if len(sizes) == 1 else as_tensor(sizes, dtype)
+
+
+def as_numbers(tensor: torch.Tensor) -> Any:
+    """A tensor's elements as (nested lists of) Python numbers."""
+    return tensor.tolist()
 
 
 def identifier(name: str) -> str:

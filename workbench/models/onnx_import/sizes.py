@@ -10,9 +10,10 @@ import operator as arithmetic
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
-from workbench.models.onnx_import.scope import SIZES
+from workbench.models.onnx_import.scope import SIZES, Scope
 
 Sizes = Any
 """A number or a list of numbers, each an int, float, bool or torch.SymInt."""
@@ -23,8 +24,48 @@ def compute(name: str, *inputs: Any, **attributes: Any) -> Any:
     return SIZES[name](*inputs, **attributes)
 
 
-def _shape(tensor: torch.Tensor, start: int = 0, end: int | None = None) -> list[int]:
-    return list(tensor.shape)[start:end]
+def rank_of(scope: Scope) -> int | None:
+    """The rank, 0 or 1, of what a node computes from sizes as sizes; None where it has to compute with tensors."""
+    name = scope.node.op_type
+    if name in ("Shape", "Size"):
+        return int(name == "Shape")
+    ranks = [_rank(scope, index) for index in range(len(scope.node.input)) if scope.has(index)]
+    if name not in SIZES or not all(rank in (0, 1) for rank in ranks):
+        return None
+    first = ranks[0]
+    if name in _PAIRWISE or name == "Where":
+        return None if scope.attribute("fmod", 0) else max(ranks)
+    if name in _ELEMENTWISE:
+        return first
+    if name == "Cast":
+        return first if scope.attribute("to") in _CASTS else None
+    if name == "Gather":
+        return ranks[1] if first == 1 else None
+    if name in ("Concat", "Slice"):
+        return 1 if set(ranks) == {1} else None
+    if name == "Squeeze":
+        axes = scope.numbers(1, "axes")
+        single = axes in ([0], [-1]) or (axes is None and scope.build.shapes.get(scope.node.output[0]) == ())
+        return 0 if first == 1 and single else None
+    if name == "Unsqueeze":
+        return 1 if first == 0 and scope.numbers(1, "axes") in ([0], [-1]) else None
+    if name == "Reshape":
+        shape = scope.constant(1)
+        return shape.size if shape is not None and shape.tolist() in ([], [-1]) else None
+    return scope.attribute("keepdims", 1) if first == 1 and not scope.has(1) else None  # ReduceProd
+
+
+def _rank(scope: Scope, index: int) -> int | None:
+    value = scope.value(index)
+    if isinstance(value, np.ndarray):
+        return value.ndim if value.dtype.name in ("int32", "int64", "float32", "bool") else None
+    return scope.build.sizes.get(value)
+
+
+def _shape(data: torch.Tensor | Sizes, start: int = 0, end: int | None = None) -> list[int]:
+    if isinstance(data, torch.Tensor):
+        return list(data.shape)[start:end]
+    return ([len(data)] if isinstance(data, list) else [])[start:end]
 
 
 def _gather(data: list, indices: Sizes, axis: int = 0) -> Sizes:
@@ -40,21 +81,28 @@ def _slice(data: list, starts: list, ends: list, axes: list | None = None, steps
 
 
 def _squeeze(data: Sizes, axes: list | None = None) -> Sizes:
-    return data[0] if isinstance(data, list) else data
+    (number,) = data
+    return number
 
 
 def _unsqueeze(data: Sizes, axes: list | None = None) -> list:
-    return data if isinstance(data, list) else [data]
+    return [data]
 
 
 def _cast(data: Sizes, to: int, **_: Any) -> Sizes:
-    kind = {1: float, 10: float, 11: float}.get(to)  # FLOAT, FLOAT16 and DOUBLE in TensorProto; the rest are whole
-    return data if kind is None else _each(torch.sym_float, data)
+    return _each(_CASTS[to], data)
+
+
+def _whole(number: Any) -> Any:
+    return torch.sym_int(number) if isinstance(number, (float, torch.SymFloat)) else number
 
 
 def _reshape(data: Sizes, shape: list, allowzero: int = 0) -> Sizes:
     flat = data if isinstance(data, list) else [data]
-    return flat if shape else flat[0]
+    if shape:
+        return flat
+    (number,) = flat
+    return number
 
 
 def _product(data: Sizes, axes: list | None = None, keepdims: int = 1, **_: Any) -> Sizes:
@@ -68,17 +116,11 @@ def _where(condition: Sizes, chosen: Sizes, other: Sizes) -> Sizes:
     )
 
 
-def _filled(shape: list, value: Any = None) -> torch.Tensor:
-    fill = torch.from_numpy(value) if value is not None else torch.zeros(1)
-    return torch.full(shape, fill.item(), dtype=fill.dtype)
-
-
-def _range(start: Sizes, limit: Sizes, delta: Sizes) -> torch.Tensor:
-    return torch.arange(start, limit, delta)
-
-
 def _divide(dividend: Any, divisor: Any) -> Any:
-    return dividend / divisor if isinstance(dividend, (float, torch.SymFloat)) else dividend // divisor
+    if isinstance(dividend, (float, torch.SymFloat)):
+        return dividend / divisor
+    quotient = dividend // divisor  # whole numbers are rounded towards zero, by Python downwards
+    return quotient + 1 if quotient < 0 and quotient * divisor != dividend else quotient
 
 
 def _each(function: Callable, data: Sizes) -> Sizes:
@@ -89,7 +131,8 @@ def _pairs(function: Callable, left: Sizes, right: Sizes) -> Sizes:
     if not isinstance(left, list) and not isinstance(right, list):
         return function(left, right)
     length = max(len(side) for side in (left, right) if isinstance(side, list))
-    left, right = (side * length if len(side) == 1 else side for side in map(_unsqueeze, (left, right)))
+    sides = (side if isinstance(side, list) else [side] for side in (left, right))
+    left, right = (side * length if len(side) == 1 else side for side in sides)
     return [function(one, other) for one, other in zip(left, right, strict=True)]
 
 
@@ -107,9 +150,23 @@ def _elementwise(function: Callable) -> Callable[..., Sizes]:
     return apply
 
 
+# FLOAT, INT32, INT64 and DOUBLE in TensorProto; sizes fit into any of them.
+_CASTS = {1: torch.sym_float, 6: _whole, 7: _whole, 11: torch.sym_float}
+_PAIRWISE = {
+    "Add": arithmetic.add, "Sub": arithmetic.sub, "Mul": arithmetic.mul, "Div": _divide, "Mod": arithmetic.mod,
+    "Equal": arithmetic.eq, "Min": torch.sym_min, "Max": torch.sym_max,
+}  # fmt: skip
+_ELEMENTWISE = {
+    "Sqrt": lambda number: number**0.5, "Neg": arithmetic.neg, 
+    "Floor": lambda number: torch.sym_float(math.floor(number)),
+    "Ceil": lambda number: torch.sym_float(math.ceil(number)),
+}  # fmt: skip
+SIZES.update({name: _pairwise(function) for name, function in _PAIRWISE.items()})
+SIZES.update({name: _elementwise(function) for name, function in _ELEMENTWISE.items()})
 SIZES.update(
     {
         "Shape": _shape,
+        "Size": lambda data: math.prod(_shape(data)),
         "Gather": _gather,
         "Concat": _concat,
         "Slice": _slice,
@@ -119,19 +176,5 @@ SIZES.update(
         "Reshape": _reshape,
         "ReduceProd": _product,
         "Where": _where,
-        "ConstantOfShape": _filled,
-        "Range": _range,
-        "Add": _pairwise(arithmetic.add),
-        "Sub": _pairwise(arithmetic.sub),
-        "Mul": _pairwise(arithmetic.mul),
-        "Div": _pairwise(_divide),
-        "Mod": _pairwise(arithmetic.mod),
-        "Equal": _pairwise(arithmetic.eq),
-        "Min": _pairwise(torch.sym_min),
-        "Max": _pairwise(torch.sym_max),
-        "Sqrt": _elementwise(lambda number: number**0.5),
-        "Neg": _elementwise(arithmetic.neg),
-        "Floor": _elementwise(math.floor),
-        "Ceil": _elementwise(math.ceil),
     }
 )

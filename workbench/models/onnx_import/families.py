@@ -1,0 +1,18 @@
+"""All operators: importing a family registers its operators."""
+
+from workbench.models.onnx_import import (  # noqa: F401
+    activations,
+    arranging,
+    convolution,
+    elementwise,
+    filling,
+    images,
+    normalization,
+    picking,
+    pooling,
+    products,
+    quantized,
+    recurrent,
+    reductions,
+    signals,
+)
