@@ -102,3 +102,33 @@ def test_values_of_a_type_that_torch_does_not_compute_with_are_refused_by_name(k
     model = model_of([helper.make_node("Identity", ["x"], ["y"])], {"x": (kind, [2])}, {"y": kind})
     with pytest.raises(WorkloadError, match=f"has the input 'x' of {name} values, which aren't imported"):
         build(model, "the model")
+
+
+def test_a_matrix_used_in_two_ways_stays_itself_in_both():
+    weight = np.arange(6, dtype=np.float32).reshape(3, 2)
+    nodes = [
+        helper.make_node("MatMul", ["x", "fc.weight"], ["product"]),
+        helper.make_node("Add", ["product", "fc.weight"], ["y"]),
+    ]
+    for order in (nodes, [helper.make_node("Neg", ["fc.weight2"], ["n"]), *nodes]):
+        model = model_of(order, {"x": FLOAT}, {"y": TensorProto.FLOAT}, {"fc.weight": weight, "fc.weight2": weight})
+        x = torch.eye(3)
+        torch.testing.assert_close(build(model, "the model")(x), 2 * torch.from_numpy(weight))
+
+
+def test_names_that_differ_in_signs_alone_are_different_constants():
+    constants = {"a/b": np.float32([1, 2]), "a.b": np.float32([10, 20]), "forward": np.float32([100, 200])}
+    nodes = [helper.make_node("Sum", ["x", *constants], ["y"])]
+    model = model_of(nodes, {"x": (TensorProto.FLOAT, [2])}, {"y": TensorProto.FLOAT}, constants)
+    assert build(model, "the model")(torch.zeros(2)).tolist() == [111, 222]
+
+
+def test_normalizations_that_share_gain_and_shift_keep_their_own_statistics():
+    ones, zeros = np.ones(2, np.float32), np.zeros(2, np.float32)
+    constants = {"bn.weight": ones, "bn.bias": zeros, "mean_1": zeros, "mean_2": ones * 5, "variance": ones}
+    nodes = [
+        helper.make_node("BatchNormalization", ["x", "bn.weight", "bn.bias", "mean_1", "variance"], ["a"], epsilon=0.0),
+        helper.make_node("BatchNormalization", ["a", "bn.weight", "bn.bias", "mean_2", "variance"], ["y"], epsilon=0.0),
+    ]
+    model = model_of(nodes, {"x": (TensorProto.FLOAT, [1, 2])}, {"y": TensorProto.FLOAT}, constants)
+    assert build(model, "the model").eval()(torch.zeros(1, 2)).tolist() == [[-5, -5]]

@@ -27,6 +27,13 @@ def whole(*numbers: int) -> np.ndarray:
     return np.array(numbers, np.int64)
 
 
+def gates(kind: str, size: int) -> np.ndarray:
+    """Weights of one direction: [1, gates x 5, size]."""
+    count = {"RNN": 1, "GRU": 3, "LSTM": 4}[kind]
+    shape = (1, count * 5, size) if size != 10 else (1, count * 10, 1)
+    return np.random.default_rng(size).standard_normal(shape).astype(np.float32)
+
+
 CASES = [
     *[
         case(name)
@@ -109,6 +116,29 @@ CASES = [
     case("Pad", whole(0, 0, 1, 2, 0, 0, 0, 1), mode="edge"),
     case("Cast", to=TensorProto.DOUBLE),
     case("Einsum", equation="nchw->nhc"),
+    *[
+        case(
+            name,
+            gates(name, 4),
+            gates(name, 5),
+            gates(name, 10)[..., 0],
+            inputs=X[0, :, :, :4],
+            hidden_size=5,
+            **options,
+        )
+        for name, options in (("RNN", {}), ("GRU", {"linear_before_reset": 1}), ("GRU", {}), ("LSTM", {}))
+    ],
+    case(
+        "Resize",
+        np.float32([]),
+        np.float32([1, 1, 2, 2]),
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    ),
+    case("Resize", np.float32([]), np.float32([1, 1, 2, 2]), mode="linear"),
+    case("Resize", np.float32([]), np.float32([1, 1, 0.5, 1.5]), mode="linear", antialias=1),
+    case("Resize", np.float32([]), np.float32([1, 1, 1.5, 2]), mode="cubic"),
 ]
 
 

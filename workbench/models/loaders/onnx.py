@@ -109,7 +109,7 @@ def _check_batch(module: torch.nn.Module, model: onnx.ModelProto, path: Path) ->
             together, alone = module(sample), module(sample[:1])
         # Sums over other batches may be ordered differently: some float32 roundings of 6e-8 each, amplified by depth.
         same = len(together) == len(sample) and torch.allclose(together[:1], alone, rtol=1e-3, atol=1e-4)
-    except (RuntimeError, IndexError):
+    except Exception:  # the graph may raise anything for sizes it wasn't made for
         same = False
     if not same:
         raise WorkloadError(

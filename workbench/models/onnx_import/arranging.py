@@ -41,9 +41,11 @@ def _flatten_at(data, axis):
 @operator("Reshape", wide=True)
 def _reshape(scope: Scope) -> fx.Node:
     shape, fixed = scope.numbers(1, "shape"), scope.build.fixed_batch
-    of_batch = (scope.shape(0) or (0,))[0] in (0, fixed)
-    if isinstance(shape, list) and len(shape) > 1 and fixed and shape[0] == fixed and of_batch:  # let it take any batch
-        shape = [0 if -1 in shape else -1, *shape[1:]]
+    if isinstance(shape, list) and len(shape) > 1 and fixed and shape[0] == fixed:  # let it take any batch
+        if -1 not in shape:
+            shape = [-1, *shape[1:]]
+        elif (scope.shape(0) or (0,))[0] == fixed and not scope.attribute("allowzero", 0):
+            shape = [0, *shape[1:]]
     return scope.call(_reshape_to, scope.tensor(0), shape, bool(scope.attribute("allowzero", 0)))
 
 

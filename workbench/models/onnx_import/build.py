@@ -120,6 +120,8 @@ def _import(scope: Scope) -> tuple[Any, ...]:
     node, making = scope.node, scope.build
     if node.domain not in DOMAINS or node.op_type in RANDOM:
         raise Unsupported("")
+    if scope.attribute("broadcast", 0):  # before opset 7 the sides of an addition were matched by attributes
+        raise Unsupported("with the attribute 'broadcast'")
     given = [making.values[name] for name in node.input if name]
     if not any(isinstance(value, fx.Node) for value in given):
         return _folded(scope)

@@ -30,18 +30,25 @@ WIDE_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 """Torch stores these and hardly computes with them."""
 
 
-def torch_dtype(kind: int) -> torch.dtype:
+def torch_dtype(kind: int | str) -> torch.dtype:
     """The torch type of a ``TensorProto.DataType``; ``Unsupported`` names one that isn't imported."""
+    if isinstance(kind, str):  # before opset 6
+        kind = onnx.TensorProto.DataType.Value(kind)
     if kind not in DTYPES:
         raise Unsupported(f"on {onnx.TensorProto.DataType.Name(kind).lower()} values")
     return DTYPES[kind]
+
+
+def dtype_of(array: np.ndarray) -> torch.dtype | None:
+    """The torch type of an array's elements; None where it isn't imported."""
+    dtype = getattr(torch, array.dtype.name, None)
+    return dtype if dtype in DTYPES.values() else None
 
 
 def tensor_of(array: np.ndarray) -> torch.Tensor:
     """A copy of ``array`` as a tensor of the same type; ``Unsupported`` where torch has no such type."""
     if array.dtype.name == "bfloat16":  # numpy's own types have none, so torch doesn't read it
         return torch.from_numpy(np.array(array, order="C").view(np.int16)).view(torch.bfloat16)
-    dtype = getattr(torch, array.dtype.name, None)
-    if dtype not in DTYPES.values():
+    if dtype_of(array) is None:
         raise Unsupported(f"on {array.dtype.name.replace('object', 'string')} values")
     return torch.from_numpy(np.array(array, order="C"))

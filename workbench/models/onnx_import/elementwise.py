@@ -50,8 +50,6 @@ def _of_two(scope: Scope) -> fx.Node:
         return scope.call(_by_numpy, name, *scope.tensors())
     if name in ("Add", "Sub", "Mul") and torch.bool in (scope.dtype(0), scope.dtype(1)):
         raise Unsupported("on bool values")
-    if scope.build.opset < 7 and scope.attribute("broadcast", 0):
-        raise Unsupported("with the attribute 'broadcast' of old files")
     if name in _ON_TENSORS:
         return scope.call(_OF_TWO[name], *scope.tensors())
     return scope.call(_OF_TWO[name], scope.operand(0), scope.operand(1))

@@ -76,30 +76,63 @@ def _resized(
 ):  # fmt: skip
     """Along one axis after the other, each a product with a matrix of weights [new size, old size]."""
     axes = list(range(data.ndim)) if axes is None else [axis % data.ndim for axis in axes]
-    if sizes:
-        scales = [size / data.shape[axis] for size, axis in zip(sizes, axes, strict=True)]
-        if policy != "stretch":
-            scale = (min if policy == "not_larger" else max)(scales)
-            scales = [scale] * len(axes)
-            sizes = [math.floor(scale * data.shape[axis] + 0.5) for axis in axes]
-    else:
-        sizes = [math.floor(data.shape[axis] * scale) for axis, scale in zip(axes, scales, strict=True)]
+    ratios = [None] * len(axes)
+    if sizes and policy != "stretch":
+        ratios = [size / data.shape[axis] for size, axis in zip(sizes, axes, strict=True)]
+        ratios = [(min if policy == "not_larger" else max)(ratios)] * len(axes)
+        sizes = [math.floor(ratios[0] * data.shape[axis] + 0.5) for axis in axes]
+    elif not sizes:
+        ratios = scales
+        sizes = [
+            data.shape[axis] if scale == 1 else math.floor(data.shape[axis] * scale)
+            for axis, scale in zip(axes, scales, strict=True)
+        ]
+    crops = coordinates == "tf_crop_and_resize"
+    ends = [(region[index], region[index + len(axes)]) if crops else (0.0, 1.0) for index in range(len(axes))]
+    changes = [  # those left out stay symbolic where the batch is free
+        (axis, new, new / data.shape[axis] if ratio is None else ratio, end)
+        for axis, new, ratio, end in zip(axes, sizes, ratios, ends, strict=True)
+        if ratio not in (None, 1) or new != data.shape[axis] or end != (0.0, 1.0)
+    ]
+    plain = not (exclude_outside or antialias or crops) and cubic == -0.75
+    if plain and _torch_resizes(data, changes, mode, coordinates, nearest):
+        spatial = {axis: new for axis, new, _, _ in changes}
+        size = [spatial.get(axis, data.shape[axis]) for axis in range(2, data.ndim)]
+        corners = {} if mode == "nearest" else {"align_corners": coordinates == "align_corners"}
+        return functional.interpolate(data, size, mode=_TORCH_MODES[mode, data.ndim], **corners)
     floating, result = data.is_floating_point(), data.double()
     beyond = torch.zeros((), dtype=torch.bool)
-    for index, axis in enumerate(axes):
-        size, scale, new = data.shape[axis], scales[index], sizes[index]
-        ends = (region[index], region[index + len(axes)]) if coordinates == "tf_crop_and_resize" else (0.0, 1.0)
-        if new == size and scale == 1 and ends == (0.0, 1.0):
-            continue
-        places = _places(coordinates, size, new, scale, *ends)
+    for axis, new, scale, end in changes:
+        size = data.shape[axis]
+        places = _places(coordinates, size, new, scale, *end)
         shrunk = min(scale, 1.0) if antialias else 1.0
         weights = _weights(mode, nearest, places, size, shrunk, cubic, exclude_outside)
         result = torch.tensordot(weights, result, ([1], [axis])).movedim(0, axis)
-        if coordinates == "tf_crop_and_resize":
+        if crops:
             out = (places < 0) | (places > size - 1)
             beyond = beyond | out.reshape(-1, *[1] * (data.ndim - 1 - axis))
     result = torch.where(beyond, outside, result)
     return result.to(data.dtype) if floating else result.round().to(data.dtype)
+
+
+_TORCH_MODES = {
+    ("nearest", 3): "nearest", ("nearest", 4): "nearest", ("nearest", 5): "nearest", ("linear", 3): "linear",
+    ("linear", 4): "bilinear", ("linear", 5): "trilinear", ("cubic", 4): "bicubic",
+}  # fmt: skip
+
+
+def _torch_resizes(data, changes, mode, coordinates, nearest):
+    """Whether torch's own function, which computes the scales from the sizes, does the same."""
+    if (mode, data.ndim) not in _TORCH_MODES or not data.is_floating_point() or any(each[0] < 2 for each in changes):
+        return False
+    if any(data.shape[axis] * scale != new for axis, new, scale, _ in changes):
+        return False
+    if mode == "nearest":  # of other scales than these the rounding may differ
+        exact = all(scale in (2, 4, 8, 16) for _, _, scale, _ in changes)
+        return exact and coordinates == "asymmetric" and nearest == "floor"
+    if coordinates == "pytorch_half_pixel":
+        return all(new > 1 for _, new, _, _ in changes)
+    return coordinates in ("half_pixel", "align_corners") and all(new > 1 for _, new, _, _ in changes)
 
 
 def _places(coordinates, size, new, scale, start, end):

@@ -1,12 +1,18 @@
-"""Recurrent layers, step by step: RNN, GRU and LSTM with all that ONNX lets them have but other activations."""
+"""Recurrent layers: torch's own where the weights are constant and it has the form, step by step otherwise."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-from torch import fx
+from torch import fx, nn
 
+from workbench.models.onnx_import.dtypes import tensor_of
+from workbench.models.onnx_import.layers import has_constants
 from workbench.models.onnx_import.scope import Scope, Unsupported, operator
 
+_LAYERS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
+_ORDER = {"RNN": [0], "GRU": [1, 0, 2], "LSTM": [0, 2, 3, 1]}
+"""Where torch's gates are among those of ONNX: r, z, n among z, r, h; i, f, g, o among i, o, f, c."""
 _ACTIVATIONS = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}
 
 
@@ -21,9 +27,45 @@ def _recurrent(scope: Scope) -> tuple[fx.Node, ...]:
         raise Unsupported("with input_forget")
     clip, layout = scope.attribute("clip"), scope.attribute("layout", 0)
     reset_after = bool(scope.attribute("linear_before_reset", 0))
+    as_torch = clip is None and not layout and direction != "reverse" and (name != "GRU" or reset_after)
+    if (
+        as_torch
+        and has_constants(scope, 1, 3)
+        and scope.constant(2) is not None
+        and not scope.has(4)
+        and not scope.has(7)
+    ):
+        return _layer(scope, name, both)
     tensors = (scope.tensor(index) for index in range(8))
     whole = scope.call(_run, *tensors, name, direction, clip, bool(layout), reset_after)
     return scope.parts(whole, 3 if name == "LSTM" else 2)
+
+
+def _layer(scope: Scope, name: str, both: bool) -> tuple[fx.Node, ...]:
+    weight, recurrent, bias = scope.constant(1), scope.constant(2), scope.constant(3)
+    size = recurrent.shape[-1]
+    layer = _LAYERS[name](weight.shape[-1], size, bias=bias is not None, bidirectional=both)
+    for way, suffix in enumerate(["", "_reverse"][: len(weight)]):
+        parts = {"weight_ih": weight[way], "weight_hh": recurrent[way]}
+        if bias is not None:
+            parts |= dict(zip(("bias_ih", "bias_hh"), np.split(bias[way], 2), strict=True))
+        for key, array in parts.items():
+            gates = np.split(array, len(_ORDER[name]))
+            ordered = np.concatenate([gates[place] for place in _ORDER[name]])
+            setattr(layer, f"{key}_l0{suffix}", nn.Parameter(tensor_of(ordered)))
+    layer.flatten_parameters()
+    hidden, cell = scope.tensor(5), scope.tensor(6)
+    if name == "LSTM" and (hidden is None) != (cell is None):
+        raise Unsupported("with one of the two initial states")
+    start = (hidden, cell) if name == "LSTM" and hidden is not None else hidden
+    outputs, last = scope.parts(scope.layer(layer, scope.tensor(0), start, weight=1), 2)
+    steps = scope.call(_by_direction, outputs, len(weight))
+    return (steps, *scope.parts(last, 2)) if name == "LSTM" else (steps, last)
+
+
+def _by_direction(outputs, ways):
+    """[steps, batch, directions x hidden] to [steps, directions, batch, hidden]."""
+    return outputs.unflatten(-1, (ways, -1)).transpose(1, 2)
 
 
 def _text(name: str | bytes) -> str:

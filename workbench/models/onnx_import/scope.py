@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from workbench.models.onnx_import.dtypes import Unsupported, tensor_of
+from workbench.models.onnx_import.dtypes import Unsupported, dtype_of, tensor_of
 
 if TYPE_CHECKING:
     import onnx
@@ -72,19 +72,37 @@ class Build:
     sizes: dict[fx.Node, int] = field(default_factory=dict)
     """Values kept as Python numbers, with their rank: 0 (a number) or 1 (a list)."""
     layers: dict[str, tuple] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
+    """Where in the module a constant lies, by its name in the file."""
 
     def constant(self, name: str, array: np.ndarray) -> fx.Node:
         """A parameter (a floating-point initializer) or buffer of the module, by its name in the file."""
-        path = identifier(name)
-        owner, _, leaf = path.rpartition(".")
-        module = self.container(owner)
-        if not hasattr(module, leaf):
-            tensor = tensor_of(array)
+        if name not in self.constants:
+            tensor, path = tensor_of(array), self._free(identifier(name))
+            owner, _, leaf = path.rpartition(".")
             if name in self.trainable and tensor.is_floating_point():
-                module.register_parameter(leaf, nn.Parameter(tensor))
+                self.container(owner).register_parameter(leaf, nn.Parameter(tensor))
             else:
-                module.register_buffer(leaf, tensor)
-        return self.graph.get_attr(path)
+                self.container(owner).register_buffer(leaf, tensor)
+            self.constants[name] = path
+        return self.graph.get_attr(self.constants[name])
+
+    def _free(self, path: str) -> str:
+        """``path``, with a number behind it where that is the place of something else."""
+        tried, count = path, 1
+        while self._taken(tried):
+            tried, count = f"{path}_{count}", count + 1
+        return tried
+
+    def _taken(self, path: str) -> bool:
+        module, (*owners, leaf) = self.root, path.split(".")
+        for part in owners:
+            if not hasattr(module, part):
+                return False
+            module = getattr(module, part)
+            if not isinstance(module, nn.Module):
+                return True
+        return hasattr(module, leaf)
 
     def container(self, path: str) -> nn.Module:
         """The submodule at ``path``, made where it is missing."""
@@ -98,7 +116,7 @@ class Build:
     def layer(self, name: str, layer: nn.Module, identity: tuple, *inputs: fx.Node) -> fx.Node:
         """Call a layer; a second use of the same weights (``identity``) calls the same layer again."""
         path, count = name, 1
-        while path in self.layers and self.layers[path] != identity:
+        while self.layers[path] != identity if path in self.layers else self._taken(path):
             path, count = f"{name}_{count}", count + 1
         if path not in self.layers:
             owner, _, leaf = path.rpartition(".")
@@ -170,7 +188,7 @@ class Scope:
     def dtype(self, index: int) -> torch.dtype | None:
         """The element type of input ``index``, where known."""
         if isinstance(value := self.value(index), np.ndarray):
-            return getattr(torch, value.dtype.name, None)
+            return dtype_of(value)
         return self.build.dtypes.get(self.node.input[index]) if self.has(index) else None
 
     def output_dtype(self, index: int = 0) -> torch.dtype | None:
@@ -209,7 +227,9 @@ class Scope:
     def layer(self, layer: nn.Module, *inputs: Any, weight: int | None = None, bias: str = "") -> fx.Node:
         """Call a layer, named after its weights (input ``weight``) or, where these have no name, the node."""
         names = [self.node.input[weight]] if weight is not None else []
-        return self.build.layer(self._layer_name([*names, bias]), layer, (*names, bias, str(layer)), *inputs)
+        return self.build.layer(
+            self._layer_name([*names, bias]), layer, (*self.node.input[1:], bias, str(layer)), *inputs
+        )
 
     def _layer_name(self, tensors: list[str]) -> str:
         for name in tensors:

@@ -154,9 +154,12 @@ def _elementwise(function: Callable) -> Callable[..., Sizes]:
 _CASTS = {1: torch.sym_float, 6: _whole, 7: _whole, 11: torch.sym_float}
 _PAIRWISE = {
     "Add": arithmetic.add, "Sub": arithmetic.sub, "Mul": arithmetic.mul, "Div": _divide, "Mod": arithmetic.mod,
-    "Equal": arithmetic.eq, "Min": torch.sym_min, "Max": torch.sym_max,
+    "Equal": arithmetic.eq, "Less": arithmetic.lt, "LessOrEqual": arithmetic.le, "Greater": arithmetic.gt,
+    "GreaterOrEqual": arithmetic.ge, "And": arithmetic.and_, "Or": arithmetic.or_, "Min": torch.sym_min,
+    "Max": torch.sym_max,
 }  # fmt: skip
 _ELEMENTWISE = {
+    "Not": torch.sym_not,
     "Sqrt": lambda number: number**0.5, "Neg": arithmetic.neg, 
     "Floor": lambda number: torch.sym_float(math.floor(number)),
     "Ceil": lambda number: torch.sym_float(math.ceil(number)),
