@@ -1,3 +1,4 @@
+import copy
 import warnings
 from pathlib import Path
 
@@ -32,6 +33,19 @@ class Attention(nn.Module):
         return self.head(self.encoder(self.embed(images.squeeze(1)) + self.position).mean(1))
 
 
+class Rows(nn.Module):
+    """A recurrent network over the rows of an enlarged image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enlarge = nn.Upsample(scale_factor=1.5, mode="bilinear")
+        self.rows = nn.LSTM(42, 8, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.rows(self.enlarge(images).squeeze(1))[0][:, -1])
+
+
 def export(module: nn.Module, path: Path, *, dynamo: bool, free: bool = True) -> Path:
     options = {"dynamo": dynamo, "external_data": False, "verbose": False}
     if free:
@@ -51,8 +65,14 @@ def images() -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize(
     ("make", "dynamo"),
-    [(lambda: build("fashion-resnet8"), False), (Attention, False), (Attention, True)],
-    ids=["residual, old exporter", "transformer, old exporter", "transformer, new exporter"],
+    [(lambda: build("fashion-resnet8"), False), (Attention, False), (Attention, True), (Rows, False), (Rows, True)],
+    ids=[
+        "residual, old exporter",
+        "transformer, old exporter",
+        "transformer, new exporter",
+        "recurrent, old exporter",
+        "recurrent, new exporter",
+    ],
 )
 def test_an_exported_model_comes_back_computing_the_same(images, tmp_path: Path, make, dynamo: bool):
     torch.manual_seed(0)
@@ -61,6 +81,16 @@ def test_an_exported_model_comes_back_computing_the_same(images, tmp_path: Path,
     with torch.no_grad():
         torch.testing.assert_close(loaded.module(images[0]), module(images[0]), **TOLERANCE)
     assert graph.export(loaded.module, images[0]).module()(images[0][:7]).shape == (7, 10)
+
+
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_a_recurrent_layer_is_torchs_own_and_can_be_copied(images, tmp_path: Path, dynamo: bool):
+    module = Rows()
+    loaded = load(Workload(export(module, tmp_path / "m.onnx", dynamo=dynamo), images)).module
+    (layer,) = (part for part in loaded.modules() if isinstance(part, nn.LSTM))
+    assert torch.equal(layer.weight_hh_l0_reverse, module.rows.weight_hh_l0_reverse)
+    with torch.no_grad():
+        assert torch.equal(copy.deepcopy(loaded)(images[0]), loaded(images[0]))
 
 
 @pytest.mark.parametrize("name", ["fashion-cnn", "fashion-mlp"])
