@@ -10,7 +10,7 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from workbench.errors import WorkloadError  # noqa: E402
-from workbench.models import _onnx  # noqa: E402
+from workbench.models import loaders  # noqa: E402
 from workbench.models.onnx_import.build import build  # noqa: E402
 
 
@@ -93,7 +93,7 @@ def test_a_workload_takes_one_float_input_and_its_shapes_come_from_sizes_alone(
     model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", kind, ["n", "m"]))
     onnx.save(model, tmp_path / "m.onnx")
     with pytest.raises(WorkloadError, match=message) as caught:
-        _onnx.read(tmp_path / "m.onnx")
+        loaders.find("m.onnx").read(tmp_path / "m.onnx")
     assert "\n" not in str(caught.value)
 
 
