@@ -92,11 +92,11 @@ def test_not_a_number_in_data_is_named(session):
     assert "17" in failure(session, wb.Workload(nn.Sequential(nn.Linear(6, 3)), data=(inputs, DATA[1])))
 
 
-def test_a_pickle_where_safetensors_is_expected_is_refused(session, tmp_path):
+def test_a_pickled_model_where_weights_are_expected_is_refused(session, tmp_path):
     path = tmp_path / "weights.pt"
-    torch.save(nn.Linear(6, 3).state_dict(), path)
+    torch.save(nn.Linear(6, 3), path)
     workload = wb.Workload("torch.nn:Identity", data=DATA, weights=str(path))
-    assert "safetensors" in failure(session, workload)
+    assert "store its weights: torch.save(model.state_dict()" in failure(session, workload)
 
 
 def test_a_file_that_is_not_what_its_suffix_says_is_refused(session, tmp_path):
