@@ -7,6 +7,7 @@ from typing import ClassVar
 import anywidget
 
 from workbench.widgets import _assets
+from workbench.widgets._only import the_only
 
 
 class CommonStylesheet(anywidget.AnyWidget):
@@ -16,12 +17,6 @@ class CommonStylesheet(anywidget.AnyWidget):
     _css: ClassVar = _assets.stylesheet("_common")
 
 
-_stylesheet: CommonStylesheet | None = None
-
-
 def stylesheet() -> CommonStylesheet:
-    """The one stylesheet widget of this kernel; a new one where all widgets were closed."""
-    global _stylesheet
-    if _stylesheet is None or _stylesheet.comm is None:
-        _stylesheet = CommonStylesheet()
-    return _stylesheet
+    """The one of this kernel."""
+    return the_only(CommonStylesheet)

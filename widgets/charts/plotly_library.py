@@ -11,6 +11,7 @@ from typing import Any
 import traitlets as t
 
 from workbench.widgets._base import Widget
+from workbench.widgets._only import the_only
 
 
 class PlotlyLibrary(Widget):
@@ -22,15 +23,9 @@ class PlotlyLibrary(Widget):
         super().__init__(code=_compressed(), **traits)
 
 
-_library: PlotlyLibrary | None = None
-
-
 def library() -> PlotlyLibrary:
-    """The one library widget of this kernel; a new one where all widgets were closed."""
-    global _library
-    if _library is None or _library.comm is None:
-        _library = PlotlyLibrary()
-    return _library
+    """The one of this kernel."""
+    return the_only(PlotlyLibrary)
 
 
 @cache

@@ -7,7 +7,7 @@ from functools import cache
 
 from workbench.engines._base import Build, Engine, Kernel, LayerTimesUnavailable, Runner, Work
 from workbench.errors import RecipeError, unknown
-from workbench.plumbing.registry import declared
+from workbench.plumbing.registry import classes
 
 __all__ = [
     "Build",
@@ -26,12 +26,8 @@ __all__ = [
 @cache
 def registered() -> dict[str, Engine]:
     """Every engine by the name recipes use, in the order the page shows them."""
-    found = declared(sys.modules[__name__], _is_engine)
+    found = classes(sys.modules[__name__], Engine, named_by="name")
     return {each.name: each() for each in sorted(found, key=lambda each: (each.rank, each.name))}
-
-
-def _is_engine(thing: object) -> bool:
-    return isinstance(thing, type) and issubclass(thing, Engine) and hasattr(thing, "name")
 
 
 def find(name: str) -> Engine:

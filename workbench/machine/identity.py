@@ -79,11 +79,16 @@ def isa() -> tuple[str, ...]:
 
 def versions(libraries: Iterable[str]) -> dict[str, str]:
     """The versions of those of ``libraries`` that are installed, read without importing them."""
-    found = {}
-    for library in sorted(set(libraries)):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[library] = metadata.version(library)
-    return found
+    found = {library: _version(library) for library in sorted(set(libraries))}
+    return {library: version for library, version in found.items() if version}
+
+
+@functools.cache
+def _version(library: str) -> str:
+    """Of this process: it doesn't see what is installed later. "" where there is none."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(library)
+    return ""
 
 
 @functools.cache

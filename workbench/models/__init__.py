@@ -5,12 +5,12 @@ Nothing here imports torch until something is loaded.
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from workbench.datasets import ModelCard, card_paths
 from workbench.datasets.cards import read
 from workbench.errors import WorkloadError, unknown
+from workbench.plumbing.registry import brought
 from workbench.workload import LoadedWorkload, Workload
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def load(workload: Workload) -> LoadedWorkload:
 def _cards() -> list[ModelCard]:
     """Of all embedded models. Those of other packages are imported for theirs, which imports torch."""
     paths = [path for path in card_paths() if path.parent.name == "models"]
-    if metadata.entry_points(group=f"{__name__}.zoo"):
+    if brought(f"{__name__}.zoo"):
         from workbench.models import zoo
 
         paths += [each.folder / f"{each.name}.json" for each in zoo.registered().values()]

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from workbench.errors import WorkloadError
 
-PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib", ".tar")
+STATE_DICTIONARIES = (".pt", ".pth", ".bin", ".ckpt")
+"""The suffixes that files written by ``torch.save`` have."""
+PICKLES = (*STATE_DICTIONARIES, ".pkl", ".pickle", ".joblib", ".tar")
 
 
 def refuse_pickle(path: Path) -> None:

@@ -14,8 +14,7 @@ from workbench.datasets.cards import read
 from workbench.errors import WorkloadError, unknown
 from workbench.machine import memory
 from workbench.models import _check, _data, _digest, _factory, embedded, intake, loaders, zoo
-from workbench.models._files import refuse_pickle
-from workbench.models._weights import STATE_DICTIONARIES
+from workbench.models._files import STATE_DICTIONARIES, refuse_pickle
 from workbench.models.loaders.pt2 import OneInput
 from workbench.workload import LoadedWorkload, Workload
 

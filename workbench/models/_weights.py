@@ -12,11 +12,8 @@ from safetensors.torch import load_file
 
 from workbench.errors import WorkloadError
 from workbench.machine.memory import COPIES_OF_MODEL, refuse_beyond_memory
-from workbench.models._files import safetensors_header, stored_bytes
+from workbench.models._files import STATE_DICTIONARIES, safetensors_header, stored_bytes
 from workbench.plumbing.words import one_line
-
-STATE_DICTIONARIES = (".pt", ".pth", ".bin", ".ckpt")
-"""The suffixes that files written by ``torch.save`` have."""
 
 
 def require_room(path: Path, name: str) -> None:

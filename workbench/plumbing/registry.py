@@ -5,19 +5,43 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 from types import ModuleType
 from typing import Any
 
 
-def declared(package: ModuleType, is_one: Callable[[Any], bool]) -> list[Any]:
-    """All that ``is_one`` holds for, of the public modules in ``package`` and of other packages' entry points.
+def classes(package: ModuleType, base: type[Any], named_by: str) -> list[type[Any]]:
+    """The subclasses of ``base`` that have the attribute ``named_by``: what others only build upon has none.
 
-    The entry points' group is the package's own name ("workbench.engines"); each names the thing itself. One that can't
-    be loaded is warned of and left out: an outsider's mistake is not to take the workbench away.
+    Of the public modules in ``package`` and of other packages' entry points, whose group is the package's own name
+    ("workbench.engines"). An entry point names the thing itself; one that can't be loaded is warned of and left out: an
+    outsider's mistake is not to take the workbench away.
     """
-    return [thing for thing in (*_in_files(package), *_brought(package.__name__)) if is_one(thing)]
+    found = (thing for thing in _declared(package) if isinstance(thing, type) and issubclass(thing, base))
+    return [thing for thing in found if hasattr(thing, named_by)]
+
+
+def instances(package: ModuleType, kind: type[Any]) -> list[Any]:
+    """The things of this kind, from where :func:`classes` finds classes."""
+    return [thing for thing in _declared(package) if isinstance(thing, kind)]
+
+
+def brought(group: str) -> tuple[metadata.EntryPoint, ...]:
+    """What other packages bring under this group, not loaded yet."""
+    return tuple(_entry_points().select(group=group))
+
+
+@cache
+def _entry_points() -> metadata.EntryPoints:
+    """Of all installed packages: some milliseconds of reading."""
+    return metadata.entry_points()
+
+
+def _declared(package: ModuleType) -> Iterator[Any]:
+    yield from _in_files(package)
+    yield from _loaded(package.__name__)
 
 
 def _in_files(package: ModuleType) -> Iterator[Any]:
@@ -29,8 +53,8 @@ def _in_files(package: ModuleType) -> Iterator[Any]:
                     yield thing
 
 
-def _brought(group: str) -> Iterator[Any]:
-    for entry in metadata.entry_points(group=group):
+def _loaded(group: str) -> Iterator[Any]:
+    for entry in brought(group):
         try:
             yield entry.load()
         except Exception as error:  # whatever an outsider's module does when it is imported

@@ -6,7 +6,7 @@ import sys
 from functools import cache
 
 from workbench.errors import RecipeError, unknown
-from workbench.plumbing.registry import declared
+from workbench.plumbing.registry import instances
 from workbench.precisions._base import Integers, Precision
 
 __all__ = ["Integers", "Precision", "find", "registered"]
@@ -15,7 +15,7 @@ __all__ = ["Integers", "Precision", "find", "registered"]
 @cache
 def registered() -> dict[str, Precision]:
     """Every precision by the name recipes use, in the order the page shows them."""
-    found = declared(sys.modules[__name__], lambda thing: isinstance(thing, Precision))
+    found = instances(sys.modules[__name__], Precision)
     return {each.name: each for each in sorted(found, key=lambda each: (each.order, each.name))}
 
 

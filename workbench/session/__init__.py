@@ -212,8 +212,11 @@ class Session:
 
     def _watch_over(self, run: Run) -> None:
         """See to it that an idle worker, which may be preparing what comes next, leaves that for this run."""
+
+        def unmoved() -> bool:
+            return not run.begun and run.id in self._runs and not self._answers
+
         if self._supervisor.is_ready and len(self._runs) == 1 and not self._answers:  # the next worker repeats the run
-            unmoved = lambda: not run.begun and run.id in self._runs and not self._answers  # noqa: E731
             self._supervisor.kill_after(_KILL_UNMOVED_AFTER_SECONDS, unmoved)
 
     # -- receiving, on the reader thread

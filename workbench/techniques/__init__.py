@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from workbench.errors import RecipeError, unknown
-from workbench.plumbing.registry import declared
+from workbench.plumbing.registry import classes
 from workbench.techniques._base import Context, Task, Technique, TrainingPoint, option
 
 __all__ = ["Context", "Task", "Technique", "TrainingPoint", "find", "later", "option", "position", "registered"]
@@ -16,12 +16,8 @@ __all__ = ["Context", "Task", "Technique", "TrainingPoint", "find", "later", "op
 @cache
 def registered() -> dict[str, type[Technique]]:
     """Every technique by the name recipes use, the cheapest to try first, as the page shows them."""
-    found = declared(sys.modules[__name__], _is_technique)
+    found = classes(sys.modules[__name__], Technique, named_by="order")
     return {each.model_fields["do"].default: each for each in sorted(found, key=lambda each: -each.order)}
-
-
-def _is_technique(thing: object) -> bool:
-    return isinstance(thing, type) and issubclass(thing, Technique) and hasattr(thing, "order")
 
 
 def find(name: str) -> type[Technique]:

@@ -7,7 +7,7 @@ from functools import cache
 
 from workbench.errors import EngineError
 from workbench.machine.devices._base import Device
-from workbench.plumbing.registry import declared
+from workbench.plumbing.registry import classes
 
 __all__ = ["Device", "devices", "kind_of", "kinds", "names", "pattern", "require"]
 
@@ -15,12 +15,8 @@ __all__ = ["Device", "devices", "kind_of", "kinds", "names", "pattern", "require
 @cache
 def kinds() -> dict[str, Device]:
     """Every kind of device by torch's name of it, in the order the page shows them."""
-    found = declared(sys.modules[__name__], _is_kind)
+    found = classes(sys.modules[__name__], Device, named_by="kind")
     return {each.kind: each() for each in sorted(found, key=lambda each: (each.rank, each.kind))}
-
-
-def _is_kind(thing: object) -> bool:
-    return isinstance(thing, type) and issubclass(thing, Device) and hasattr(thing, "kind")
 
 
 def kind_of(name: str) -> Device:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from workbench.models.loaders._base import Loader
-from workbench.plumbing.registry import declared
+from workbench.plumbing.registry import classes
 
 __all__ = ["Loader", "find", "in_words", "registered"]
 
@@ -15,12 +15,8 @@ __all__ = ["Loader", "find", "in_words", "registered"]
 @cache
 def registered() -> dict[str, Loader]:
     """Every loader by the suffix of its files."""
-    found = declared(sys.modules[__name__], _is_loader)
+    found = classes(sys.modules[__name__], Loader, named_by="suffix")
     return {each.suffix: each() for each in sorted(found, key=lambda each: each.suffix)}
-
-
-def _is_loader(thing: object) -> bool:
-    return isinstance(thing, type) and issubclass(thing, Loader) and hasattr(thing, "suffix")
 
 
 def find(path: Path | str) -> Loader | None:

@@ -6,7 +6,7 @@ import sys
 from functools import cache
 
 from workbench.models.zoo._base import Embedded, Plan, Source
-from workbench.plumbing.registry import declared
+from workbench.plumbing.registry import instances
 
 __all__ = ["Embedded", "Plan", "Source", "registered"]
 
@@ -14,5 +14,5 @@ __all__ = ["Embedded", "Plan", "Source", "registered"]
 @cache
 def registered() -> dict[str, Embedded]:
     """Every embedded workload by its name."""
-    found = declared(sys.modules[__name__], lambda thing: isinstance(thing, Embedded))
+    found = instances(sys.modules[__name__], Embedded)
     return {each.name: each for each in sorted(found, key=lambda each: each.name)}
