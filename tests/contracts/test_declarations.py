@@ -93,7 +93,7 @@ def test_a_runner_computes_what_its_variant_says_for_any_batch(engine: Engine, p
     if reason := engine.why_not(precision, "cpu"):
         pytest.skip(reason)
     variant = made_of(precision)
-    examples = context().train.inputs
+    examples = context().train.inputs[0]
     runner = engine.prepare(variant, examples[:4], threads=1)
     try:
         require_faithful(engine, runner, variant, examples, batch=4)
@@ -154,10 +154,10 @@ def test_a_technique_declares_its_options(technique: type[Technique]):
 def test_a_technique_leaves_the_variant_it_is_given_as_it_was(technique: type[Technique]):
     plain = Variant(model())
     before = copy.deepcopy(plain.module.state_dict())
-    task = techniques.Task((16,), 4)
+    form = techniques.Form.of(context().train.inputs, (4,))
     choices = technique.choices(technique.deciding_option) if technique.deciding_option else ()
     steps = [technique(**{technique.deciding_option: choice}) for choice in choices] or [technique()]
-    step = next(step for step in steps if not step.blocked(plain.module, task))
+    step = next(step for step in steps if not step.blocked(plain.module, form))
     changed = step.apply(plain, context())
     assert changed is not plain
     assert plain.graph is None

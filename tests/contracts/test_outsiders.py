@@ -1,4 +1,4 @@
-"""Another package brings a technique, an engine, a precision and a device: found everywhere by their declarations."""
+"""Another package brings a technique, an engine, a precision, a device, a metric: found by their declarations."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from workbench.models.loaders import Loader
 from workbench.models.zoo import Embedded
 from workbench.models.zoo.fashion_student import FASHION_STUDENT
 from workbench.precisions import Integers, Precision
+from workbench.tasks import Loss, Metric
 from workbench.techniques import Technique, option
 
 
@@ -80,6 +81,41 @@ class Sizes(Loader):
         return torch.nn.Linear(*map(int, path.read_text().split()))
 
 
+class WorstError(Metric):
+    """The largest error of any example."""
+
+    name = "worst-error"
+    title = "worst error"
+    better = "lower"
+    loss = "mean-error"
+
+    def misfit(self, outputs, targets):
+        if outputs.shape[1:] != targets.shape[1:]:
+            return f"worst error needs as many targets as outputs, not {list(targets.shape)} for {list(outputs.shape)}"
+
+    def terms(self, outputs, targets):
+        return (outputs.double() - targets).abs().reshape(len(outputs), -1).amax(1, keepdim=True)
+
+    def value(self, terms):
+        return float(terms.max())
+
+
+class MeanError(Loss):
+    """The mean absolute error."""
+
+    name = "mean-error"
+
+    def misfit(self, outputs, targets):
+        return WorstError().misfit(outputs, targets)
+
+    def __call__(self, outputs, targets):
+        return torch.nn.functional.l1_loss(outputs, targets.float())
+
+    def towards(self, outputs, teacher, temperature):
+        return torch.nn.functional.mse_loss(outputs, teacher)
+
+
+WORST, MEAN = WorstError(), MeanError()
 TWIN = Embedded("twin", FASHION_STUDENT.architecture, FASHION_STUDENT.source, folder=Path(__file__).parent)
 SIX = Precision(
     name="int6-weights", help="six bits of a byte", order=60, dtype="int8", weights=Integers(6, "channel")
@@ -95,6 +131,10 @@ broken = made_up:Missing
 six = made_up:SIX
 [workbench.machine.devices]
 abacus = made_up:Abacus
+[workbench.tasks.metrics]
+worst = made_up:WORST
+[workbench.tasks.losses]
+mean = made_up:MEAN
 [workbench.models.loaders]
 sizes = made_up:Sizes
 [workbench.models.zoo]
@@ -198,7 +238,7 @@ def test_a_made_up_precision_is_computed(package):
     realities = {row["reality"] for row in result["receipt"]}
     assert "simulated" in realities
     assert "real" not in realities
-    assert 0 < result["accuracy_drop"]["high"] < 0.05, "63 levels lose a little"
+    assert 0 < result["quality_loss"]["high"] < 0.05, "63 levels lose a little"
 
 
 def test_a_file_of_a_format_of_its_own_is_read(package, tmp_path):
@@ -206,6 +246,21 @@ def test_a_file_of_a_format_of_its_own_is_read(package, tmp_path):
     np.savez(tmp_path / "data.npz", inputs=np.eye(4, dtype="float32").repeat(15, 0), labels=np.arange(60) % 3)
     asked = ["run", str(tmp_path / "small.sizes"), "--data", str(tmp_path / "data.npz"), "--engine", "eager"]
     assert json.loads(workbench(package, *asked, "--baseline", "eager", "--json"))["workload"] == "small"
+
+
+def test_its_metric_is_found_by_name_and_brings_the_loss_that_trains(package):
+    code = """
+from workbench.tasks import losses, metrics
+print(metrics.find("worst-error").title, "by", losses.find(metrics.of("worst-error").loss).name)
+"""
+    assert python(package, "-c", code).stdout.strip() == "worst error by mean-error"
+
+
+def test_its_metric_and_loss_are_held_to_the_contract(package):
+    contract = Path(__file__).with_name("test_tasks.py")
+    told = python(package, "-m", "pytest", str(contract), "-v", "-k", "worst-error or mean-error").stdout
+    assert "test_perfect_outputs_are_better_than_guessed_ones[worst-error-numbers] PASSED" in told
+    assert "test_a_step_down_the_gradient_makes_a_loss_smaller[mean-error-numbers] PASSED" in told
 
 
 def test_another_version_is_another_result(package, tmp_path):

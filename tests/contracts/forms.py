@@ -1,0 +1,53 @@
+"""Outputs and targets in the forms that tasks have them, for whatever metric or loss takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+N = 24
+
+
+@dataclass(frozen=True)
+class Form:
+    """``perfect`` outputs are what a model gives that knows the ``targets``."""
+
+    name: str
+    perfect: torch.Tensor
+    targets: torch.Tensor
+
+    @property
+    def guessed(self) -> torch.Tensor:
+        return torch.randn(self.perfect.shape, generator=torch.Generator().manual_seed(1))
+
+
+def _random() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def _scored(name: str, count: int, *shape: int, dim: int) -> Form:
+    """Scores of ``count`` classes along ``dim``, by class numbers [N, …]."""
+    targets = torch.randint(count, (N, *shape), generator=_random())
+    return Form(name, 20 * torch.nn.functional.one_hot(targets, count).float().movedim(-1, dim), targets)
+
+
+def _known(name: str, targets: torch.Tensor) -> Form:
+    return Form(name, targets.float(), targets)
+
+
+def _pairs() -> Form:
+    similarity = 2 * torch.rand(N, generator=_random()) - 1
+    turned = torch.stack([similarity, (1 - similarity**2).sqrt()], dim=1)
+    return Form("pairs", torch.stack([turned, torch.tensor([1.0, 0.0]).expand(N, 2)], dim=1), similarity)
+
+
+FORMS = (
+    _scored("classes", 8, dim=1),
+    _scored("pixels", 4, 6, 5, dim=1),
+    _scored("bytes", 256, 7, dim=2),
+    _known("labels", torch.randint(2, (N, 3), generator=_random())),
+    _known("numbers", torch.randn(N, 3, generator=_random())),
+    _known("a number", torch.randn(N, generator=_random())),
+    _pairs(),
+)

@@ -1,0 +1,101 @@
+"""What every metric is: what an example contributes, and the figure that comes of a set of examples."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from workbench.receipt import Direction, Interval
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Metric(ABC):
+    """A figure that tells how good outputs are.
+
+    ``unit`` is that of the figure: "share" of 1, "bit/byte", what the targets are measured in, "" for a plain number.
+
+    Outputs may hold NaN or infinity, and none raises on that: where an output says one of several classes, scores that
+    hold NaN say none and are never right; where it is a number, its terms and the figure are NaN or infinite.
+    """
+
+    unit: str = ""
+
+    name: ClassVar[str]
+    """What recipes of workloads and results call it: "mean-iou"."""
+    title: ClassVar[str]
+    """What the page calls it: "mean IoU"."""
+    better: ClassVar[Direction] = "higher"
+    rank: ClassVar[int | None] = None
+    """Where it stands among those that "auto" tries, the least first; ``None``: only where it is asked for."""
+    loss: ClassVar[str | None] = None
+    """The name of the loss that trains what it judges."""
+    compares_with_untouched: ClassVar[bool] = False
+    """Whether the untouched model's outputs take the place of targets."""
+
+    def named(self, name: str) -> Metric | None:
+        """The metric of this kind that ``name`` stands for; ``None`` where it stands for none."""
+        return self if name == self.name else None
+
+    @abstractmethod
+    def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:
+        """Why it can't judge such outputs by such targets, a clause without a full stop; ``None`` when it can.
+
+        The outputs are those of the first examples, float32 [n, …]; the targets theirs or those of more, [N, …].
+        """
+
+    @abstractmethod
+    def terms(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """What each example contributes: float64 [n, k], the same k for every batch."""
+
+    @abstractmethod
+    def value(self, terms: np.ndarray) -> float:
+        """The figure of a set of examples, from their terms [n, k]; NaN where the set doesn't tell it."""
+
+    def answers(self, outputs: torch.Tensor) -> torch.Tensor | None:
+        """What the outputs say, where that is one of several classes: int64 [n, …]; ``None`` where it is a number."""
+        return None
+
+    def doubt(self, figure: Interval, targets: torch.Tensor) -> str | None:
+        """Words where the figure of an untouched model shows that something is amiss."""
+        return None
+
+    def loss_of(self, baseline: Any, variant: Any) -> Any:
+        """By how much ``variant`` is worse; figures, or arrays of them."""
+        return baseline - variant if self.better == "higher" else variant - baseline
+
+
+class Mean(Metric):
+    """A metric that is a function of the terms' means over the examples: resampling it needs no second look at them."""
+
+    is_share: ClassVar[bool] = False
+    """Whether there is one term, 0 or 1, and its mean is the figure."""
+
+    @abstractmethod
+    def of_means(self, means: np.ndarray) -> np.ndarray:
+        """The figures [...] of means [..., k]; NaN where they don't tell it."""
+
+    def value(self, terms: np.ndarray) -> float:
+        return float(self.of_means(terms.mean(axis=0)))
+
+
+class Share(Mean):
+    """The share of examples that are right."""
+
+    is_share = True
+
+    def of_means(self, means: np.ndarray) -> np.ndarray:
+        return means[..., 0]
+
+
+class Ratio(Mean):
+    """The mean over what examples hold (pixels, tokens): the terms are an example's sum and how many it adds up."""
+
+    def of_means(self, means: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return means[..., 0] / means[..., 1]

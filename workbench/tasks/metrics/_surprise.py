@@ -1,0 +1,37 @@
+"""What metrics of a language model's probabilities share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.plumbing.lazy import lazy
+from workbench.tasks.metrics._base import Ratio
+from workbench.tasks.metrics._classes import TOKENS, classes
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = lazy("torch")
+
+
+class Surprise(Ratio):
+    """A function of −ln p of the token to come, its mean over tokens: the terms are an example's sum and its tokens.
+
+    Of outputs [N, T, tokens], scores before the softmax, by token numbers [N, T]; those below zero don't count.
+    """
+
+    better = "lower"
+    loss = "token-cross-entropy"
+
+    def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:
+        return TOKENS.misfit(self.title, outputs, targets)
+
+    def terms(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        counted = targets >= 0
+        tokens = targets.long().masked_fill(~counted, 0).flatten()
+        each = torch.nn.functional.cross_entropy(outputs.flatten(0, 1), tokens, reduction="none")
+        each = each.double().reshape(targets.shape).masked_fill(~counted, 0)
+        return torch.stack([each.sum(1), counted.sum(1).double()], dim=1)
+
+    def answers(self, outputs: torch.Tensor) -> torch.Tensor:
+        return classes(outputs, 2)
