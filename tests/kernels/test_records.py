@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workbench import kernels
-from workbench.kernels.records import ACTIVATIONS, Dtype, Kind, Place
+from workbench.kernels.records import ACTIVATIONS, CELLS, Dtype, Kind, Place
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
 
@@ -16,5 +16,6 @@ def names(enumeration):
 
 
 def test_every_enumeration_of_records_is_that_of_the_core_name_by_name():
-    ours = {"Kind": names(Kind), "Dtype": names(Dtype), "Act": list(ACTIVATIONS), "Place": names(Place)}
+    ours = {"Kind": names(Kind), "Dtype": names(Dtype), "Place": names(Place)}
+    ours |= {"Act": list(ACTIVATIONS), "Cell": list(CELLS)}
     assert kernels.core().names() == ours

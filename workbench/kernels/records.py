@@ -1,7 +1,7 @@
 """The steps of a program as the compiled core reads them: whole numbers, floats and arrays, in its order.
 
-The mirror of the ``make_…`` functions in ``src/step_….cpp``. Members of enumerations, and ``ACTIVATIONS``, have the
-names and order that they have in the core: a test compares them.
+The mirror of the ``make_…`` functions in ``src/step_….cpp``. Members of enumerations, ``ACTIVATIONS`` and ``CELLS``
+have the names and order that they have in the core: a test compares them.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Kind(IntEnum):
     QUANTIZE_ROWS = 11
     RESCALE_ROWS = 12
     WEIGHT_ONLY = 13
+    RECURRENT = 14
 
 
 class Dtype(IntEnum):
@@ -59,6 +60,8 @@ GROUPS_AT_ONCE = 16
 """The most 4-byte groups of taps that any convolution kernel reads at once."""
 ACTIVATIONS = ("clamp", "hardswish", "silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "hardsigmoid")
 """What a step may do to its result, as the core numbers them."""
+CELLS = ("gru", "lstm")
+"""Recurrent layers, as the core numbers them."""
 
 
 class Record(NamedTuple):
@@ -284,6 +287,26 @@ def weight_only(
     head = [Kind.WEIGHT_ONLY, input, output, _or_none(residual), bits, group_size, *epilogue.integers]
     arrays = weights.astype(np.int8), _f32(group_scales), order.astype(np.int32), _f32(scale), _f32(bias)
     return _record(head, epilogue.floats, *arrays)
+
+
+def recurrent(
+    input: int,
+    output: int,
+    memory: int | None,
+    cell: str,
+    directions: int,
+    weights: np.ndarray,
+    scale: np.ndarray,
+    bias: np.ndarray,
+) -> Record:
+    """A recurrent layer over rows, one for each time step, in which each direction and gate has its projections.
+
+    ``weights`` [directions, gates · hidden, hidden], float32 or int8, multiply the state before; ``scale`` and ``bias``
+    [directions, gates · hidden] are those of the products. ``memory``: floats for the units' own state, of an LSTM.
+    """
+    bits = 8 if weights.dtype == np.int8 else 32
+    head = [Kind.RECURRENT, input, output, _or_none(memory), CELLS.index(cell), directions, bits]
+    return _record(head, [], weights if bits == 8 else _f32(weights), _f32(scale), _f32(bias))
 
 
 def _or_none(tensor: int | None) -> int:

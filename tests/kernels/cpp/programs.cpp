@@ -133,6 +133,38 @@ std::unique_ptr<Program> make_sequence(const KernelTable& kernels, int64_t token
                                      tokens * 4, tokens * width * 4, 4 * step + bytes(tensors[6]) + 64);
 }
 
+struct RecurrentLayer {
+    int64_t steps, hidden, directions;
+    bool lstm, bytes;
+
+    int64_t width() const { return hidden * directions; }
+    int64_t gates() const { return lstm ? 4 : 3; }
+};
+
+std::unique_ptr<Program> make_recurrent(const KernelTable& kernels, const RecurrentLayer& s, std::mt19937& random) {
+    auto rows = [](Place place, int64_t count, int64_t channels) {
+        Tensor t = tensor(place, 0, count, 1, channels, Dtype::f32, 0, 0);
+        t.row_pitch = t.pixel_pitch;
+        return t;
+    };
+    const std::vector<Tensor> tensors{rows(Place::input, s.steps, s.gates() * s.width()),
+                                      rows(Place::output, s.steps, s.width()), rows(Place::arena, 1, s.width())};
+    const auto outputs = static_cast<size_t>(s.gates() * s.width());
+    std::vector<int8_t> whole(outputs * static_cast<size_t>(s.hidden));
+    std::vector<float> real(whole.size());
+    for (size_t i = 0; i < whole.size(); ++i) {
+        whole[i] = static_cast<int8_t>(static_cast<int>(random() % 256) - 128);
+        real[i] = static_cast<float>(whole[i]) / 1024;
+    }
+    Record record;
+    record.integers = {number(Kind::recurrent), 0, 1, s.lstm ? 2 : -1, number(s.lstm ? Cell::lstm : Cell::gru), s.directions,
+                       s.bytes ? 8 : 32};
+    record.arrays = {s.bytes ? raw(whole) : raw(real), raw(std::vector<float>(outputs, s.bytes ? 1.0f / 1024 : 1.0f)),
+                     raw(std::vector<float>(outputs, 0.25f))};
+    return std::make_unique<Program>(kernels, tensors, std::vector<Record>{record}, bytes(tensors[0]), bytes(tensors[1]),
+                                     bytes(tensors[2]) + 64);
+}
+
 // Each instruction set, alone and with threads, gives what the first gives, which is the reference.
 template <class Make>
 bool agree(const std::vector<std::string>& isas, const std::vector<float>& input, int64_t batch, int64_t outputs,
@@ -187,6 +219,20 @@ bool check_sequence(int64_t tokens, int64_t heads, int64_t size, bool halves, un
     return same;
 }
 
+bool check_recurrent(const RecurrentLayer& s, unsigned seed) {
+    constexpr int64_t kBatch = 8;
+    std::mt19937 random(seed);
+    std::vector<float> input(static_cast<size_t>(kBatch * s.steps * s.gates() * s.width()));
+    for (float& v : input) v = static_cast<float>(random() % 2001) / 1000 - 1;
+    const auto made_for = [&](const KernelTable& kernels) {
+        std::mt19937 again(seed + 1);
+        return make_recurrent(kernels, s, again);
+    };
+    const bool same = agree(all_isas(), input, kBatch, s.steps * s.width(), kSums, made_for);
+    if (!same) std::printf("%s of %ld, %ld steps, %ld directions\n", s.lstm ? "lstm" : "gru", s.hidden, s.steps, s.directions);
+    return same;
+}
+
 // One program from several threads at once must give what it gives alone.
 bool check_threads() {
     const Shape s{12, 3, 20, 3, 1, 1, 1, 2, true};
@@ -231,6 +277,14 @@ int main() {
             for (bool halves : {false, true}) {
                 ++seed;
                 if (!check_sequence(tokens, 1 + seed % 3, size, halves, seed)) return 1;
+            }
+        }
+    }
+    for (int64_t hidden : {1, 5, 16, 33, 70}) {
+        for (bool lstm : {false, true}) {
+            for (bool bytes : {false, true}) {
+                ++seed;
+                if (!check_recurrent({1 + seed % 7, hidden, 1 + seed % 2, lstm, bytes}, seed)) return 1;
             }
         }
     }

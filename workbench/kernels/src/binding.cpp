@@ -63,9 +63,9 @@ PyObject* stand_ins(PyObject*, PyObject*) {
 PyObject* names(PyObject*, PyObject*) {
     return guarded([] {
 #define WB_TEXT(name) #name,
-        return Py_BuildValue("{sNsNsNsN}", "Kind", name_list({WB_KINDS(WB_TEXT)}), "Dtype",
+        return Py_BuildValue("{sNsNsNsNsN}", "Kind", name_list({WB_KINDS(WB_TEXT)}), "Dtype",
                              name_list({WB_DTYPES(WB_TEXT)}), "Act", name_list({WB_ACTS(WB_TEXT)}), "Place",
-                             name_list({WB_PLACES(WB_TEXT)}));
+                             name_list({WB_PLACES(WB_TEXT)}), "Cell", name_list({WB_CELLS(WB_TEXT)}));
     });
 }
 

@@ -1,5 +1,6 @@
 // The entries of a table that are the same source for every vector instruction set. Included inside the file of
-// each one that doesn't build on another's table; that file gives kAttentionRows and kWeightVectors before, tiles and names after.
+// each one that doesn't build on another's table; that file gives kAttentionRows, kWeightVectors and kRecurrentRows
+// before, tiles and names after.
 
 #include "conv_tile.inl"
 #include "depthwise_f32.inl"
@@ -10,6 +11,7 @@
 
 #include "dynamic.inl"
 #include "weight_only.inl"
+#include "recurrent.inl"
 #include "attention.inl"
 #include "read.inl"
 
@@ -36,6 +38,11 @@ KernelTable common_table() {
     table.weight_only_block = kWeightVectors * kLanes;
     table.weight_only_s8 = weight_only<false>;
     table.weight_only_s4 = weight_only<true>;
+    table.recurrent_block = kRecurrentUnits;
+    table.gru_f32 = recurrent<Gru, false>;
+    table.gru_f32s8 = recurrent<Gru, true>;
+    table.lstm_f32 = recurrent<Lstm, false>;
+    table.lstm_f32s8 = recurrent<Lstm, true>;
     table.group_norm = group_norm;
     table.attention = attention;
     table.read = read;

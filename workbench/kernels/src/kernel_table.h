@@ -12,6 +12,7 @@ namespace wb {
 // binding.cpp tells Python the names, and a test compares them.
 #define WB_MEMBER(name) name,
 #define WB_DTYPES(X) X(u8) X(f32) X(bf16) X(i32)
+#define WB_CELLS(X) X(gru) X(lstm)
 #define WB_ACTS(X) X(clamp) X(hardswish) X(silu) X(gelu) X(gelu_tanh) X(sigmoid) X(tanh) X(hardsigmoid)
 
 enum class Dtype : int64_t { WB_DTYPES(WB_MEMBER) none };  // none: of a residual or operand that isn't there
@@ -21,6 +22,7 @@ constexpr int64_t bytes_of(Dtype dtype) {
 }
 
 enum class Act : int64_t { WB_ACTS(WB_MEMBER) };
+enum class Cell : int64_t { WB_CELLS(WB_MEMBER) };
 
 // What happens to an accumulator on its way to memory:
 //   y = accumulator · scale[channel] + bias[channel] + residual · residual_scale
@@ -183,6 +185,30 @@ struct WeightOnlyArgs {
     Epilogue epilogue;
 };
 
+// One time step of a recurrent layer for a block of its units, in `rows` rows of a batch. With x[g] what enters gate g, and
+// s[g] = scale[g] · Σ state · weights[g] + bias[g], gates and their order as in torch.nn.GRU and torch.nn.LSTM:
+//   gru:  r = σ(x[0] + s[0]), z = σ(x[1] + s[1]), n = tanh(x[2] + r · s[2]); output = (1 − z) · n + z · state
+//   lstm: i = σ(x[0] + s[0]), f = σ(x[1] + s[1]), g = tanh(x[2] + s[2]), o = σ(x[3] + s[3]);
+//         memory = f · memory + i · g; output = o · tanh(memory)
+struct RecurrentArgs {
+    const uint8_t* input;  // floats: of gate 0 and the block's first unit; the next gate's are `hidden` floats on
+    int64_t input_stride;  // from one row to the next
+    const uint8_t* state;  // floats, all units of the step before
+    int64_t state_stride;
+    int64_t inputs;  // `hidden`, or 0 at the first step, where state and memory are zero and aren't read
+    const uint8_t* weights;  // [unit of the state][gate][unit of a block], floats or bytes
+    const float* scale;      // [gate][unit of a block]
+    const float* bias;
+    uint8_t* output;  // floats, from the block's first unit on
+    int64_t output_stride;
+    uint8_t* memory;  // likewise; lstm alone
+    int64_t memory_stride;
+    int64_t hidden;  // all units
+    int64_t first;   // the block's first one
+    int64_t units;   // valid ones of the block
+    int64_t rows;
+};
+
 // One group of channels over a whole image: (x − mean) / √(variance + epsilon), then as for layer norm. The epilogue's
 // arrays begin at the group's first channel.
 struct GroupArgs {
@@ -262,6 +288,11 @@ struct KernelTable {
     int64_t weight_only_block;  // channels whose weights lie side by side
     void (*weight_only_s8)(const WeightOnlyArgs&);
     void (*weight_only_s4)(const WeightOnlyArgs&);
+    int64_t recurrent_block;  // units whose weights lie side by side
+    void (*gru_f32)(const RecurrentArgs&);
+    void (*gru_f32s8)(const RecurrentArgs&);  // weights in bytes
+    void (*lstm_f32)(const RecurrentArgs&);
+    void (*lstm_f32s8)(const RecurrentArgs&);
     void (*group_norm)(const GroupArgs&);
     void (*attention)(const AttentionArgs&);
     void (*attention_bf16)(const AttentionArgs&);  // null where its products would be no faster, but for the reference

@@ -40,6 +40,9 @@ constexpr int kAttentionRows = 4;
 // Four rows of sums, the weights, and a broadcast within 16 registers.
 constexpr int kWeightVectors = 2;
 
+// Sums of four gates, a factor for each row, and a weight within 16 registers.
+constexpr int kRecurrentRows = 3;
+
 #include "common_table.inl"
 
 KernelTable make_table() {

@@ -33,6 +33,9 @@ constexpr int kAttentionRows = 12;
 // Four rows of sums, the weights, and a broadcast within 32 registers.
 constexpr int kWeightVectors = 4;
 
+// Sums of four gates, a factor for each row, and a weight within 32 registers.
+constexpr int kRecurrentRows = 6;
+
 #include "common_table.inl"
 
 KernelTable make_table() {

@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kLanes = 4;
 constexpr int64_t kDepthwiseBlock = 16;
 constexpr int64_t kWeightOnlyBlock = 4;
+constexpr int64_t kRecurrentBlock = 4;
 
 template <class T>
 T read(const uint8_t* p, int64_t index = 0) {
@@ -350,6 +351,40 @@ void weight_only(const WeightOnlyArgs& a) {
     }
 }
 
+template <Cell kCell, class Weight>
+void recurrent(const RecurrentArgs& a) {
+    constexpr int64_t kGates = kCell == Cell::gru ? 3 : 4;
+    const auto sigmoid = [](float x) { return 1.0f / (1.0f + std::exp(-x)); };
+    for (int64_t row = 0; row < a.rows; ++row) {
+        for (int64_t unit = 0; unit < a.units; ++unit) {
+            float x[kGates], s[kGates];
+            for (int64_t gate = 0; gate < kGates; ++gate) {
+                const int64_t lane = gate * kRecurrentBlock + unit;
+                float sum = 0;
+                for (int64_t i = 0; i < a.inputs; ++i) {
+                    const auto weight = static_cast<float>(read<Weight>(a.weights, i * kGates * kRecurrentBlock + lane));
+                    sum += read<float>(a.state + row * a.state_stride, i) * weight;
+                }
+                x[gate] = read<float>(a.input + row * a.input_stride, gate * a.hidden + unit);
+                s[gate] = a.scale[lane] * sum + a.bias[lane];
+            }
+            float made;
+            if constexpr (kCell == Cell::gru) {
+                const float before = a.inputs ? read<float>(a.state + row * a.state_stride, a.first + unit) : 0;
+                const float z = sigmoid(x[1] + s[1]), n = std::tanh(x[2] + sigmoid(x[0] + s[0]) * s[2]);
+                made = (1 - z) * n + z * before;
+            } else {
+                uint8_t* memory = a.memory + row * a.memory_stride + unit * 4;
+                const float before = a.inputs ? read<float>(memory) : 0;
+                const float kept = sigmoid(x[1] + s[1]) * before + sigmoid(x[0] + s[0]) * std::tanh(x[2] + s[2]);
+                std::memcpy(memory, &kept, 4);
+                made = sigmoid(x[3] + s[3]) * std::tanh(kept);
+            }
+            std::memcpy(a.output + row * a.output_stride + unit * 4, &made, 4);
+        }
+    }
+}
+
 template <bool kHalves>
 void attention(const AttentionArgs& a) {
     const auto rounded = [](float x) { return kHalves ? static_cast<float>(BF16(x)) : x; };
@@ -425,6 +460,11 @@ const KernelTable& kernels_reference() {
         t.weight_only_block = kWeightOnlyBlock;
         t.weight_only_s8 = weight_only<false>;
         t.weight_only_s4 = weight_only<true>;
+        t.recurrent_block = kRecurrentBlock;
+        t.gru_f32 = recurrent<Cell::gru, float>;
+        t.gru_f32s8 = recurrent<Cell::gru, int8_t>;
+        t.lstm_f32 = recurrent<Cell::lstm, float>;
+        t.lstm_f32s8 = recurrent<Cell::lstm, int8_t>;
         t.group_norm = group_norm;
         t.attention = attention<false>;
         t.attention_bf16 = attention<true>;

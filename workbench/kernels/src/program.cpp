@@ -126,11 +126,15 @@ void Program::run_together(const uint8_t* input, uint8_t* output, int64_t batch,
     auto walk = [](void* context, int thread) {
         auto& s = *static_cast<Shared*>(context);
         double before = s.times ? now_ns() : 0;
+        uint32_t done = 0;
         for (size_t i = 0; i < s.program.steps_.size(); ++i) {
-            const bool stay = s.shares.work(static_cast<uint32_t>(i), thread, [&](int share) {
-                s.program.steps_[i]->run_share(s.frame, share, s.threads);
-            });
-            if (!stay) return;
+            const Step& step = *s.program.steps_[i];
+            for (int64_t round = 0; round < step.rounds(); ++round) {
+                const bool stay = s.shares.work(done++, thread, [&](int share) {
+                    step.run_round(s.frame, round, share, s.threads);
+                });
+                if (!stay) return;
+            }
             if (s.times && thread == 0) {
                 const double after = now_ns();
                 s.times[i] += after - before;

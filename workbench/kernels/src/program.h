@@ -62,6 +62,12 @@ public:
         const int64_t all = tasks(frame.batch);
         run(frame, all * share / shares, all * (share + 1) / shares);
     }
+
+    // How often threads that do it side by side have to wait for each other: a round reads what the one before wrote.
+    virtual int64_t rounds() const { return 1; }
+    virtual void run_round(const Frame& frame, int64_t /*round*/, int64_t share, int64_t shares) const {
+        run_share(frame, share, shares);
+    }
 };
 
 // Reads a step's record: whole numbers, floats and raw arrays, in the order records.py writes them.

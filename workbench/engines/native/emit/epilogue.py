@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.graph.fused.ir import Value
-from workbench.graph.fused.ops import Activation, Conv, Weighted
+from workbench.graph.fused.ops import Activation, Conv, WeightOnly
 from workbench.kernels.records import Epilogue
 from workbench.plumbing.lazy import lazy
 
@@ -37,7 +37,7 @@ def epilogue_of(activation: Activation | None, output: Value, residual: Value | 
     return Epilogue("clamp", quant.zero_point, residual_scale / quant.step, low=low, high=high)
 
 
-def conv_arrays(op: Weighted) -> tuple[np.ndarray, np.ndarray]:
+def conv_arrays(op: Conv | WeightOnly) -> tuple[np.ndarray, np.ndarray]:
     """Scale and bias by output channel for the sums of a convolution or linear layer, float32."""
     quant = op.output.quant
     scale = np.ones(len(op.bias))

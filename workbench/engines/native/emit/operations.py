@@ -26,6 +26,7 @@ from workbench.graph.fused.ops import (
     Op,
     Pairwise,
     Pool,
+    Recurrent,
     Scale,
     Slice,
     Softmax,
@@ -91,6 +92,15 @@ class Operations(RowsInTheirOwnRange):
             input, output, residual, op.bits, op.group_size, epilogue, op.weight, op.steps, order, *conv_arrays(op)
         )
         self._step(record, op, [input, residual, output])
+
+    @_operation.register(Recurrent)
+    def _recurrent(self, op: Recurrent) -> None:
+        input, output = self.of_value[op.inputs[0]], self._tensor(op.output)
+        hidden = op.output.image[2]
+        memory = self._scratch(Tensor.of(Place.ARENA, 1, 1, hidden, Dtype.F32)) if op.cell == "lstm" else None
+        scale = np.ones_like(op.bias) if op.steps is None else op.steps
+        record = records.recurrent(input, output, memory, op.cell, op.directions, op.weight, scale, op.bias)
+        self._step(record, op, [input, output, memory])
 
     @_operation.register(Embedding)
     def _embedding(self, op: Embedding) -> None:
@@ -248,10 +258,10 @@ class Operations(RowsInTheirOwnRange):
             tensor = self.tensors[whole]
             start = tensor.offset + first * tensor.dtype.size
             part = self._add(
-                replace(tensor, channels=value.shape[0], offset=start, pads=(0, 0, 0, 0)), self.storage_of[whole]
+                replace(tensor, channels=value.image[2], offset=start, pads=(0, 0, 0, 0)), self.storage_of[whole]
             )
             self._copy(value, self.of_value[value], part, op, None, op.output)
-            first += value.shape[0]
+            first += value.image[2]
 
     def _dense(self, source: Value, op: Op) -> int:
         """The tensor that holds a value, copied first where a border or a wider pitch is in it."""
