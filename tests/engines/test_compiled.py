@@ -114,10 +114,10 @@ def test_what_was_built_once_is_loaded_without_compiling(runners, monkeypatch):
 
 def test_other_threads_batches_and_weights_are_other_packages(runners):
     asked = residual("int8-static")
-    target = packages.package_target(asked, images("residual", BATCH), 1)
-    assert packages.package_target(asked, images("residual", BATCH), 2) != target
-    assert packages.package_target(asked, images("residual", BATCH + 1), 1) != target
-    assert packages.package_target(residual("int8-dynamic"), images("residual", BATCH), 1) != target
+    target = packages.package_target(asked, (images("residual", BATCH),), 1)
+    assert packages.package_target(asked, (images("residual", BATCH),), 2) != target
+    assert packages.package_target(asked, (images("residual", BATCH + 1),), 1) != target
+    assert packages.package_target(residual("int8-dynamic"), (images("residual", BATCH),), 1) != target
 
 
 def test_a_package_that_was_damaged_is_removed(cache_directory, tmp_path):
@@ -135,7 +135,7 @@ def test_a_cancelled_build_is_gone_at_once_with_its_compilers(cache_directory):
 
     def checkpoint():
         for build in packages._running.values():
-            if build.target == packages.package_target(asked, inputs, 1):
+            if build.target == packages.package_target(asked, (inputs,), 1):
                 processes.extend(group_of(build))
                 stopped_at.append(time.perf_counter())
                 raise Cancelled
@@ -146,7 +146,7 @@ def test_a_cancelled_build_is_gone_at_once_with_its_compilers(cache_directory):
     assert processes
     assert_all_end(processes)
     assert ended_ms < 500, "the promise is 100 ms; a busy machine gets five times that"
-    assert packages.cached_package(packages.package_target(asked, inputs, threads=1)) is None
+    assert packages.cached_package(packages.package_target(asked, (inputs,), threads=1)) is None
 
 
 def test_a_paused_build_uses_no_cpu_until_it_goes_on(cache_directory):
@@ -164,7 +164,7 @@ def test_a_paused_build_uses_no_cpu_until_it_goes_on(cache_directory):
 
 
 def test_a_paused_build_keeps_nobody_from_loading_a_compiled_model(runners):
-    target = packages.package_target(residual("int8-static"), images("residual", BATCH), 1)
+    target = packages.package_target(residual("int8-static"), (images("residual", BATCH),), 1)
     package = packages.cached_package(target)
     build = Compiled().build(variant("cnn", "fp32"), images("cnn", BATCH), threads=1)
     try:

@@ -87,7 +87,7 @@ def prepare_in_pieces(variant: Variant, inputs: torch.Tensor) -> Runner:
     """A runner that is cut wherever it may be, and native wherever one block by itself can be."""
     refuse_changed_constants(variant.graph.graph)
     pieces = [_longest_native(variant.graph, [block]) or Piece([block]) for block in _blocks(variant.graph)]
-    return PiecewiseRunner(variant, variant.graph, pieces, inputs[:2], 1, lambda: None)
+    return PiecewiseRunner(variant, variant.graph, pieces, (inputs[:2],), 1, lambda: None)
 
 
 def assert_right(runner: Runner, model: nn.Module, inputs: torch.Tensor) -> None:

@@ -82,11 +82,11 @@ def test_auto_takes_it_first():
     assert engines.preferred("int8-dynamic")[0] == "native"
 
 
-@pytest.mark.parametrize("name", embedded())
+@pytest.mark.parametrize("name", sorted({*embedded()} - {"fashion-scenes"}))  # which has no linear layer
 def test_embedded_models_lose_no_more_than_their_graph(name):
     loaded = models.load(Workload(name))
-    inputs = loaded.test.inputs[:256]
-    variant = dynamic(loaded.module, loaded.train.inputs)
+    inputs = loaded.test.inputs[0][:256]
+    variant = dynamic(loaded.module, loaded.train.inputs[0])
     with torch.no_grad():
         exact, graph = loaded.module(inputs), variant.graph(inputs)
     got = prepare(variant, inputs[:8])(inputs)

@@ -126,10 +126,10 @@ def test_others_refuse_by_name_and_eager_says_that_it_imitates(scheme):
 
 
 @pytest.mark.parametrize("scheme", WEIGHT_ONLY)
-@pytest.mark.parametrize("name", embedded())
+@pytest.mark.parametrize("name", sorted({*embedded()} - {"fashion-scenes"}))  # which has no linear layer
 def test_embedded_models_give_what_their_graph_gives(name, scheme):
     loaded = models.load(Workload(name))
-    inputs = loaded.test.inputs[:64]
+    inputs = loaded.test.inputs[0][:64]
     variant = Quantize(scheme=scheme).apply(Variant(loaded.module), Context(train=loaded.train))
     with torch.no_grad():
         wanted = variant.graph(inputs)

@@ -101,7 +101,7 @@ def test_a_grouped_convolution_whose_result_stays_float_runs_in_float32_and_says
 def test_channels_are_filled_up_to_four_without_any_change_of_the_result(layer):
     shape = (layer.in_channels, *[12] * (layer.weight.dim() - 2))
     variant = quantized(layer, nn.ReLU(), type(layer)(layer.out_channels, 16, 3), nn.Flatten(1), shape=shape)
-    plain = exported(variant, images(4, shape)).proto
+    plain = exported(variant, (images(4, shape),)).proto
     filled = with_integer_operations(plain)
     channels = -(-layer.in_channels // 4) * 4
     shapes = {tuple(tensor.dims) for tensor in filled.graph.initializer}

@@ -12,11 +12,13 @@ from workbench.errors import EngineError
 from workbench.graph.work import Work
 from workbench.precisions import find as find_precision
 from workbench.receipt import LayerReceipt, Reality
+from workbench.workload import Data
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.variant import Variant
+    from workbench.workload import Inputs
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class LayerTimesUnavailable(Exception):
 
 
 class Runner(ABC):
-    """A prepared variant. Calling it takes float32 [batch, …] and returns float32 logits."""
+    """A prepared variant. Calling it takes the model's inputs, one by one, and returns its output as float32."""
 
     kernels: Mapping[str, Kernel]
     """By layer (the qualified name of the module in the variant, "features.0")."""
@@ -59,14 +61,14 @@ class Runner(ABC):
         return self.write_receipt()
 
     @abstractmethod
-    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Run one batch. Any batch size works; the one prepared for is the fast one."""
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Run one batch, [batch, …] of each input. Any batch size works; the one prepared for is the fast one."""
 
-    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
+    def layer_times_ms(self, inputs: Inputs | torch.Tensor, repeats: int = 20) -> dict[str, float]:
         """Median milliseconds by layer; :class:`LayerTimesUnavailable` where the engine can't say."""
         raise LayerTimesUnavailable("this engine doesn't time single layers")
 
-    def layer_work(self, inputs: torch.Tensor) -> dict[str, list[Work]]:
+    def layer_work(self, inputs: Inputs | torch.Tensor) -> dict[str, list[Work]]:
         """What :meth:`layer_times_ms` times, by layer, in parts done one after the other; empty where unknown."""
         return {}
 
@@ -161,7 +163,7 @@ class Engine(ABC):
         """
         return False
 
-    def build(self, variant: Variant, example: torch.Tensor, threads: int) -> Build | None:
+    def build(self, variant: Variant, example: Inputs | torch.Tensor, threads: int) -> Build | None:
         """Start to make, gently and in another process, what :meth:`prepare` takes seconds for.
 
         ``None`` where there is nothing to wait for. Raises :class:`workbench.errors.EngineError` when the model can't
@@ -172,13 +174,13 @@ class Engine(ABC):
     def prepare(
         self,
         variant: Variant,
-        example: torch.Tensor,
+        example: Inputs | torch.Tensor,
         *,
         device: str = "cpu",
         threads: int,
         checkpoint: Callable[[], None] = lambda: None,
     ) -> Runner:
-        """Make a runner for batches shaped like ``example`` (float32 [batch, …]).
+        """Make a runner for batches like ``example``: [batch, …] of each input; a lone tensor is one.
 
         ``checkpoint`` is called often and raises ``Cancelled`` when the run was cancelled.
         Raises :class:`workbench.errors.EngineError` where it can't be asked for this, and naming the operation where
@@ -187,10 +189,10 @@ class Engine(ABC):
         if reason := self.why_not(variant.precision, device):
             raise EngineError(reason)
         checkpoint()
-        return self.runner(variant, example, device, threads, checkpoint)
+        return self.runner(variant, Data(example).inputs, device, threads, checkpoint)
 
     @abstractmethod
     def runner(
-        self, variant: Variant, example: torch.Tensor, device: str, threads: int, checkpoint: Callable[[], None]
+        self, variant: Variant, example: Inputs, device: str, threads: int, checkpoint: Callable[[], None]
     ) -> Runner:
         """What :meth:`prepare` returns, once it is known that this engine can be asked for it."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from workbench.variant import Variant
+    from workbench.workload import Inputs
 else:
     torch = lazy("torch")
 
@@ -31,18 +32,41 @@ def executed(variant: Variant) -> torch.nn.Module:
 
 
 def _cast(module: torch.nn.Module, floats: torch.dtype) -> torch.nn.Module:
-    """A copy of ``module`` in other floats that still takes and returns float32."""
-    import copy
+    """A copy of ``module`` in other floats that still takes and returns float32; other inputs go in as they are."""
 
     class Cast(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model = copy.deepcopy(module).to(floats)
+            self.model = in_floats(module, floats)
 
-        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-            return self.model(inputs.to(floats)).to(torch.float32)
+        def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+            return self.model(*as_floats(inputs, floats)).to(torch.float32)
 
     return Cast().eval()
+
+
+def in_floats(module: torch.nn.Module, floats: torch.dtype) -> torch.nn.Module:
+    """A copy of ``module`` that keeps its parameters in other floats, and whose layers take floats as these.
+
+    A forward may make floats of its own, from whole numbers say, which then are float32.
+    """
+    import copy
+
+    copied = copy.deepcopy(module).to(floats)
+    for layer in copied.modules():
+        if any(parameter.is_floating_point() for parameter in layer.parameters(recurse=False)):
+            layer.register_forward_pre_hook(lambda _, *given: as_floats(given, floats), with_kwargs=True)
+    return copied
+
+
+def as_floats(given: Any, floats: torch.dtype) -> Any:
+    """What a module is given, its tensors of floats in others; whole numbers as they are."""
+
+    def converted(each: Any) -> Any:
+        takes = isinstance(each, torch.Tensor) and each.is_floating_point() and each.dtype is not floats
+        return each.to(floats) if takes else each
+
+    return torch.utils._pytree.tree_map(converted, given)
 
 
 def remembered(variant: Variant, key: tuple, make: Callable[[], Any]) -> Any:
@@ -56,7 +80,7 @@ def remembered(variant: Variant, key: tuple, make: Callable[[], Any]) -> Any:
         return known[key]
 
 
-def save_program(variant: Variant, example: torch.Tensor, directory: str | Path) -> Path:
+def save_program(variant: Variant, example: Inputs, directory: str | Path) -> Path:
     """Write ``model.pt2``, which ``torch.export.load`` reads, for any batch size. Returns its path.
 
     Raises

@@ -11,12 +11,14 @@ from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
     import torch
+
+    from workbench.workload import Inputs
 else:
     torch = lazy("torch")
 
 
 def node_times_ms(
-    module: torch.fx.GraphModule, inputs: torch.Tensor, now_ms: Callable[[], float]
+    module: torch.fx.GraphModule, inputs: Inputs, now_ms: Callable[[], float]
 ) -> dict[torch.fx.Node, float]:
     """What each node of a graph takes when PyTorch runs it once, by the clock ``now_ms``."""
     spent = {}
@@ -28,7 +30,7 @@ def node_times_ms(
             spent[node] = now_ms() - begin
             return result
 
-    Timed(module).run(inputs)
+    Timed(module).run(*inputs)
     return spent
 
 

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 
 from workbench import precisions
 from workbench.engines._base import Engine, Kernel, Runner
-from workbench.engines._inputs import as_batch, use_threads
+from workbench.engines._inputs import InputForm, use_threads
 from workbench.engines._judge import judge, quantized_layers
 from workbench.engines._program import executed, save_program
 from workbench.engines._times import median_times_ms, node_times_ms
 from workbench.graph.layers import in_graph, owners
 from workbench.machine.devices import kind_of
 from workbench.plumbing.lazy import lazy
+from workbench.workload import Data
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.variant import Variant
+    from workbench.workload import Inputs
 else:
     torch = lazy("torch")
 
@@ -54,7 +56,7 @@ class Eager(Engine):
         return None
 
     def runner(
-        self, variant: Variant, example: torch.Tensor, device: str, threads: int, checkpoint: Callable[[], None]
+        self, variant: Variant, example: Inputs, device: str, threads: int, checkpoint: Callable[[], None]
     ) -> Runner:
         return EagerRunner(variant, example, device, threads)
 
@@ -62,21 +64,20 @@ class Eager(Engine):
 class EagerRunner(Runner):
     """Results are on the inputs' own device: for CPU inputs that waits for the accelerator to finish."""
 
-    def __init__(self, variant: Variant, example: torch.Tensor, device: str, threads: int) -> None:
+    def __init__(self, variant: Variant, example: Inputs, device: str, threads: int) -> None:
         self._variant, self._device, self._threads = variant, device, threads
-        self._features = tuple(example.shape[1:])
-        self._example = example
+        self._example, self._form = example, InputForm.of(example)
         self._module = executed(variant)
         if device != "cpu":
             import copy
 
             self._module = copy.deepcopy(self._module).to(device)
 
-    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
         use_threads(self._threads)
         with torch.inference_mode():
-            outputs = self._module(as_batch(inputs, self._features, self._device))
-            return outputs.float().to(inputs.device)
+            outputs = self._module(*self._form.fit(inputs, self._device))
+            return outputs.float().to(inputs[0].device)
 
     @cached_property
     def kernels(self) -> dict[str, Kernel]:
@@ -89,21 +90,21 @@ class EagerRunner(Runner):
                 if call.weighs
             }
         dtype = self._variant.formats.cast or "float32"
-        example = as_batch(self._example, self._features, self._device)
-        called = _operations_by_layer(self._modules(), lambda: self._module(example))
+        example = self._form.fit(self._example, self._device)
+        called = _operations_by_layer(self._modules(), lambda: self._module(*example))
         return {
             name: judge(self._variant, name, False, " + ".join(called[name]), dtype, "")
             for name, layer in self._variant.module.named_modules()
             if name in called and any(True for _ in layer.parameters(recurse=False))
         }
 
-    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
+    def layer_times_ms(self, inputs: Inputs | torch.Tensor, repeats: int = 20) -> dict[str, float]:
         """Median time of each leaf module; in an int8 graph rounding counts to the layer it feeds."""
         use_threads(self._threads)
-        inputs = as_batch(inputs, self._features, self._device)
+        inputs = self._form.fit(Data(inputs).inputs, self._device)
         measure = self._time_modules if self._variant.graph is None else self._time_nodes
         with torch.inference_mode():
-            self._module(inputs)
+            self._module(*inputs)
             return median_times_ms(measure(inputs) for _ in range(repeats))
 
     def save(self, directory: str | Path) -> list[Path]:
@@ -125,7 +126,7 @@ class EagerRunner(Runner):
         kind_of(self._device).synchronize(self._device)
         return time.perf_counter() * 1e3
 
-    def _time_modules(self, inputs: torch.Tensor) -> dict[str, float]:
+    def _time_modules(self, inputs: Inputs) -> dict[str, float]:
         spent = defaultdict(float)
         started = {}
 
@@ -145,13 +146,13 @@ class EagerRunner(Runner):
         try:
             for name, child in self._layers().items():
                 handles += [child.register_forward_pre_hook(before(name)), child.register_forward_hook(after(name))]
-            self._module(inputs)
+            self._module(*inputs)
         finally:
             for handle in handles:
                 handle.remove()
         return spent
 
-    def _time_nodes(self, inputs: torch.Tensor) -> dict[str, float]:
+    def _time_nodes(self, inputs: Inputs) -> dict[str, float]:
         spent = defaultdict(float)
         owner_of = owners(self._module.graph)
 

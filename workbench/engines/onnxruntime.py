@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner
-from workbench.engines._inputs import as_batch
+from workbench.engines._inputs import InputForm
 from workbench.engines._judge import judge, quantized_layers
 from workbench.engines._program import remembered, save_program
 from workbench.engines.onnx.export import OnnxModel, exported
@@ -20,12 +20,15 @@ from workbench.engines.onnx.integer import with_integer_operations
 from workbench.errors import EngineError
 from workbench.machine.instructions import pairs_saturate
 from workbench.plumbing.lazy import lazy
+from workbench.workload import Data
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
     import torch
 
     from workbench.variant import Variant
+    from workbench.workload import Inputs
 else:
     torch = lazy("torch")
     onnx = lazy("onnx")
@@ -63,13 +66,13 @@ class OnnxRuntime(Engine):
         return pairs_saturate(onednn=False)
 
     def runner(
-        self, variant: Variant, example: torch.Tensor, device: str, threads: int, checkpoint: Callable[[], None]
+        self, variant: Variant, example: Inputs, device: str, threads: int, checkpoint: Callable[[], None]
     ) -> Runner:
         model = exported(variant, example)
         checkpoint()
         if variant.graph is not None:
-            features = tuple(example.shape[1:])
-            proto = remembered(variant, ("onnx-integer", features), lambda: with_integer_operations(model.proto))
+            form = InputForm.of(example)
+            proto = remembered(variant, ("onnx-integer", form), lambda: with_integer_operations(model.proto))
             model = OnnxModel(proto, model.layers)
         return OnnxRuntimeRunner(variant, example, model, threads)
 
@@ -77,26 +80,26 @@ class OnnxRuntime(Engine):
 class OnnxRuntimeRunner(Runner):
     """One session for every batch size. Tensors go in and out as NumPy views, without copies."""
 
-    def __init__(self, variant: Variant, example: torch.Tensor, model: OnnxModel, threads: int) -> None:
+    def __init__(self, variant: Variant, example: Inputs, model: OnnxModel, threads: int) -> None:
         self._variant, self._example, self._model, self._threads = variant, example, model, threads
-        self._features = tuple(example.shape[1:])
+        self._form = InputForm.of(example)
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "optimised.onnx"
             self._session = _session(model, threads, optimized_model_filepath=str(path))
             self.kernels = self._kernels(onnx.load(path, load_external_data=False))
 
-    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(self._session.run(None, {self._model.input: self._batch(inputs).numpy()})[0])
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self._session.run(None, self._feeds(inputs))[0])
 
-    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
+    def layer_times_ms(self, inputs: Inputs | torch.Tensor, repeats: int = 20) -> dict[str, float]:
         """Medians from the profile of a second session; what isn't part of a layer is left out."""
-        inputs = self._batch(inputs).numpy()
+        feeds = self._feeds(Data(inputs).inputs)
         with tempfile.TemporaryDirectory() as directory:
             session = _session(
                 self._model, self._threads, enable_profiling=True, profile_file_prefix=str(Path(directory) / "profile")
             )
             for _ in range(repeats + 1):
-                session.run(None, {self._model.input: inputs})
+                session.run(None, feeds)
             events = json.loads(Path(session.end_profiling()).read_text())
         samples, kinds = defaultdict(list), {}
         for event in events:
@@ -120,8 +123,10 @@ class OnnxRuntimeRunner(Runner):
     def close(self) -> None:
         self._session = None
 
-    def _batch(self, inputs: torch.Tensor) -> torch.Tensor:
-        return as_batch(inputs, self._features)
+    def _feeds(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Arrays by the names of the model's inputs."""
+        fitting = self._form.fit(inputs)
+        return {name: each.numpy() for name, each in zip(self._model.inputs, fitting, strict=True)}
 
     def _layer_of(self, node: str, operation: str) -> str | None:
         """The layer of a node of the optimised graph. Blocked layouts (NCHWc) name it after its result."""

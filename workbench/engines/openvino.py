@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner
-from workbench.engines._inputs import as_batch
+from workbench.engines._inputs import InputForm
 from workbench.engines._judge import judge, quantized_layers
 from workbench.engines._program import save_program
 from workbench.engines.onnx.export import OnnxModel, exported
@@ -20,13 +20,16 @@ from workbench.errors import EngineError
 from workbench.graph.layers import weighted
 from workbench.machine.instructions import cpu_flags, pairs_saturate
 from workbench.plumbing.lazy import lazy
+from workbench.workload import Data
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
     import openvino
     import torch
 
     from workbench.variant import Variant
+    from workbench.workload import Inputs
 else:
     torch = lazy("torch")
     onnx = lazy("onnx")
@@ -38,7 +41,7 @@ DTYPES = {"f32": "float32", "bf16": "bfloat16", "u8": "int8", "i8": "int8", "f16
 
 
 class OpenVino(Engine):
-    """Runs the exported ONNX model, compiled for the example's shape."""
+    """Runs the exported ONNX model, compiled for the example's shapes."""
 
     name = "openvino"
     title = "OpenVINO"
@@ -70,7 +73,7 @@ class OpenVino(Engine):
         return pairs_saturate(onednn=True)
 
     def runner(
-        self, variant: Variant, example: torch.Tensor, device: str, threads: int, checkpoint: Callable[[], None]
+        self, variant: Variant, example: Inputs, device: str, threads: int, checkpoint: Callable[[], None]
     ) -> Runner:
         model = exported(variant, example)
         checkpoint()
@@ -80,43 +83,44 @@ class OpenVino(Engine):
 class OpenVinoRunner(Runner):
     """Compiled for the example's batch; a second model, compiled on demand, serves every other size."""
 
-    def __init__(self, variant: Variant, example: torch.Tensor, model: OnnxModel, threads: int) -> None:
+    def __init__(self, variant: Variant, example: Inputs, model: OnnxModel, threads: int) -> None:
         self._variant, self._example, self._model, self._threads = variant, example, model, threads
-        self._features = tuple(example.shape[1:])
+        self._form, self._batch = InputForm.of(example), len(example[0])
         self._options: dict[str, Any] = {}
         self._any_batch: openvino.InferRequest | None = None
-        compiled = self._compile(len(example))
+        compiled = self._compile(self._batch)
         operations = _operations(compiled, model)
         if variant.precision != "fp32" and any(
             o.kind == "Subgraph" and o.layers - _computed(operations) for o in operations
         ):
             # OpenVINO may fuse linear layers into one generated kernel, without saying what that computes in.
             self._options = {"SNIPPETS_MODE": "DISABLE"}
-            compiled = self._compile(len(example))
+            compiled = self._compile(self._batch)
             operations = _operations(compiled, model)
         self._request = compiled.create_infer_request()
+        # OpenVINO drops an input that the model doesn't use.
+        self._used = [model.inputs.index(port.get_any_name()) for port in compiled.inputs]
         self.kernels = self._kernels(operations)
 
-    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
-        inputs = as_batch(inputs, self._features)
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        inputs = self._form.fit(inputs)
         request = self._request
-        if len(inputs) != len(self._example):
+        if len(inputs[0]) != self._batch:
             if self._any_batch is None:
                 self._any_batch = self._compile(-1).create_infer_request()
             request = self._any_batch
         # The output is copied out of the request, which the next call overwrites; the input is not.
-        # An array, not a list of one: for a list OpenVINO looks up the model's inputs, longer than a small model runs.
-        return torch.from_numpy(request.infer(inputs.numpy(), share_inputs=True)[0])
+        return torch.from_numpy(request.infer(self._fed(inputs), share_inputs=True)[0])
 
-    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
+    def layer_times_ms(self, inputs: Inputs | torch.Tensor, repeats: int = 20) -> dict[str, float]:
         """Medians of OpenVINO's own counters, from a model compiled with them."""
-        inputs = as_batch(inputs, self._features)
+        inputs = self._form.fit(Data(inputs).inputs)
         alone = {layer for layer, kernel in self.kernels.items() if not kernel.name.endswith(FUSED)}
-        request = self._compile(len(inputs), PERF_COUNT=True).create_infer_request()
+        request = self._compile(len(inputs[0]), PERF_COUNT=True).create_infer_request()
         samples = defaultdict(list)
-        request.infer(inputs.numpy())  # not counted: it also does what is done once
+        request.infer(self._fed(inputs))  # not counted: it also does what is done once
         for _ in range(repeats):
-            request.infer(inputs.numpy())
+            request.infer(self._fed(inputs))
             spent = defaultdict(float)
             for entry in request.profiling_info:
                 layer = self._model.layer_of(entry.node_name)
@@ -138,6 +142,13 @@ class OpenVinoRunner(Runner):
     def close(self) -> None:
         self._request = self._any_batch = None
 
+    def _fed(self, inputs: Inputs) -> np.ndarray | list[np.ndarray]:
+        """What OpenVINO is called with. Of one input an array, not a list: for a list it looks up the model's inputs,
+        longer than a small model runs.
+        """
+        arrays = [inputs[place].numpy() for place in self._used]
+        return arrays[0] if len(arrays) == 1 else arrays
+
     def _compile(self, batch: int, **options: Any) -> openvino.CompiledModel:
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -147,7 +158,8 @@ class OpenVinoRunner(Runner):
         }
         try:
             model = _core().read_model(self._model.proto.SerializeToString())
-            model.reshape([batch, *self._features])
+            features = dict(zip(self._model.inputs, self._form.features, strict=True))
+            model.reshape({port: [batch, *features[port.get_any_name()]] for port in model.inputs})
             return _core().compile_model(model, "CPU", settings | self._options | options)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO can't run this model: {' '.join(str(error).split())[:200]}") from error

@@ -6,11 +6,12 @@ import re
 import traceback
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import EngineError
 from workbench.plumbing.lazy import lazy
 from workbench.plumbing.quiet import quiet
+from workbench.workload import Data, Inputs
 
 if TYPE_CHECKING:
     import torch
@@ -19,19 +20,20 @@ else:
 
 
 _OPERATION = re.compile(r"torch\.ops\.aten\.(\w+)")
-_FIXED_BATCH = re.compile(r"Constraints violated \(L\[.*?\]\.size\(\)\[0\]\)")
-_BATCH_SIZE = re.compile(r"L\['\w+'\]\.size\(\)\[0\]")
+_FIXED_BATCH = re.compile(r"Constraints violated \(batch\).*?specialized it to be a constant", re.DOTALL)
+_CONDITION = re.compile(r"Not all values of batch .*? satisfy the generated guard (.*?)\.?$", re.MULTILINE)
+_BATCH_SIZE = re.compile(r"L\['\w+'\](\[\d+\])?\.size\(\)\[0\]")
 _FEWEST_EXPORTED, _UNBOUNDED = 2, 2**40
 _NOT_THE_MODEL = ("torch", "workbench", "<frozen", "<eval_with_key>")
 """Path parts of frames between us and the model's forward."""
 
 
 def export(
-    module: torch.nn.Module, example: torch.Tensor, *, fixed_batch: bool = False
+    module: torch.nn.Module, example: Inputs | torch.Tensor, *, fixed_batch: bool = False
 ) -> torch.export.ExportedProgram:
-    """Export ``module`` for inputs like ``example`` (float32 [batch, …]).
+    """Export ``module`` for inputs like ``example``: [batch, …] of any dtype; a lone tensor is one.
 
-    The batch is a free dimension unless ``fixed_batch``: engines that specialise ask for that.
+    The batch is a free dimension, the same of all, unless ``fixed_batch``: engines that specialise ask for that.
 
     Raises
     ------
@@ -39,34 +41,31 @@ def export(
         Naming the operation and the line of the model that can't be exported, or saying that its forward goes by the
         size of the batch: a graph holds one of the ways it may take.
     """
-    if not fixed_batch and example.shape[0] < _FEWEST_EXPORTED:  # export takes 0 and 1 for constants
-        example = example.expand(2, *example.shape[1:]).contiguous()
-    shapes = None if fixed_batch else (({0: torch.export.Dim.DYNAMIC}),)
+    example = tuple(each.clone() for each in Data(example).inputs)  # one tensor given twice would be one input
+    if not fixed_batch and len(example[0]) < _FEWEST_EXPORTED:  # export takes 0 and 1 for constants
+        example = tuple(each.expand(2, *each.shape[1:]).contiguous() for each in example)
+    shapes = None if fixed_batch else _free_batch(module, example)
     try:
         with warnings.catch_warnings(), quiet("torch.fx.experimental.symbolic_shapes"):
             warnings.simplefilter("ignore")
-            exported = torch.export.export(module, (example,), dynamic_shapes=shapes)
+            return torch.export.export(module, example, dynamic_shapes=shapes)
     except Exception as error:  # torch.export raises many unrelated kinds
+        if condition := _CONDITION.search(str(error)):
+            holds = _BATCH_SIZE.sub("n", condition[1]).removesuffix(f" and n <= {_UNBOUNDED}")
+            raise EngineError(
+                f"the model's forward goes one way where {holds} for n examples at a time "
+                "and another elsewhere, and a graph holds one way; the eager engine still runs it"
+            ) from error
         raise EngineError(f"the model can't be exported: {_culprit(error)}; the eager engine still runs it") from error
-    if not fixed_batch and (condition := _condition_on_batch(exported)):
-        raise EngineError(
-            f"the model's forward goes one way where {condition} for n examples at a time and another elsewhere, and a "
-            "graph holds one way; the eager engine still runs it"
-        )
-    return exported
 
 
-def _condition_on_batch(exported: torch.export.ExportedProgram) -> str:
-    """What the batch size n has to be for the exported way through the model; "" where any will do."""
-    guards = [guard for guard in getattr(exported, "_guards_code", []) if _BATCH_SIZE.search(guard)]
-    if guards:
-        return _BATCH_SIZE.sub("n", guards[0])
-    for node in exported.graph.nodes:
-        batch = node.meta["val"].shape[0] if node.name in exported.graph_signature.user_inputs else None
-        bounds = exported.range_constraints.get(batch.node.expr) if isinstance(batch, torch.SymInt) else None
-        if bounds and (bounds.lower > _FEWEST_EXPORTED or bounds.upper < _UNBOUNDED):
-            return f"{bounds.lower} <= n <= {bounds.upper}"
-    return ""
+def _free_batch(module: torch.nn.Module, example: Inputs) -> Any:
+    """The first dimension of every input, as one size that isn't known."""
+    shapes = torch.export.ShapesCollection()
+    batch = torch.export.Dim("batch", max=_UNBOUNDED)
+    for each in example:
+        shapes[each] = {0: batch}
+    return shapes.dynamic_shapes(module, example)
 
 
 def _culprit(error: Exception) -> str:

@@ -10,7 +10,8 @@ from workbench.graph import layer_of
 if TYPE_CHECKING:
     import torch
 
-Kind = Literal["convolution", "linear", "other"]
+Kind = Literal["convolution", "linear", "recurrent", "other"]
+_RECURRENT = ("gru.input", "lstm.input")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def weighted(module: torch.nn.Module) -> dict[str, torch.nn.Module]:
 
 
 def in_graph(graph: torch.fx.Graph, *, weight_only: bool = False) -> list[Layer]:
-    """The convolutions and linear layers an exported graph calls, in execution order.
+    """The convolutions, linear and recurrent layers an exported graph calls, in execution order.
 
     ``weight_only``: the graph's scheme quantizes weights and leaves their inputs alone.
     """
@@ -55,10 +56,19 @@ def in_graph(graph: torch.fx.Graph, *, weight_only: bool = False) -> list[Layer]
         name = layer_of(node) if kind != "other" else None
         if name is None:
             continue
-        operands = node.args[1:2] if weight_only else node.args[:2]
+        operands = weights_of(node) if weight_only else [node.args[0], *weights_of(node)]
         quantized = all("dequantize" in _operation(argument) for argument in operands)
         layers.append(Layer(name, kind, f"aten::{_operation(node)}", quantized, not constants.isdisjoint(inputs)))
     return layers
+
+
+def weights_of(node: torch.fx.Node) -> list[object]:
+    """What a convolution, linear or recurrent call multiplies its input by; a recurrent one also its state."""
+    if _kind(node) != "recurrent":
+        return list(node.args[1:2])
+    _, _, parameters, has_biases, levels, _, _, bidirectional, *_ = node.args
+    each = len(parameters) // (levels * (2 if bidirectional else 1))  # weights of input and state, biases, projection
+    return [weight for i, weight in enumerate(parameters) if not has_biases or i % each not in (2, 3)]
 
 
 def owners(graph: torch.fx.Graph) -> dict[torch.fx.Node, str]:
@@ -75,6 +85,8 @@ def _kind(node: torch.fx.Node) -> Kind:
     operation = _operation(node)
     if "conv" in operation:
         return "convolution"
+    if operation and node.target.__name__ in _RECURRENT:
+        return "recurrent"
     return "linear" if operation in ("linear", "addmm", "mm", "matmul", "bmm") else "other"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.engines._base import Engine, LayerTimesUnavailable, Runner
-from workbench.engines._inputs import as_batch, use_threads
+from workbench.engines._inputs import InputForm, use_threads
 from workbench.engines._program import save_program
 from workbench.engines.compiled.code import kernels
 from workbench.engines.compiled.packages import (
@@ -23,11 +23,13 @@ from workbench.engines.compiled.packages import (
 from workbench.errors import EngineError
 from workbench.machine.instructions import pairs_saturate
 from workbench.plumbing.lazy import lazy
+from workbench.workload import Data
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.variant import Variant
+    from workbench.workload import Inputs
 else:
     torch = lazy("torch")
 
@@ -54,13 +56,14 @@ class Compiled(Engine):
     def saturates(self) -> bool:
         return pairs_saturate(onednn=True)
 
-    def build(self, variant: Variant, example: torch.Tensor, threads: int) -> Build | None:
+    def build(self, variant: Variant, example: Inputs | torch.Tensor, threads: int) -> Build | None:
+        example = Data(example).inputs
         if cached_package(package_target(variant, example, threads)) is not None:
             return None
         return start_build(variant, example, threads, niceness=10)
 
     def runner(
-        self, variant: Variant, example: torch.Tensor, device: str, threads: int, checkpoint: Callable[[], None]
+        self, variant: Variant, example: Inputs, device: str, threads: int, checkpoint: Callable[[], None]
     ) -> Runner:
         target = package_target(variant, example, threads)
         package = cached_package(target)
@@ -69,7 +72,7 @@ class Compiled(Engine):
         return CompiledRunner(variant, example, package, threads)
 
 
-def _built(variant: Variant, example: torch.Tensor, threads: int, checkpoint: Callable[[], None]) -> Path:
+def _built(variant: Variant, example: Inputs, threads: int, checkpoint: Callable[[], None]) -> Path:
     build = start_build(variant, example, threads, niceness=5)
     build.resume()
     try:
@@ -91,22 +94,21 @@ class CompiledRunner(Runner):
     model finds the same scales as without them. It does find its scales per part, not per batch.
     """
 
-    def __init__(self, variant: Variant, example: torch.Tensor, package: Path, threads: int) -> None:
+    def __init__(self, variant: Variant, example: Inputs, package: Path, threads: int) -> None:
         self._variant, self._example, self._threads = variant, example, threads
-        self._features = tuple(example.shape[1:])
+        self._form, self._batch = InputForm.of(example), len(example[0])
         use_threads(threads)
         self._model = load(package)
         self.kernels = kernels(variant, program_of(variant, example), package)
 
-    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
         use_threads(self._threads)
-        inputs = as_batch(inputs, self._features)
-        batch = len(self._example)
-        if len(inputs) == batch:
-            return self._model(inputs)
-        return torch.cat([self._part(part) for part in inputs.split(batch)])
+        inputs = self._form.fit(inputs)
+        if len(inputs[0]) == self._batch:
+            return self._model(*inputs)
+        return torch.cat([self._part(part.inputs) for part in Data(inputs).batches(self._batch)])
 
-    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
+    def layer_times_ms(self, inputs: Inputs | torch.Tensor, repeats: int = 20) -> dict[str, float]:
         raise LayerTimesUnavailable("Inductor fuses operations across layers, so single layers have no time here")
 
     def save(self, directory: str | Path) -> list[Path]:
@@ -115,9 +117,9 @@ class CompiledRunner(Runner):
     def close(self) -> None:
         self._model = None
 
-    def _part(self, inputs: torch.Tensor) -> torch.Tensor:
-        batch = len(self._example)
-        if len(inputs) == batch:
-            return self._model(inputs)
-        rows = torch.arange(batch) % len(inputs)
-        return self._model(inputs[rows].contiguous())[: len(inputs)]
+    def _part(self, inputs: Inputs) -> torch.Tensor:
+        count = len(inputs[0])
+        if count == self._batch:
+            return self._model(*inputs)
+        filled = Data(inputs).at(torch.arange(self._batch) % count).inputs
+        return self._model(*filled)[:count]

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.engines._inputs import InputForm
 from workbench.engines._program import executed, remembered
 from workbench.engines.compiled.instructions import find_instruction_sets
 from workbench.errors import EngineError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import torch
 
     from workbench.variant import Variant
+    from workbench.workload import Inputs
 else:
     torch = lazy("torch")
 
@@ -34,13 +36,13 @@ KEPT_BYTES = 2**30
 _running: dict[Path, Build] = {}
 
 
-def package_target(variant: Variant, example: torch.Tensor, threads: int) -> Path:
+def package_target(variant: Variant, example: Inputs, threads: int) -> Path:
     """Where the package for this variant, batch and machine belongs: its path without digest and suffix.
 
-    The name is a sha256 over the program's code and weights, the shapes, the threads and everything
+    The name is a sha256 over the program's code and weights, the inputs' shapes and dtypes, the threads and everything
     of this machine that the generated code depends on.
     """
-    key = ("aoti key", tuple(example.shape), threads)
+    key = ("aoti key", InputForm.of(example), len(example[0]), threads)
     return _directory() / remembered(variant, key, lambda: _key(program_of(variant, example), example, threads))
 
 
@@ -53,13 +55,13 @@ def cached_package(target: Path) -> Path | None:
     return None
 
 
-def load(package: Path) -> Callable[[torch.Tensor], torch.Tensor]:
+def load(package: Path) -> Callable[..., torch.Tensor]:
     """The compiled model, ready to be called."""
     find_instruction_sets(_directory() / "inductor")
     return torch._inductor.aoti_load_package(str(package))
 
 
-def start_build(variant: Variant, example: torch.Tensor, threads: int, niceness: int) -> Build:
+def start_build(variant: Variant, example: Inputs, threads: int, niceness: int) -> Build:
     """Start compiling, or join the build of the same package that this process already runs."""
     target = package_target(variant, example, threads)
     build = _running.get(target)
@@ -159,8 +161,8 @@ class Build:
                 del _running[self.target]
 
 
-def program_of(variant: Variant, example: torch.Tensor) -> torch.export.ExportedProgram:
-    """What is compiled: ``variant`` exported for just the example's shape."""
+def program_of(variant: Variant, example: Inputs) -> torch.export.ExportedProgram:
+    """What is compiled: ``variant`` exported for just the example's shapes."""
 
     def make() -> torch.export.ExportedProgram:
         module = executed(variant)
@@ -168,7 +170,7 @@ def program_of(variant: Variant, example: torch.Tensor) -> torch.export.Exported
             module = _with_zero_in_range(module)
         return export(module, example, fixed_batch=True)
 
-    return remembered(variant, ("aoti program", tuple(example.shape)), make)
+    return remembered(variant, ("aoti program", InputForm.of(example), len(example[0])), make)
 
 
 def _with_zero_in_range(graph_module: torch.fx.GraphModule) -> torch.fx.GraphModule:
@@ -207,9 +209,10 @@ def _with_zero_in_range(graph_module: torch.fx.GraphModule) -> torch.fx.GraphMod
     return result
 
 
-def _key(program: torch.export.ExportedProgram, example: torch.Tensor, threads: int) -> str:
+def _key(program: torch.export.ExportedProgram, example: Inputs, threads: int) -> str:
     digest = hashlib.sha256()
-    description = [program.graph_module.code, str(program.graph_signature), list(example.shape), threads]
+    given = [(list(each.shape), str(each.dtype)) for each in example]
+    description = [program.graph_module.code, str(program.graph_signature), given, threads]
     # Frozen weights are laid out for the instruction set that oneDNN is allowed.
     machine = [torch.__version__, sorted(cpu_flags()), compiler(), os.environ.get("ONEDNN_MAX_CPU_ISA")]
     digest.update(repr([*description, *machine]).encode())

@@ -17,9 +17,8 @@ from workbench.graph.fused.read.reader import read
 from workbench.graph.fused.read.writes import refuse_changed_constants
 
 if TYPE_CHECKING:
-    import torch
-
     from workbench.variant import Variant
+    from workbench.workload import Inputs
 
 
 class Native(Engine):
@@ -47,7 +46,7 @@ class Native(Engine):
         return None
 
     def runner(
-        self, variant: Variant, example: torch.Tensor, device: str, threads: int, checkpoint: Callable[[], None]
+        self, variant: Variant, example: Inputs, device: str, threads: int, checkpoint: Callable[[], None]
     ) -> Runner:
         # bf16 is a matter of storage here: the float32 model is read, so that batch norms fold before they are rounded.
         module = variant.graph if variant.graph is not None else export(variant.module, example).module()
@@ -55,6 +54,6 @@ class Native(Engine):
         refuse_changed_constants(module.graph)
         try:
             graph = read(module)
-        except EngineError:  # a part of it has no kernel: PyTorch runs that part
+        except EngineError:  # it takes several tensors, or a part of it has no kernel: PyTorch runs that part
             return PiecewiseRunner(variant, module, cut(module), example, threads, checkpoint)
         return NativeRunner(variant, lowered(graph, variant.precision), example, threads, checkpoint)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from workbench import kernels
 from workbench.engines._base import Kernel, Runner, Work
-from workbench.engines._inputs import as_batch
+from workbench.engines._inputs import InputForm
 from workbench.engines._judge import judge, quantized_layers
 from workbench.engines._program import save_program
 from workbench.engines._times import median_times_ms
@@ -19,11 +19,12 @@ from workbench.engines.native.emit.emitter import Emitted
 from workbench.engines.native.pick.plans import Plan, build, choose_plan
 from workbench.errors import EngineError
 from workbench.graph.fused.ir import Graph
-from workbench.graph.fused.ops import Conv, Embedding, Op, Weighted, WeightOnly
+from workbench.graph.fused.ops import Conv, Embedding, Op, Recurrent, Weighted, WeightOnly
 from workbench.graph.fused.work import work_of
 from workbench.graph.layers import weighted
 from workbench.machine.limits import usable_threads
 from workbench.plumbing.lazy import lazy
+from workbench.workload import Data
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from workbench.kernels.program import Program
     from workbench.precisions import Precision
     from workbench.variant import Variant
+    from workbench.workload import Inputs
 else:
     torch = lazy("torch")
 
@@ -42,62 +44,58 @@ _WAKING_S = 1e-3
 
 
 class NativeRunner(Runner):
-    """A compiled program. May be called from several threads at once."""
+    """A compiled program of one input, float32 in its memory. May be called from several threads at once."""
 
-    def __init__(
-        self, variant: Variant, graph: Graph, example: torch.Tensor, threads: int, checkpoint: Callable[[], None]
-    ):
+    def __init__(self, variant: Variant, graph: Graph, example: Inputs, threads: int, checkpoint: Callable[[], None]):
         self._variant, self._example = variant, example
-        self._features, self._outputs = tuple(example.shape[1:]), graph.output_shape
+        self._form, self._outputs = InputForm.of(example), graph.output_shape
         self._threads = min(threads, usable_threads())
-        example = as_batch(example, self._features)
         self._table_rows = min((len(op.table) for op in graph.ops if isinstance(op, Embedding)), default=0)
-        if self._table_rows:
-            self._check_ids(example)
+        inputs = self._in_memory(example)
         self.isa = kernels.chosen_isa()
-        emitted = build(graph, self.isa, example, checkpoint)
+        emitted = build(graph, self.isa, inputs, checkpoint)
         self._program: Program | None = emitted.program
         self._ops = emitted.ops
         self.arena_bytes = emitted.arena_bytes
         self._run = emitted.program.run
-        self._tensor, self._float32, self._empty_like = torch.Tensor, torch.float32, torch.empty_like
+        self._tensor, self._empty_like = torch.Tensor, torch.empty_like
+        self._straight = torch.float32 if self._form.dtypes == (torch.float32,) else None
         self._plans: dict[torch.Size, Plan] = {}
         self._planning = threading.Lock()
         self.ran = self._ran(emitted)
         """By layer with weights that this program computes, what does."""
         self.kernels = {layer: self.ran[layer] for layer in weighted(variant.module) if layer in self.ran}
-        self._plan(example)
+        self._plan(inputs)
 
-    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
         # A call has a few microseconds: the usual case is known by its shape and goes straight through.
-        plan = self._plans.get(inputs.shape) if type(inputs) is self._tensor else None
-        if plan is None or inputs.dtype is not self._float32 or not (inputs.is_cpu and inputs.is_contiguous()):
-            inputs = as_batch(inputs, self._features)
-            plan = self._plan(inputs)
-        if self._table_rows:
-            self._check_ids(inputs)
+        given = inputs[0] if len(inputs) == 1 else None
+        plan = self._plans.get(given.shape) if type(given) is self._tensor else None
+        if plan is None or given.dtype is not self._straight or not (given.is_cpu and given.is_contiguous()):
+            given = self._in_memory(inputs)
+            plan = self._plan(given)
+        elif self._table_rows:
+            self._check_ids(given)
         outputs = self._empty_like(plan.outputs)
-        self._run(inputs.data_ptr(), outputs.data_ptr(), plan.batch, plan.chunk, plan.threads)
+        self._run(given.data_ptr(), outputs.data_ptr(), plan.batch, plan.chunk, plan.threads)
         return outputs
 
-    def step_times_ns(self, inputs: torch.Tensor, repeats: int) -> list[list[float]]:
+    def step_times_ns(self, inputs: Inputs | torch.Tensor, repeats: int) -> list[list[float]]:
         """Nanoseconds of each step of the program in ``repeats`` runs, as many threads sharing it as a call would use.
 
         The runs follow one another closely, after some that aren't counted, as they do where whole calls are timed:
         a thread that sleeps takes longer to wake up than a small program to run.
         """
-        inputs = as_batch(inputs, self._features)
-        if self._table_rows:
-            self._check_ids(inputs)
-        outputs = torch.empty((len(inputs), *self._outputs))
+        given = self._in_memory(Data(inputs).inputs)
+        outputs = torch.empty((len(given), *self._outputs))
         program = self._open_program()
-        arguments = inputs.data_ptr(), outputs.data_ptr(), len(inputs), self._timed_threads(inputs)
+        arguments = given.data_ptr(), outputs.data_ptr(), len(given), self._timed_threads(given)
         begin = time.perf_counter()
         while time.perf_counter() - begin < _WAKING_S:
             program.step_times_ns(*arguments)
         return [program.step_times_ns(*arguments) for _ in range(repeats)]
 
-    def layer_times_ms(self, inputs: torch.Tensor, repeats: int = 20) -> dict[str, float]:
+    def layer_times_ms(self, inputs: Inputs | torch.Tensor, repeats: int = 20) -> dict[str, float]:
         """Medians by layer, from clock reads inside the program; fused steps count to their layer."""
 
         def by_layer(steps_ns: list[float]) -> dict[str, float]:
@@ -109,15 +107,16 @@ class NativeRunner(Runner):
 
         return median_times_ms(map(by_layer, self.step_times_ns(inputs, repeats)))
 
-    def layer_work(self, inputs: torch.Tensor) -> dict[str, list[Work]]:
-        threads = self._timed_threads(inputs)
+    def layer_work(self, inputs: Inputs | torch.Tensor) -> dict[str, list[Work]]:
+        given = self._in_memory(Data(inputs).inputs)
+        threads = self._timed_threads(given)
         kernels_of: dict[Op, list[str]] = defaultdict(list)
         for op, kernel in zip(self._ops, self._open_program().kernels, strict=True):
             if op is not None and op.layers:
                 kernels_of[op].append(kernel)
         found: dict[str, list[Work]] = defaultdict(list)
         for op, names in kernels_of.items():
-            found[op.layers[0]].append(work_of(op, names, len(inputs), threads))
+            found[op.layers[0]].append(work_of(op, names, len(given), threads))
         return found
 
     def save(self, directory: str | Path) -> list[Path]:
@@ -127,6 +126,14 @@ class NativeRunner(Runner):
         self._plans.clear()
         self._program = None
         self._run = _refuse_to_run
+
+    def _in_memory(self, inputs: Inputs) -> torch.Tensor:
+        """What a program reads: float32, also of whole numbers."""
+        [given] = self._form.fit(inputs)
+        given = given.float()
+        if self._table_rows:
+            self._check_ids(given)
+        return given
 
     def _check_ids(self, inputs: torch.Tensor) -> None:
         low, high = (float(end) for end in torch.aminmax(inputs))
@@ -171,8 +178,10 @@ def _computed_in(op: Weighted | Embedding, asked: Precision) -> tuple[str, str]:
         return "float32", "an embedding only looks its rows up, in float32"
     if isinstance(op, WeightOnly) and asked.weights_only:
         return f"int{op.bits}", ""
-    if isinstance(op, Conv) and op.steps is not None:
+    if isinstance(op, (Conv, Recurrent)) and op.steps is not None:
         return "int8", ""
+    if isinstance(op, Recurrent) and asked.cast:
+        return "float32", "a recurrent layer's steps have no bf16 kernel here and are computed in float32"
     if op.inputs[0].half:
         return "bfloat16", ""
     if isinstance(op, Conv) and op.is_depthwise:

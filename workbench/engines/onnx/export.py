@@ -6,8 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from workbench.engines._inputs import InputForm
 from workbench.engines._program import remembered
 from workbench.errors import EngineError
 from workbench.graph import export
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from workbench.variant import Variant
+    from workbench.workload import Inputs
 else:
     torch = lazy("torch")
     onnx = lazy("onnx")
@@ -30,14 +33,15 @@ _exporting = threading.Lock()
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """A model with one float32 input [batch, …] of any batch size and one float32 output."""
+    """A model whose inputs are [batch, …] of any batch size, with one float32 output."""
 
     proto: onnx.ModelProto
     layers: frozenset[str]
 
-    @property
-    def input(self) -> str:
-        return self.proto.graph.input[0].name
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """Their names, in the order in which the variant's module takes them."""
+        return tuple(each.name for each in self.proto.graph.input)
 
     @property
     def output(self) -> str:
@@ -63,7 +67,7 @@ class OnnxModel:
         return None
 
 
-def exported(variant: Variant, example: torch.Tensor) -> OnnxModel:
+def exported(variant: Variant, example: Inputs) -> OnnxModel:
     """Export ``variant`` (its QDQ graph, else its float32 module); kept while the model lives.
 
     Raises
@@ -71,11 +75,11 @@ def exported(variant: Variant, example: torch.Tensor) -> OnnxModel:
     EngineError
         Naming the operation that ONNX or its exporter doesn't have.
     """
-    key = ("onnx", tuple(example.shape[1:]))
+    key = ("onnx", InputForm.of(example))
     return remembered(variant, key, lambda: _export(variant, example))
 
 
-def _export(variant: Variant, example: torch.Tensor) -> OnnxModel:
+def _export(variant: Variant, example: Inputs) -> OnnxModel:
     program = export(variant.graph if variant.graph is not None else variant.module, example)
     with _exporting, quiet("torch.onnx", "onnxscript", "onnx_ir"), _library_parsed_once(), torch.no_grad():
         try:

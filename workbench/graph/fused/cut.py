@@ -1,7 +1,9 @@
 """Where a model is cut, so that what no kernel takes is run by PyTorch and the rest stays native.
 
-A cut is made only where a single float tensor [batch, …] crosses: what lies between two such places is a block,
-and a block is run by one of the two as a whole. Neighbouring blocks of a kind make a piece.
+Nodes that depend on the same inputs make a branch. Within it a cut is made only where a single float tensor [batch, …]
+of it crosses: what lies between two such places is a block, and a block is run by one of the two as a whole.
+Neighbouring blocks of a kind make a piece. What a branch gets from others may be read by any of its blocks; a native
+piece reads one tensor.
 """
 
 from __future__ import annotations
@@ -15,15 +17,16 @@ from workbench.graph.fused.ir import Graph
 from workbench.graph.fused.nodes import (
     attribute,
     batch_symbol,
+    begins_with_batch,
     free_nodes,
-    input_of,
+    inputs_of,
     is_dequantization,
     operator_of,
-    result_of,
     traced,
 )
 from workbench.graph.fused.ops import Weighted
 from workbench.graph.fused.read.reader import Reader
+from workbench.graph.fused.read.writes import names_of, sharing_memory, written_by
 from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ else:
     torch = lazy("torch")
 
 TOO_LITTLE = "this piece has no layer with weights, so a program of its own would cost more than it saves"
+_ONE_TENSOR = "a native program takes one tensor and gives one, float32 [batch, …], and this piece does something else"
 _LEAST_SHARE = 0.5
 """Of the multiplications in layers with weights: with less than that native, a peer that runs the whole is faster."""
 
@@ -42,8 +46,10 @@ class Block:
     """Nodes that are run together. ``reason``: why they can't be native; empty where they can."""
 
     nodes: list[torch.fx.Node]
-    source: torch.fx.Node
-    result: torch.fx.Node
+    reads: list[torch.fx.Node]
+    """What of others they depend on, inputs included."""
+    gives: dict[torch.fx.Node, set[torch.fx.Node]]
+    """What they make for others, and who reads it."""
     reason: str = ""
 
 
@@ -55,12 +61,20 @@ class Piece:
     graph: Graph | None = field(default=None, repr=False)
 
     @property
-    def source(self) -> torch.fx.Node:
-        return self.blocks[0].source
+    def nodes(self) -> list[torch.fx.Node]:
+        return [node for block in self.blocks for node in block.nodes]
 
     @property
-    def result(self) -> torch.fx.Node:
-        return self.blocks[-1].result
+    def sources(self) -> list[torch.fx.Node]:
+        """What it takes of others."""
+        inside = set(self.nodes)
+        return list(dict.fromkeys(node for block in self.blocks for node in block.reads if node not in inside))
+
+    @property
+    def results(self) -> list[torch.fx.Node]:
+        """What it gives to others."""
+        inside = set(self.nodes)
+        return [node for block in self.blocks for node, readers in block.gives.items() if not readers <= inside]
 
 
 def cut(module: torch.fx.GraphModule) -> list[Piece]:
@@ -114,51 +128,127 @@ def _work(module: torch.fx.GraphModule, node: torch.fx.Node) -> int:
 
 def _longest_native(module: torch.fx.GraphModule, blocks: list[Block]) -> Piece | None:
     """The first blocks that one native program can run; ``None``, and the reason in the block, for none."""
+    source, *others = blocks[0].reads or inputs_of(module.graph)[:1]
+    if others or not (source.op == "placeholder" or _may_cross(source, batch_symbol(module.graph))):
+        blocks[0].reason = _ONE_TENSOR
+        return None
+    reader, made = Reader(module, source), {source}
     readable = 0
-    reader = Reader(module, blocks[0].source)
     try:
         for block in blocks:
+            if not made.issuperset(block.reads):
+                break
             for node in block.nodes:
                 reader.visit(node)
+            made.update(block.nodes)
             readable += 1
     except EngineError as error:
         blocks[readable].reason = str(error)
     for count in range(readable, 0, -1):
+        piece = Piece(blocks[:count])
+        if len(piece.results) != 1 or _changes_what_others_read(piece):
+            blocks[0].reason = _ONE_TENSOR
+            continue
         try:
-            return Piece(blocks[:count], _read(module, blocks[:count]))
+            piece.graph = _read(module, source, piece)
         except EngineError as error:  # its result lies in memory in an order that only a kernel understands
             blocks[0].reason = str(error)
+        else:
+            return piece
     return None
 
 
-def _read(module: torch.fx.GraphModule, blocks: list[Block]) -> Graph:
-    reader = Reader(module, blocks[0].source)
-    for block in blocks:
-        for node in block.nodes:
-            reader.visit(node)
-    return reader.graph(blocks[-1].result)
+def _read(module: torch.fx.GraphModule, source: torch.fx.Node, piece: Piece) -> Graph:
+    reader = Reader(module, source)
+    for node in piece.nodes:
+        reader.visit(node)
+    return reader.graph(piece.results[0])
+
+
+def _changes_what_others_read(piece: Piece) -> bool:
+    """Whether it changes in place what it takes, and others read that afterwards: a program changes nothing."""
+    inside = set(piece.nodes)
+    for node in piece.nodes:
+        if inside.issuperset(names_of(node)):
+            continue
+        before = [each for each in sharing_memory(node) if each < node and each not in inside]
+        if any(user > node and user not in inside for each in before for user in each.users):
+            return True
+    return False
 
 
 def _blocks(module: torch.fx.GraphModule) -> list[Block]:
-    """The model between all the places where it may be cut."""
-    nodes = [n for n in module.graph.nodes if n.op in ("placeholder", "call_function", "output")]
-    last_use = {used: place for place, node in enumerate(nodes) for used in node.all_input_nodes}
-    free, batch = free_nodes(module.graph), batch_symbol(module.graph)
-    blocks: list[Block] = []
-    alive: set[torch.fx.Node] = set()
-    source, since = input_of(module.graph), []
-    for place, node in enumerate(nodes):
-        if node.op == "output":
-            blocks.append(Block(since, source, result_of(module.graph)))
-        if node.op == "output" or node in free:
+    """The model between all the places where it may be cut, in an order in which it can be run."""
+    free = free_nodes(module.graph)
+    return [block for branch in _branches(module.graph, free) for block in _cut_branch(branch, free)]
+
+
+def _branches(graph: torch.fx.Graph, free: set[torch.fx.Node]) -> list[list[torch.fx.Node]]:
+    """Nodes that depend on the same inputs; branches of fewer inputs first, as others may need them."""
+    inputs = inputs_of(graph)
+    depends = {node: frozenset([node]) for node in inputs}
+    found: dict[frozenset[torch.fx.Node], list[torch.fx.Node]] = {}
+    for node in graph.nodes:
+        if node.op == "call_function" and node not in free:
+            on = frozenset().union(*(depends[used] for used in _reads(node, free))) or frozenset(inputs)
+            depends[node] = on
+            found.setdefault(on, []).append(node)
+    branches = [found[on] for on in sorted(found, key=len)]
+    if _changes_would_be_missed(branches):
+        return [sorted(node for branch in branches for node in branch)]
+    return branches
+
+
+def _changes_would_be_missed(branches: list[list[torch.fx.Node]]) -> bool:
+    """Whether what is changed in place would be read before that in this order and after it in the model's, or so."""
+    place = {node: number for number, node in enumerate(node for branch in branches for node in branch)}
+    for node in place:
+        if written_by(node) is None:
             continue
-        if node.op == "call_function":
-            since.append(node)
-        alive = {n for n in (*alive, node) if last_use.get(n, -1) > place}
-        if since and len(alive) == 1 and _may_cross(crossing := next(iter(alive)), batch) and crossing is not source:
-            blocks.append(Block(since, source, crossing))
-            source, since = crossing, []
-    return [block for block in blocks if block.nodes]
+        users = {user for each in sharing_memory(node) for user in each.users if user in place}
+        if any((user < node) != (place[user] < place[node]) for user in users):
+            return True
+    return False
+
+
+def _cut_branch(branch: list[torch.fx.Node], free: set[torch.fx.Node]) -> list[Block]:
+    """A branch between the places where a single tensor of its own is all of it that is still needed.
+
+    So is the tensor that it takes of others, where that is one; of several, each is at hand wherever it is read.
+    """
+    batch = batch_symbol(branch[0].graph)
+    whole = _block(branch, free)
+    last_use = {used: place for place, node in enumerate(branch) for used in _reads(node, free)}
+    alive = set(whole.reads) if len(whole.reads) == 1 else set()
+    given: set[torch.fx.Node] = set()
+    blocks: list[Block] = []
+    since: list[torch.fx.Node] = []
+    for place, node in enumerate(branch):
+        since.append(node)
+        owed = whole.gives.keys() - given
+        alive = {each for each in (*alive, node) if last_use.get(each, -1) > place or each in owed}
+        crossing = next(iter(alive)) if len(alive) == 1 else None
+        if crossing and crossing not in {*whole.reads, *given} and _may_cross(crossing, batch):
+            blocks.append(_block(since, free))
+            given.add(crossing)
+            since = []
+    return [*blocks, _block(since, free)] if since else blocks
+
+
+def _block(nodes: list[torch.fx.Node], free: set[torch.fx.Node]) -> Block:
+    inside = set(nodes)
+    reads = dict.fromkeys(used for node in nodes for used in _reads(node, free) if used not in inside)
+    gives = {node: readers for node in nodes if (readers := _readers(node, free) - inside)}
+    return Block(nodes, list(reads), gives)
+
+
+def _reads(node: torch.fx.Node, free: set[torch.fx.Node]) -> list[torch.fx.Node]:
+    """What it depends on that isn't the same at each call."""
+    return [used for used in node.all_input_nodes if used not in free]
+
+
+def _readers(node: torch.fx.Node, free: set[torch.fx.Node]) -> set[torch.fx.Node]:
+    return {user for user in node.users if user.op in ("call_function", "output") and user not in free}
 
 
 def _may_cross(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:
@@ -166,6 +256,4 @@ def _may_cross(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:
     value = traced(node)
     if not isinstance(value, torch.Tensor) or value.dtype is not torch.float32 or not 2 <= value.dim() <= 4:
         return False
-    first, *others = value.shape
-    begins = isinstance(first, torch.SymInt) and first.node.expr == batch
-    return begins and all(isinstance(size, int) for size in others)
+    return begins_with_batch(node, batch) and all(isinstance(size, int) for size in value.shape[1:])

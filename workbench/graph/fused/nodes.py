@@ -31,12 +31,9 @@ _OFF_WITHOUT = ("train", "dropout_p")
 _OF_WEIGHTS = ("quantized_decomposed.dequantize_per_channel.default", dequantize_groups)
 
 
-def input_of(graph: torch.fx.Graph) -> torch.fx.Node:
-    """The model's one input; :class:`EngineError` where there are more."""
-    inputs = [node for node in graph.nodes if node.op == "placeholder"]
-    if len(inputs) != 1:
-        raise EngineError(f"the native engine runs models of one input; this one has {len(inputs)}")
-    return inputs[0]
+def inputs_of(graph: torch.fx.Graph) -> list[torch.fx.Node]:
+    """The model's inputs, in the order in which it takes them."""
+    return [node for node in graph.nodes if node.op == "placeholder"]
 
 
 def result_of(graph: torch.fx.Graph) -> torch.fx.Node:
@@ -101,8 +98,15 @@ def arguments_of(node: torch.fx.Node) -> dict[str, Any]:
 
 def batch_symbol(graph: torch.fx.Graph) -> sympy.Symbol | None:
     """The batch as the graph's sizes are written with it; ``None`` in a graph for one batch size."""
-    size = input_of(graph).meta["val"].shape[0]
+    size = inputs_of(graph)[0].meta["val"].shape[0]
     return size.node.expr if isinstance(size, torch.SymInt) else None
+
+
+def begins_with_batch(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:
+    """Whether it gives a tensor whose first dimension is the batch."""
+    value = traced(node)
+    first = value.shape[0] if isinstance(value, torch.Tensor) and value.dim() else None
+    return isinstance(first, torch.SymInt) and first.node.expr == batch
 
 
 def is_batch_size(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:

@@ -69,7 +69,7 @@ class TakesResidual(TakesActivation):
 
 
 @dataclass(eq=False, kw_only=True)
-class Weighted(TakesResidual):
+class Weighted(Op):
     """A layer that multiplies by ``weight``, by output first, and adds ``bias``, float32 [outputs]."""
 
     weight: np.ndarray
@@ -77,7 +77,7 @@ class Weighted(TakesResidual):
 
 
 @dataclass(eq=False, kw_only=True)
-class Conv(Weighted):
+class Conv(Weighted, TakesResidual):
     """A convolution or linear layer; ``weight`` is [outputs, inputs / groups, height, width].
 
     With ``steps`` (float32, by output channel), ``weight`` is int8 and means weight · step; else it is float32.
@@ -98,7 +98,7 @@ class Conv(Weighted):
 
 
 @dataclass(eq=False, kw_only=True)
-class WeightOnly(Weighted):
+class WeightOnly(Weighted, TakesResidual):
     """A linear layer over floats; ``weight`` [outputs, inputs] is int8 of ``bits`` bits.
 
     ``steps``, float32 [outputs, groups], has one for each ``group_size`` inputs.
@@ -107,6 +107,23 @@ class WeightOnly(Weighted):
     steps: np.ndarray
     bits: int
     group_size: int
+
+
+@dataclass(eq=False, kw_only=True)
+class Recurrent(Weighted):
+    """The steps of a GRU or LSTM, from zeros on: one input row for each, with what enters each gate of each direction.
+
+    ``cell`` is one of ``records.CELLS``. ``weight`` [directions, gates · hidden, hidden] multiplies the state before;
+    ``bias`` is [directions, gates · hidden]. With ``steps`` (float32, as ``bias``), ``weight`` is int8 and means
+    weight · step; else it is float32. The second direction goes from the last row to the first.
+    """
+
+    cell: str
+    steps: np.ndarray | None = None
+
+    @property
+    def directions(self) -> int:
+        return len(self.weight)
 
 
 @dataclass(eq=False, kw_only=True)

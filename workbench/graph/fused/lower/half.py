@@ -13,6 +13,7 @@ from workbench.graph.fused.ops import (
     Op,
     Pairwise,
     Pool,
+    Recurrent,
     Scale,
     Slice,
     Softmax,
@@ -23,6 +24,7 @@ _SAME_STORAGE = (Pool, Flatten, Slice)
 _READ_ANY = (Pairwise, Activate, Scale, Concat)
 _SAME_ACCURACY = (Scale, Slice)
 """Their output is rounded where their input was."""
+_WRITE_FLOATS = (Recurrent, Softmax)
 
 
 def round_attention(graph: Graph, precision: str) -> None:
@@ -81,7 +83,7 @@ def _may_be_half(graph: Graph, value: Value) -> bool:
     maker = next((op for op in graph.ops if op.output is value), None)
     if maker is None and len(value.shape) != 3:  # the model's input itself; only images are laid out anew
         return False
-    if value is graph.output or isinstance(maker, Softmax):  # which writes float32
+    if value is graph.output or isinstance(maker, _WRITE_FLOATS):
         return False
     return all(_reads_half(op, value) for op in graph.readers(value))
 

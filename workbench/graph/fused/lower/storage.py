@@ -5,9 +5,9 @@ from __future__ import annotations
 from workbench.graph.fused.ir import Graph, Value
 from workbench.graph.fused.lower.fuse import fuse
 from workbench.graph.fused.lower.half import round_attention, store_halves
-from workbench.graph.fused.ops import Attention, Conv, Convert, Norm, Op, Pool, Softmax, WeightOnly
+from workbench.graph.fused.ops import Attention, Conv, Convert, Norm, Op, Pool, Recurrent, Softmax, WeightOnly
 
-_TAKES_FLOATS = (WeightOnly, Norm, Softmax, Attention)
+_TAKES_FLOATS = (WeightOnly, Recurrent, Norm, Softmax, Attention)
 
 
 def lowered(graph: Graph, precision: str) -> Graph:

@@ -16,7 +16,7 @@ from workbench.graph.fused.nodes import (
     batch_symbol,
     by_channel,
     free_nodes,
-    input_of,
+    inputs_of,
     is_batch_size,
     is_dequantization,
     operator_of,
@@ -58,14 +58,17 @@ _ACTIVATIONS = {
 
 
 def read(module: torch.fx.GraphModule) -> Graph:
-    """Read an exported module, float or with quantize/dequantize pairs.
+    """Read an exported module of one input, float or with quantize/dequantize pairs.
 
     Raises
     ------
     EngineError
-        Naming the first operation that has no kernel here.
+        Naming the first operation that has no kernel here, or saying that there are several inputs.
     """
-    reader = Reader(module, input_of(module.graph))
+    source, *others = inputs_of(module.graph)
+    if others:
+        raise EngineError(f"a program of the native engine takes one tensor; this model takes {1 + len(others)}")
+    reader = Reader(module, source)
     for node in module.graph.nodes:
         if node.op == "call_function":
             reader.visit(node)
@@ -83,7 +86,7 @@ class Reader(SequenceOps, ConstantOps):
             first = view_of(self.input).reshaped([BATCH, *shape])
         else:
             self.input = Value(shape)
-            first = self.input if traced(source).dtype.is_floating_point else Ids(self.input)
+            first = self.input if traced(source).dtype.is_floating_point else Ids(self.input, whole=True)
         self.known: dict[torch.fx.Node, Any] = {source: first}
         self.free = free_nodes(module.graph)
         self.batch = batch_symbol(module.graph)
@@ -314,11 +317,13 @@ class Reader(SequenceOps, ConstantOps):
     def _cat(self, node, values, dim=0):
         if not all(isinstance(value, Value) for value in values):
             raise unknown(node, "with a constant")
-        if dim not in (1, -len(values[0].shape)) or len(values[0].shape) != 3:
+        rank = len(values[0].shape)
+        if dim % (rank + 1) != (2 if rank == 2 else 1) or any(value.channels_last_of for value in values):
             raise unknown(node, f"along dimension {dim}")
-        channels = sum(v.shape[0] for v in values)
+        channels = sum(v.image[2] for v in values)
+        shape = (values[0].shape[0], channels) if rank == 2 else (channels, *values[0].shape[1:])
         same = values[0].quant if all(v.quant == values[0].quant for v in values) else None
-        return self._add_op(node, Concat, list(values), Value((channels, *values[0].shape[1:]), same))
+        return self._add_op(node, Concat, list(values), Value(shape, same))
 
     # Shapes
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.graph.fused.ir import Value
-from workbench.graph.fused.nodes import by_channel, unknown
+from workbench.graph.fused.nodes import by_channel, operator_of, unknown
 from workbench.graph.fused.ops import Embedding, Flatten, LayerNorm, Multiply, Op, Pairwise, Pool, Scale, Slice, Sum
 from workbench.graph.fused.read.attention import AttentionOps, Scores
 from workbench.graph.fused.read.lines import LineOps
 from workbench.graph.fused.read.operators import reads
 from workbench.graph.fused.read.ranges import OwnRange, QuantizedWeight, RangeOps, Rounded
+from workbench.graph.fused.read.recurrent import CellStates, RecurrentOps, States
 from workbench.graph.fused.read.views import BATCH, Part, View, filled, pixels, rows_of, seen, simple, view_of
 from workbench.kernels.records import Window
 from workbench.plumbing.lazy import lazy
@@ -26,19 +27,24 @@ else:
     torch = lazy("torch")
 
 
+_MOST_ROWS = 2**24
+"""Of an embedding: ids lie in memory as float32, which has a number of its own for each up to here."""
+
+
 @dataclass(frozen=True)
 class Ids:
-    """A value whose numbers are taken as whole ones."""
+    """A value whose numbers are taken as whole ones; ``whole``: they are, as those of an input of integers."""
 
     value: Value
+    whole: bool = False
 
 
 def live(argument: Any) -> bool:
     """Whether it depends on the model's input."""
-    return isinstance(argument, (Value, View, Ids, Scores, OwnRange, Rounded))
+    return isinstance(argument, (Value, View, Ids, Scores, States, OwnRange, Rounded))
 
 
-class SequenceOps(LineOps, AttentionOps, RangeOps):
+class SequenceOps(LineOps, AttentionOps, RecurrentOps, RangeOps):
     """The part of the reader that knows views. A value is its own plain view."""
 
     # Values and views
@@ -130,6 +136,8 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
     def _embedding(self, node, table, ids, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
         if not isinstance(ids, Ids) or ids.value is not self.input or len(ids.value.shape) != 1:
             raise unknown(node, "of anything but the model's own input [batch, tokens]")
+        if len(table) > _MOST_ROWS:
+            raise unknown(node, f"with {len(table)} rows, more than float32 has whole numbers in a row")
         rows = table.float().contiguous().numpy()
         return self._add_op(node, Embedding, [ids.value], Value((*ids.value.shape, rows.shape[1])), table=rows)
 
@@ -137,6 +145,8 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
     def _to(self, node, x, dtype=None, *_, **__):
         if dtype is torch.float32 and isinstance(x, (Value, View)):
             return x
+        if dtype is torch.float32 and isinstance(x, Ids) and x.whole:
+            return x.value
         if dtype in (torch.int64, torch.int32) and isinstance(x, (Value, Ids)):
             return Ids(x) if isinstance(x, Value) else x
         raise unknown(node, f"to {dtype}")
@@ -182,8 +192,10 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
             a = self._as_value(node, a)
             constant = _in_memory_order(node, a, b.float() * alpha)
             return self._add_op(node, kind, [a], Value(a.shape, None, a.channels_last_of), constant=constant)
-        if alpha != 1 or not live(a) or not live(b):
+        if not live(a) or not live(b):
             raise unknown(node, "with a factor")
+        if alpha != 1:
+            b = self._mapped(node, Scale, b, factor=float(alpha))
         return self._of_two(node, kind, a, b)
 
     def _by_channel(self, node, kind, value, constant):
@@ -296,6 +308,8 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
 
     @reads("aten.select.int", views=True)
     def _select(self, node, x, dim, index):
+        if isinstance(x, States):
+            return x.parts[index]
         view = seen(node, x)
         dim %= len(view.dims)
         chosen = view.at(dim, index % view.sizes[dim])
@@ -330,7 +344,11 @@ class SequenceOps(LineOps, AttentionOps, RangeOps):
 
     @reads(operator.getitem, views=True)
     def _getitem(self, node, parts, index):
-        return parts[index]
+        part = parts[index]
+        if isinstance(part, CellStates) and node.users:
+            raise unknown(part.of, "whose last cell state is used")
+        picked = all(operator_of(user) == "aten.select.int" and user.args[1] == 0 for user in node.users)
+        return self._stacked(node, part) if isinstance(part, States) and not picked else part
 
 
 def _in_memory_order(node, value: Value, constant: torch.Tensor) -> np.ndarray:

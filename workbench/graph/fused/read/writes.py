@@ -41,11 +41,12 @@ def is_seen_otherwise(node: torch.fx.Node) -> bool:
     names = names_of(node)
     if not names:
         return False
-    others = [other for other in _sharing_memory(node) if other < node and other not in names]
+    others = [other for other in sharing_memory(node) if other < node and other not in names]
     return any(user > node for other in others for user in other.users)
 
 
-def _sharing_memory(node: torch.fx.Node) -> set[torch.fx.Node]:
+def sharing_memory(node: torch.fx.Node) -> set[torch.fx.Node]:
+    """The nodes whose results may lie in the memory of its own, itself included."""
     found: set[torch.fx.Node] = set()
     waiting = [node]
     while waiting:
