@@ -28,13 +28,25 @@ class File(_Frozen):
         return cls(name=path.name, sha256=file_sha256(path), size_bytes=path.stat().st_size)
 
 
-class Accuracy(_Frozen):
-    """A measured accuracy: ``correct`` of ``n`` examples of ``data``."""
+class Figure(_Frozen):
+    """How good the model was, by a metric, on the ``n`` test examples of ``data``.
 
+    ``value`` is in ``unit``: "share" of 1, what the targets are measured in, or "" for a plain number. ``naive`` holds
+    what answers that need no model get, in the same unit, each by its name.
+    """
+
+    metric: str
+    title: str
     value: float
-    correct: int
+    unit: str
     n: int
     data: str
+    naive: dict[str, float] = {}
+
+    def __str__(self) -> str:
+        """Such as "accuracy 92.5 % on Fashion-MNIST"."""
+        figure = f"{100 * self.value:.1f} %" if self.unit == "share" else f"{self.value:.3g} {self.unit}".rstrip()
+        return f"{self.title} {figure} on {self.data}"
 
 
 class Training(_Frozen):
@@ -65,23 +77,29 @@ class _Card(_Frozen):
 
 
 class DataCard(_Card):
-    """The card of a data set. ``examples`` counts each part, ``per_class`` the same for one class."""
+    """The card of a data set. ``examples`` counts each part, ``per_class`` the same for one class.
+
+    ``composed`` holds the sha256 of what is made of other data, part by part, where there is no file to tell it.
+    """
 
     kind: Literal["data"] = "data"
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     input_shape: tuple[int, ...]
+    input_dtype: str = "float32"
     examples: dict[str, int]
-    per_class: dict[str, int]
+    per_class: dict[str, int] = {}
+    composed: dict[str, str] = {}
 
 
 class ModelCard(_Card):
-    """The card of a model's weights."""
+    """The card of a model's weights. ``classes`` is ``None`` where its answers are numbers."""
 
     kind: Literal["model"] = "model"
     parameters: int
-    classes: int
+    classes: int | None
     input_shape: tuple[int, ...]
-    accuracy: Accuracy
+    input_dtype: str
+    quality: Figure
     training: Training
 
 

@@ -1,4 +1,4 @@
-"""Train an embedded model on the 60,000 images: ``python -m workbench.models.train fashion-cnn``."""
+"""Train an embedded model from random weights: ``python -m workbench.models.train fashion-cnn``."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch.nn import functional
 
-from workbench.datasets import Accuracy, File, ModelCard, Training, fashion_mnist
+from workbench.datasets import Figure, File, ModelCard, Training
 from workbench.datasets.cards import FOLDER
 from workbench.errors import WorkbenchError, unknown
 from workbench.models import zoo
-from workbench.models.zoo import Plan
+from workbench.models.zoo import Embedded, Plan
+from workbench.tasks import Metric, losses, metrics
+from workbench.workload import Data
 
 TEST_BATCH = 500
 
@@ -33,15 +33,13 @@ class Outcome:
     seconds: float
 
 
-def fit(
-    name: str, images: np.ndarray, labels: np.ndarray, plan: Plan, seed: int, report: Callable[[str], None] = print
-) -> Outcome:
-    """Train the architecture ``name`` from random weights.
+def fit(embedded: Embedded, examples: Data, plan: Plan, seed: int, report: Callable[[str], None] = print) -> Outcome:
+    """Train the architecture of an embedded workload from random weights.
 
     Parameters
     ----------
-    images, labels
-        uint8 [N, 28, 28] and integers [N].
+    examples
+        As the plan gives them.
     plan
         Epochs, batch, learning rate and the rest.
     seed
@@ -50,88 +48,98 @@ def fit(
         Takes one line of text per epoch.
     """
     torch.manual_seed(seed)
-    module = zoo.registered()[name].architecture().to(memory_format=torch.channels_last).train()
-    pixels, classes = torch.tensor(images), torch.tensor(labels).long()
-    steps = max(len(pixels) // plan.batch, 1)
-    decayed = [weight for weight in module.parameters() if weight.ndim > 1]
-    plain = [weight for weight in module.parameters() if weight.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.SGD(groups, lr=plan.peak_learning_rate, momentum=0.9, nesterov=True)
+    module = embedded.architecture().to(memory_format=torch.channels_last).train()
+    criterion = plan.criterion(losses.find(embedded.loss))
+    steps = max(len(examples) // plan.batch, 1)
+    optimizer = plan.optimizer(_groups(module, plan.weight_decay))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, plan.peak_learning_rate, total_steps=steps * plan.epochs, pct_start=0.2, cycle_momentum=False
     )
-    losses, began = [], time.perf_counter()
+    means, began = [], time.perf_counter()
     for epoch in range(plan.epochs):
-        order = torch.randperm(len(pixels))
+        order = torch.randperm(len(examples))
         total = 0.0
         for step in range(steps):
-            index = order[step * plan.batch : (step + 1) * plan.batch]
-            batch = augment(pixels[index], plan.shift).to(memory_format=torch.channels_last)
+            batch = plan.prepared(examples.at(order[step * plan.batch : (step + 1) * plan.batch]))
             with torch.autocast("cpu", torch.bfloat16, enabled=plan.bf16):
-                logits = module(batch)
-            loss = functional.cross_entropy(logits.float(), classes[index], label_smoothing=plan.smoothing)
+                outputs = module(*batch.inputs)
+            loss = criterion(outputs.float(), batch.targets)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
             total += loss.item()
-        losses.append(total / steps)
-        report(f"{name}: epoch {epoch + 1}/{plan.epochs}, loss {losses[-1]:.4f}, {time.perf_counter() - began:.0f} s")
-    return Outcome(module.eval(), tuple(losses), time.perf_counter() - began)
+        means.append(total / steps)
+        seconds = time.perf_counter() - began
+        report(f"{embedded.name}: epoch {epoch + 1}/{plan.epochs}, loss {means[-1]:.4f}, {seconds:.0f} s")
+    return Outcome(module.eval(), tuple(means), time.perf_counter() - began)
 
 
-def augment(pixels: torch.Tensor, shift: int) -> torch.Tensor:
-    """Turn uint8 [N, 28, 28] into float32 [N, 1, 28, 28] in 0…1, mirrored and shifted at random."""
-    batch = pixels.unsqueeze(1).float().div_(255)
-    mirrored = torch.rand(len(batch)) < 0.5
-    batch = torch.where(mirrored.view(-1, 1, 1, 1), batch.flip(3), batch)
-    if not shift:
-        return batch
-    height, width = batch.shape[2:]
-    padded = functional.pad(batch, (shift,) * 4)
-    rows = torch.randint(2 * shift + 1, (len(batch), 1, 1)) + torch.arange(height).view(1, -1, 1)
-    columns = torch.randint(2 * shift + 1, (len(batch), 1, 1)) + torch.arange(width).view(1, 1, -1)
-    return padded[torch.arange(len(batch)).view(-1, 1, 1), 0, rows, columns].unsqueeze(1)
+def _groups(module: torch.nn.Module, weight_decay: float) -> list[dict]:
+    """The parameters that decay, the matrices and filters, and those that don't."""
+    decayed = [weight for weight in module.parameters() if weight.ndim > 1]
+    plain = [weight for weight in module.parameters() if weight.ndim <= 1]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
 
 
 @torch.inference_mode()
-def correct(module: torch.nn.Module, images: np.ndarray, labels: np.ndarray) -> int:
-    """Count the examples whose largest logit is at their label."""
-    hits = 0
-    for start in range(0, len(images), TEST_BATCH):
-        batch = torch.tensor(images[start : start + TEST_BATCH]).unsqueeze(1).float() / 255
-        hits += int((module(batch).argmax(1).numpy() == labels[start : start + TEST_BATCH]).sum())
-    return hits
+def outputs_of(module: torch.nn.Module, data: Data) -> torch.Tensor:
+    """The module's float32 outputs [N, …] for all examples."""
+    return torch.cat([module(*batch.inputs) for batch in data.batches(TEST_BATCH)])
 
 
-def save(name: str, outcome: Outcome, plan: Plan, seed: int, examples: int, folder: Path) -> ModelCard:
-    """Write ``name.safetensors`` (float32) and its card into ``folder``; the accuracy is on the whole test set."""
-    images, labels = fashion_mnist.test()
-    hits = correct(outcome.module, images, labels)
+def figure(metric: Metric, outputs: torch.Tensor, targets: torch.Tensor) -> float:
+    """How good the outputs are, in the metric's unit."""
+    return metric.value(metric.terms(outputs, targets).numpy())
+
+
+def metric_of(embedded: Embedded) -> Metric:
+    """What judges it."""
+    return embedded.metric if isinstance(embedded.metric, Metric) else metrics.find(embedded.metric)
+
+
+def classes_of(metric: Metric, outputs: torch.Tensor) -> int | None:
+    """Among how many classes each answer chooses; ``None`` where answers are numbers."""
+    answers = metric.answers(outputs)
+    return None if answers is None else outputs.numel() // answers.numel()
+
+
+def quality(embedded: Embedded, module: torch.nn.Module) -> Figure:
+    """How good a trained model is on the test examples, beside what needs no model."""
+    metric = metric_of(embedded)
+    test, train = embedded.source.read()
+    naive = embedded.naive(test, train) if embedded.naive else {}
+    return Figure(
+        metric=metric.name,
+        title=metric.title,
+        value=figure(metric, outputs_of(module, test), test.targets),
+        unit=metric.unit,
+        n=len(test),
+        data=embedded.source.title,
+        naive={name: figure(metric, outputs, test.targets) for name, outputs in naive.items()},
+    )
+
+
+def save(embedded: Embedded, outcome: Outcome, training: Training, folder: Path) -> ModelCard:
+    """Write ``name.safetensors`` (float32) and its card into ``folder``; the figure is of the whole test set."""
+    name, module = embedded.name, outcome.module
     path = folder / f"{name}.safetensors"
-    save_file({key: value.contiguous() for key, value in outcome.module.state_dict().items()}, path)
+    save_file({key: value.contiguous() for key, value in module.state_dict().items()}, path)
+    test, _ = embedded.source.read()
+    (inputs,), outputs = test.inputs, outputs_of(module, test.at(slice(1)))
     card = ModelCard(
         name=name,
-        description=(zoo.registered()[name].architecture.__doc__ or "").strip().splitlines()[0].rstrip("."),
+        description=(embedded.architecture.__doc__ or "").strip().splitlines()[0].rstrip("."),
         source="trained for this project from random weights",
         licence="Apache-2.0",
-        made=f"python -m workbench.models.train {name} --seed {seed}",
+        made=f"python -m workbench.models.train {name} --seed {training.seed}",
         files=(File.of(path),),
-        parameters=sum(parameter.numel() for parameter in outcome.module.parameters()),
-        classes=len(fashion_mnist.CLASSES),
-        input_shape=(1, *images.shape[1:]),
-        accuracy=Accuracy(value=hits / len(labels), correct=hits, n=len(labels), data="fashion-mnist, test"),
-        training=Training(
-            seed=seed,
-            data="fashion-mnist, the 60,000 training images" if examples == 60_000 else "fashion-mnist, in part",
-            examples=examples,
-            plan=asdict(plan),
-            epoch_losses=tuple(round(loss, 4) for loss in outcome.losses),
-            seconds=round(outcome.seconds, 1),
-            threads=torch.get_num_threads(),
-            torch=torch.__version__,
-            date=datetime.now(UTC).date().isoformat(),
-        ),
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        classes=classes_of(metric_of(embedded), outputs),
+        input_shape=tuple(inputs.shape[1:]),
+        input_dtype=str(inputs.dtype).removeprefix("torch."),
+        quality=quality(embedded, module),
+        training=training,
     )
     card.write(folder / f"{name}.json")
     return card
@@ -141,31 +149,53 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m workbench.models.train", description=__doc__)
     parser.add_argument("model", help=f"one of {', '.join(zoo.registered())}")
-    parser.add_argument("--data", type=Path, help="folder with the four original files; else the cache or the internet")
+    parser.add_argument(
+        "--data", type=Path, help="folder with original files that aren't embedded; else the cache or the internet"
+    )
     parser.add_argument("--out", type=Path, help="folder for the weights and the card; the embedded ones by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, help="instead of the model's own number")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads; results repeat for the same number")
-    parser.add_argument("--limit", type=int, help="use only this many training images")
+    parser.add_argument("--limit", type=int, help="use only this many training examples")
     options = parser.parse_args(arguments)
     try:
-        if options.model not in zoo.registered():
-            raise WorkbenchError(unknown("model", options.model, zoo.registered()))
-        images, labels = fashion_mnist.full(options.data)
+        embedded, plan = _found(options.model)
+        examples, data = plan.examples(embedded.source, options.data)
     except WorkbenchError as error:
         print(error, file=sys.stderr)
         return 2
-    images, labels = images[: options.limit], labels[: options.limit]
-    torch.set_num_threads(options.threads)
-    plan = zoo.registered()[options.model].plan
+    if options.limit and options.limit < len(examples):
+        examples, data = examples.at(slice(options.limit)), f"{data}, in part"
     if options.epochs:
         plan = replace(plan, epochs=options.epochs)
-    outcome = fit(options.model, images, labels, plan, options.seed)
+    torch.set_num_threads(options.threads)
+    outcome = fit(embedded, examples, plan, options.seed)
+    training = Training(
+        seed=options.seed,
+        data=data,
+        examples=len(examples),
+        plan=asdict(plan),
+        epoch_losses=tuple(round(loss, 4) for loss in outcome.losses),
+        seconds=round(outcome.seconds, 1),
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+        date=datetime.now(UTC).date().isoformat(),
+    )
     folder = options.out or FOLDER / "models"
     folder.mkdir(parents=True, exist_ok=True)
-    accuracy = save(options.model, outcome, plan, options.seed, len(images), folder).accuracy
-    print(f"{options.model}: {accuracy.value:.2%} of {accuracy.n} test images right; weights and card in {folder}")
+    card = save(embedded, outcome, training, folder)
+    print(f"{embedded.name}: {card.quality} ({card.quality.n} examples); weights and card in {folder}")
     return 0
+
+
+def _found(name: str) -> tuple[Embedded, Plan]:
+    """The embedded workload of that name and how it is trained."""
+    if name not in zoo.registered():
+        raise WorkbenchError(unknown("model", name, zoo.registered()))
+    embedded = zoo.registered()[name]
+    if embedded.plan is None:
+        raise WorkbenchError(f"{name} has no plan of how it is trained; give it one where it is declared")
+    return embedded, embedded.plan
 
 
 if __name__ == "__main__":

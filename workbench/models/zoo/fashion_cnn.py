@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from workbench.models.zoo._base import Embedded, Plan
-from workbench.models.zoo._fashion_mnist import FashionMnist
+from workbench.models.zoo._base import Embedded
+from workbench.models.zoo._fashion_mnist import FashionMnist, FashionPlan
+from workbench.tasks import Counted
 
 
 class FashionCNN(nn.Module):
@@ -31,5 +32,8 @@ FASHION_CNN = Embedded(
     name="fashion-cnn",
     architecture=FashionCNN,
     source=FashionMnist(),
-    plan=Plan(epochs=20, peak_learning_rate=0.1),
+    plan=FashionPlan(epochs=20, peak_learning_rate=0.1),
+    metric="accuracy",
+    loss="cross-entropy",
+    counted=Counted("images"),
 )

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from workbench.models.zoo._base import Embedded, Plan
-from workbench.models.zoo._fashion_mnist import FashionMnist
+from workbench.models.zoo._base import Embedded
+from workbench.models.zoo._fashion_mnist import FashionMnist, FashionPlan
+from workbench.tasks import Counted
 
 
 class FashionMLP(nn.Module):
@@ -28,5 +29,8 @@ FASHION_MLP = Embedded(
     name="fashion-mlp",
     architecture=FashionMLP,
     source=FashionMnist(),
-    plan=Plan(epochs=20, peak_learning_rate=0.1, shift=0),
+    plan=FashionPlan(epochs=20, peak_learning_rate=0.1, shift=0),
+    metric="accuracy",
+    loss="cross-entropy",
+    counted=Counted("images"),
 )

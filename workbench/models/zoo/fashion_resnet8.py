@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from workbench.models.zoo._base import Embedded, Plan
-from workbench.models.zoo._fashion_mnist import FashionMnist
+from workbench.models.zoo._base import Embedded
+from workbench.models.zoo._fashion_mnist import FashionMnist, FashionPlan
+from workbench.tasks import Counted
 
 
 class ResidualBlock(nn.Module):
@@ -54,5 +55,8 @@ FASHION_RESNET8 = Embedded(
     name="fashion-resnet8",
     architecture=FashionResNet8,
     source=FashionMnist(),
-    plan=Plan(epochs=24, peak_learning_rate=0.2, weight_decay=2e-4, smoothing=0.0),
+    plan=FashionPlan(epochs=24, peak_learning_rate=0.2, weight_decay=2e-4, smoothing=0.0),
+    metric="accuracy",
+    loss="cross-entropy",
+    counted=Counted("images"),
 )

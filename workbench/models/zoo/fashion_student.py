@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from workbench.models.zoo._base import Embedded, Plan
-from workbench.models.zoo._fashion_mnist import FashionMnist
+from workbench.models.zoo._base import Embedded
+from workbench.models.zoo._fashion_mnist import FashionMnist, FashionPlan
+from workbench.tasks import Counted
 
 
 class FashionStudent(nn.Module):
@@ -30,5 +31,8 @@ FASHION_STUDENT = Embedded(
     name="fashion-student",
     architecture=FashionStudent,
     source=FashionMnist(),
-    plan=Plan(epochs=20, peak_learning_rate=0.1, weight_decay=1e-4, smoothing=0.0),
+    plan=FashionPlan(epochs=20, peak_learning_rate=0.1, weight_decay=1e-4, smoothing=0.0),
+    metric="accuracy",
+    loss="cross-entropy",
+    counted=Counted("images"),
 )
