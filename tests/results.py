@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from workbench.receipt import Interval, LatencyFigures, LayerReceipt, LayerState, Proportion, Result, Side
+from workbench.receipt import Interval, LatencyFigures, LayerReceipt, LayerState, Quality, Result, Side
+
+ACCURACY = Quality(
+    metric="accuracy", title="accuracy", unit="share", better="higher", value=0.92, low=0.915, high=0.925, n=10_000
+)
 
 
 def a_result(
@@ -23,8 +27,8 @@ def a_result(
         baseline=a_side(latency_ms=latency_ms * speedup, size_bytes=800_000),
         variant=a_side(latency_ms=latency_ms, size_bytes=200_000),
         speedup=Interval(value=speedup, low=speedup * 0.98, high=speedup * 1.02),
-        accuracy_drop=Interval(value=0.001, low=-0.001, high=0.003),
-        predictions_changed=12,
+        quality_loss=Interval(value=0.001, low=-0.001, high=0.003),
+        answers_changed=12,
         receipt=(
             LayerReceipt(
                 layer="conv1",
@@ -49,7 +53,7 @@ def a_side(*, latency_ms: float, size_bytes: int) -> Side:
         latency_ms=LatencyFigures(
             p50=latency_ms, p90=latency_ms * 1.1, p95=latency_ms * 1.2, p99=latency_ms * 1.5, n=1000
         ),
-        accuracy=Proportion(value=0.92, low=0.915, high=0.925, n=10_000),
+        quality=ACCURACY,
         size_bytes=size_bytes,
         peak_memory_bytes=None,
     )

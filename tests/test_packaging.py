@@ -68,5 +68,5 @@ def test_without_a_compiler_the_package_installs_and_says_why_native_is_missing(
 
     assert re.search(r"native.*compiler", told("list", "engines"))
     assert "fashion-cnn" in told("list", "workloads")
-    accuracy = json.loads(told("run", "fashion-student", "--engine", "eager", "--json"))["variant"]["accuracy"]
-    assert accuracy["n"] == 10_000
+    quality = json.loads(told("run", "fashion-student", "--engine", "eager", "--json"))["variant"]["quality"]
+    assert quality["n"] == 10_000

@@ -49,7 +49,7 @@ def load(name: str) -> Workload:
     if name not in models.embedded() and _looks_like_a_model(name):
         raise WorkloadError(
             f"{str(name)!r} is the name of no embedded workload; a model file or 'module:factory' is given with its "
-            f"data: wb.Workload({str(name)!r}, data=(inputs, labels))"
+            f"data: wb.Workload({str(name)!r}, data=(inputs, targets))"
         )
     if name not in models.embedded():
         raise WorkloadError(unknown("workload", name, models.embedded()))
@@ -84,7 +84,13 @@ def run(
 
 
 def prepare(
-    model: torch.nn.Module, example: torch.Tensor, recipe: Recipe | dict | str | None = None, *, calibration: Any = None
+    model: torch.nn.Module,
+    example: Any,
+    recipe: Recipe | dict | str | None = None,
+    *,
+    calibration: Any = None,
+    call: str = "auto",
+    output: Any = "auto",
 ) -> Runner:
     """Apply a recipe to a model in this process and return what runs it: ``f(x) -> Tensor``, with its ``f.receipt``.
 
@@ -93,11 +99,14 @@ def prepare(
     model
         Any ``nn.Module``; it stays as it is.
     example
-        float32 [batch, …]: what it will be called with, mostly.
+        A tensor [batch, …], or a tuple or dictionary of several: what it will be called with, mostly. The runner takes
+        the tensors one by one, ``f(a, b)``, those of a dictionary in its order.
     recipe
         As :meth:`Recipe.parse` takes it.
     calibration
-        float32 [N, …] inputs, or ``(inputs, labels)`` for recipes that train; ``example`` when absent.
+        Inputs [N, …] in the form of ``example``, or ``(inputs, targets)``; recipes that train need some.
+    call, output
+        How inputs are passed and what of the output counts; see :class:`Workload`.
 
     Raises
     ------
@@ -106,7 +115,7 @@ def prepare(
     """
     from workbench.core import prepare
 
-    return prepare.prepare(model, example, Recipe.parse(recipe), calibration)
+    return prepare.prepare(model, example, Recipe.parse(recipe), calibration, call=call, output=output)
 
 
 def history() -> pandas.DataFrame:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from workbench.receipt import Interval, LatencyFigures, LayerReceipt, Proportion, Result
+from workbench import receipt
+from workbench.receipt import Interval, LatencyFigures, LayerReceipt, Result
 
 
 class _Event(BaseModel):
@@ -86,14 +87,19 @@ class Latency(_Event):
     final: bool = False
 
 
-class Accuracy(_Event):
-    """Accuracy on the first ``variant.n`` of ``total`` test examples."""
+class Quality(_Event):
+    """Quality on the first ``variant.n`` of ``total`` test examples.
 
-    kind: Literal["accuracy"] = "accuracy"
-    baseline: Proportion
-    variant: Proportion
-    drop: Interval
-    changed: int
+    ``loss`` is by how much the variant is worse, in the metric's unit. Of ``answers`` so far ``changed`` differ from
+    the baseline's; both are None where answers are numbers, which nearly always differ by a little.
+    """
+
+    kind: Literal["quality"] = "quality"
+    baseline: receipt.Quality
+    variant: receipt.Quality
+    loss: Interval
+    changed: int | None
+    answers: int | None
     total: int
 
 
@@ -154,7 +160,7 @@ Event = Annotated[
     | Progress
     | Training
     | Latency
-    | Accuracy
+    | Quality
     | Size
     | Layers
     | Notice

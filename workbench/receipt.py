@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 Reality = Literal["real", "simulated", "unchanged"]
-
+Direction = Literal["higher", "lower"]
+"""Which figures of a metric are the better ones."""
 
 FEWEST_CALLS = 12
 """Timed calls of each side that a verdict takes at least, in six blocks of four visits or more. Fewer may all have met
@@ -44,10 +45,25 @@ class Interval(_Frozen):
         return self.low <= 1 <= self.high and self.high > 4 * self.low
 
 
-class Proportion(Interval):
-    """A share of ``n`` examples, with its 95 % Wilson interval."""
+class Quality(Interval):
+    """How good the answers on ``n`` examples are, by a metric, with its 95 % interval.
 
+    ``metric`` is the metric's name and ``title`` what the page calls it. ``unit`` is that of the three figures:
+    "share" of 1, "bit/byte", what the targets are measured in, or "" for a plain number.
+    """
+
+    metric: str
+    title: str
     n: int
+    unit: str = ""
+    better: Direction
+
+
+class Throughput(_Frozen):
+    """What one call handles, over the median time of a call: ``value`` of ``unit`` ("images", "tokens") a second."""
+
+    value: float
+    unit: str
 
 
 class LatencyFigures(_Frozen):
@@ -73,11 +89,23 @@ class Side(_Frozen):
     engine: str
     device: str
     latency_ms: LatencyFigures
-    accuracy: Proportion
+    quality: Quality
     size_bytes: int
     """Of the weights as stored in safetensors, in their real dtypes."""
     peak_memory_bytes: int | None
     """Weights plus the growth of resident memory in the first calls; None where the system can't say."""
+    throughput: Throughput | None = None
+    """None in runs of before it was told."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, values: Any) -> Any:
+        """Runs stored when every workload was a classifier hold an accuracy."""
+        if not isinstance(values, dict) or "accuracy" not in values:
+            return values
+        words = {"metric": "accuracy", "title": "accuracy", "unit": "share", "better": "higher"}
+        rest = {name: value for name, value in values.items() if name != "accuracy"}
+        return {**rest, "quality": {**values["accuracy"], **words}}
 
 
 class LayerState(_Frozen):
@@ -141,15 +169,27 @@ class Result(_Frozen):
     baseline: Side
     variant: Side
     speedup: Interval
-    accuracy_drop: Interval
-    """Baseline minus variant, as a fraction: 0.01 is one percentage point lost."""
-    predictions_changed: int
+    quality_loss: Interval
+    """By how much the variant is worse, in the metric's unit: 0.01 of "share" is one percentage point lost."""
+    answers_changed: int | None
+    """How many answers (classes, tokens, classes of pixels) differ from the baseline's; None where they are numbers."""
+    answers: int | None = None
+    """How many there were; None also in runs of before that was told."""
     receipt: tuple[LayerReceipt, ...]
     verdict: str
     """The outcome in words: how much faster, or why not."""
     notices: tuple[str, ...] = ()
     """What else is to be known of this run: what was assumed of the data, what disturbed it, where history is kept."""
     environment: dict[str, Any]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, values: Any) -> Any:
+        """The names of when every workload was a classifier."""
+        renamed = {"accuracy_drop": "quality_loss", "predictions_changed": "answers_changed"}
+        if not isinstance(values, dict) or renamed.keys().isdisjoint(values):
+            return values
+        return {renamed.get(name, name): value for name, value in values.items()}
 
     @property
     def few_calls(self) -> bool:

@@ -1,8 +1,9 @@
-"""What is being made faster: a model, its data and its metric."""
+"""What is being made faster: a model, its data and its task."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,50 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+    from workbench.tasks import Task
+
+
+AUTO = "auto"
+CALLS = ("one", "positional", "keywords", "pairs")
+"""How a model may be called, but for "auto"."""
+
+Inputs = tuple["torch.Tensor", ...]
+"""What a model is called with, one tensor for each of its inputs: [batch, …], floats as float32."""
+
+
+def rows(inputs: Inputs, index: Any) -> Inputs:
+    """The examples at ``index`` (a slice, or their numbers int64 [n]) of each of ``inputs``."""
+    return tuple(each[index] for each in inputs)
+
 
 @dataclass(frozen=True)
 class Data:
-    """Examples and their classes: ``inputs`` float32 [N, …], ``labels`` int64 [N] in 0…classes-1."""
+    """Examples: each of ``inputs`` [N, …] (a lone tensor is one), and ``targets`` [N, …] or none."""
 
-    inputs: torch.Tensor
-    labels: torch.Tensor
+    inputs: Inputs
+    targets: torch.Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.inputs, tuple):
+            object.__setattr__(self, "inputs", (self.inputs,))
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.inputs[0])
+
+    def at(self, index: Any) -> Data:
+        """The examples at ``index``: a slice, or their numbers int64 [n]."""
+        targets = None if self.targets is None else self.targets[index]
+        return Data(rows(self.inputs, index), targets)
+
+    def batches(self, size: int, order: torch.Tensor | None = None) -> Iterator[Data]:
+        """``size`` examples at a time, in this order (int64 [N]) or in their own."""
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            yield self.at(part if order is None else order[part])
+
+    def tensors(self) -> Inputs:
+        """All it holds."""
+        return self.inputs if self.targets is None else (*self.inputs, self.targets)
 
 
 @dataclass(frozen=True)
@@ -32,15 +67,29 @@ class Workload:
         The name of an embedded workload ("fashion-cnn"), an ``nn.Module``, a path to a ``.pt2`` or
         ``.onnx`` file, or ``"module:factory"`` naming a function that returns an ``nn.Module``.
     data
-        ``(inputs, labels)`` tensors or arrays, the path of an ``.npz`` with both, a map-style ``Dataset``
-        of such pairs, or a ``DataLoader``. Embedded workloads bring their own.
+        ``(inputs, targets)`` or inputs alone, the path of an ``.npz`` with both, a ``Dataset`` of such pairs, or a
+        ``DataLoader``. Inputs are a tensor or array [N, …] of any type, or a tuple or dictionary of several. Embedded
+        workloads bring their own.
     train
         The same, for calibration, fine-tuning and distillation. Without it, every fifth example of
-        ``data`` is set aside for that and not used for accuracy.
+        ``data`` is set aside for that and not used for quality.
     weights
         A ``.safetensors`` file, or a state dictionary (``.pth``, ``.pt``), for a ``"module:factory"`` model.
     name
         What the page calls it; made from the model's class or file name when absent.
+    metric
+        The name of a metric ("mae", "mean-iou"), a function ``(outputs, targets) -> [N]``, or a torchmetrics metric.
+        Higher figures are better, unless it has an attribute ``better = "lower"``. "auto" chooses by what the targets
+        are.
+    loss
+        What training makes small: the name of a loss, or a function ``(outputs, targets) -> scalar``. "auto" goes by
+        the metric.
+    output
+        What of the model's output counts: a key, an attribute or a number, or a function of the output. "auto" takes
+        a tensor itself, else ``.logits``, else the first tensor.
+    call
+        How inputs are passed: "one" (a tensor), "positional", "keywords", or "pairs" (the model embeds each of two
+        inputs). "auto" goes by the form of the data.
     """
 
     model: Any
@@ -48,11 +97,19 @@ class Workload:
     train: Any = None
     weights: str | None = None
     name: str | None = None
+    metric: Any = AUTO
+    loss: Any = AUTO
+    output: Any = AUTO
+    call: str = AUTO
 
     @property
     def is_a_name(self) -> bool:
         """Whether it is the name of an embedded workload (or of none) and nothing else."""
-        return isinstance(self.model, str) and self.data is self.train is self.weights is None
+        brought = any(each is not None for each in (self.data, self.train, self.weights))
+        task = (self.metric, self.loss, self.output, self.call)
+        return (
+            isinstance(self.model, str) and not brought and all(isinstance(each, str) and each == AUTO for each in task)
+        )
 
     @property
     def display_name(self) -> str:
@@ -73,8 +130,9 @@ class LoadedWorkload:
 
     ``id`` is what its runs are kept under: the name of an embedded workload, else the beginning of ``key``.
     ``key`` is a sha256 over the architecture, weights and data: equal keys mean equal workloads.
-    ``module`` is in eval mode, its parameters fp32 and untouched by any run.
-    ``classes`` is the number of outputs; ``note`` says in one line what was assumed about the data.
+    ``module`` is in eval mode, its parameters fp32 and untouched by any run. It is called with the tensors of an
+    example one by one and gives one float tensor [batch, *output_shape]. ``note`` says in one line what was assumed
+    about the data.
     """
 
     name: str
@@ -83,11 +141,12 @@ class LoadedWorkload:
     module: torch.nn.Module
     test: Data
     train: Data
-    classes: int
+    task: Task
+    output_shape: tuple[int, ...]
     description: str = ""
     note: str = ""
 
-    def example(self, batch: int) -> torch.Tensor:
+    def example(self, batch: int) -> Inputs:
         """The first ``batch`` test inputs, repeated from the start where there are fewer."""
         index = [i % len(self.test) for i in range(batch)]
-        return self.test.inputs[index].contiguous()
+        return tuple(each.contiguous() for each in rows(self.test.inputs, index))

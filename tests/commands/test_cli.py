@@ -78,13 +78,15 @@ def test_run_prints_one_json_object_with_the_promised_names(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert {"workload", "recipe", "baseline", "variant", "speedup", "accuracy_drop"} <= set(result)
+    assert {"workload", "recipe", "baseline", "variant", "speedup", "quality_loss"} <= set(result)
     assert {"receipt", "environment"} <= set(result)
     for side in (result["baseline"], result["variant"]):
-        assert {"latency_ms", "accuracy", "size_bytes", "peak_memory_bytes", "engine", "device"} <= set(side)
+        assert {"latency_ms", "quality", "throughput", "size_bytes", "peak_memory_bytes", "engine", "device"} <= set(
+            side
+        )
         assert {"p50", "p90", "p95", "p99", "n"} <= set(side["latency_ms"])
-        assert {"value", "low", "high", "n"} <= set(side["accuracy"])
-    for interval in (result["speedup"], result["accuracy_drop"]):
+        assert {"metric", "value", "low", "high", "n", "unit", "better"} <= set(side["quality"])
+    for interval in (result["speedup"], result["quality_loss"]):
         assert {"value", "low", "high"} <= set(interval)
     assert {path.name for path in tmp_path.iterdir()} == {"model.pt2", "model.onnx", "recipe.json", "receipt.json"}
     assert Recipe.parse((tmp_path / "recipe.json").read_text()).precision == "int8-static"

@@ -71,6 +71,16 @@ class Silent:
         pass
 
 
+class Kept:
+    """An outbox that keeps everything."""
+
+    def __init__(self):
+        self.events = []
+
+    def event(self, event, result_key=""):
+        self.events.append(event)
+
+
 @pytest.fixture
 def other_notebook():
     """Another process that measures on this machine until a line is written to it."""
@@ -87,7 +97,7 @@ def test_nothing_is_prepared_while_another_notebook_measures(other_notebook):
     workload = Workload(torch.nn.Linear(4, 3), data=(torch.rand(60, 4), torch.arange(60) % 3))
     core.keep_workload(1, pickle.dumps(workload), known=[])
     workload = core._workloads.get(1)
-    core._last = Asked(1, workload, START, "eager", Context(workload.train))
+    core._last = Asked(1, workload, START, "eager", Context(workload.train)), None
     looks = 0
 
     def checkpoint():
@@ -110,3 +120,18 @@ def test_a_turn_of_our_own_is_nobody_else_s(other_notebook):
     assert not turn.others_are_measuring(data_directory())
     with turn.measuring(data_directory()):
         assert not turn.others_are_measuring(data_directory())
+
+
+def test_what_was_compared_for_the_first_time_in_a_slow_moment_is_measured_again_once():
+    outbox = Kept()
+    core = Core(outbox)
+    core.keep_workload(1, pickle.dumps(Workload("fashion-mlp")), known=[])
+    core.run(1, 1, Recipe.parse(steps=[{"do": "quantize"}], place={"engine": "native"}), "eager", lambda: None)
+    _, measurement = core._last
+    for side in (measurement._baseline, measurement._variant):
+        side.pace._last_ms[0] *= 3
+    for _ in range(2):
+        core.look_ahead(lambda: None)
+    again = [event for event in outbox.events if event.kind == "notice" and event.measure_again]
+    assert len(again) == 1
+    assert "slower than usual" in again[0].message

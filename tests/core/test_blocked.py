@@ -56,8 +56,8 @@ def test_each_reason_is_what_the_technique_itself_says():
     for name, toggle in of(module, 1, 4, 4).items():
         for option, reasons in toggle.choices.items():
             for value, reason in reasons.items():
-                task = techniques.Task((1, 4, 4), 3)
-                assert techniques.find(name)(**{option: value}).blocked(module, task) == reason
+                form = techniques.Form.of((torch.zeros(1, 1, 4, 4),), (3,))
+                assert techniques.find(name)(**{option: value}).blocked(module, form) == reason
 
 
 def test_nothing_is_known_of_what_follows_another_architecture():

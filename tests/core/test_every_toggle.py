@@ -26,7 +26,7 @@ def test_every_scheme_on_every_engine_that_takes_it_ends_in_a_full_receipt(sessi
     assert layers
     assert all(row.kernel for row in layers)
     assert all(row.reason for row in layers if row.reality != "real")
-    assert result.accuracy_drop.value < 0.02
+    assert result.quality_loss.value < 0.02
     assert (result.variant.size_bytes < result.baseline.size_bytes) == (scheme != "fp32")
 
 

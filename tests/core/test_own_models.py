@@ -52,4 +52,4 @@ def test_every_form_of_model_and_data_ends_in_int8_kernels(session, form, tmp_pa
     result = session.start(workload, recipe, baseline="eager").result()
     assert len(result.receipt) == 2
     assert {(row.after.dtype, row.compute_dtype, row.reality) for row in result.receipt} == {("int8", "int8", "real")}
-    assert result.variant.accuracy.n == 48  # every fifth of 60 is set aside to learn from
+    assert result.variant.quality.n == 48  # every fifth of 60 is set aside to learn from

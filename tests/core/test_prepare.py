@@ -4,8 +4,11 @@ import pytest
 import torch
 
 import workbench as wb
+from tests.techniques import parts
 from workbench.errors import WorkbenchError
 from workbench.models import build
+
+IMAGES = torch.rand(256, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
 
 def test_a_prepared_int8_model_agrees_with_the_model_it_was_made_from():
@@ -53,11 +56,34 @@ def test_auto_takes_the_next_engine_where_the_first_cannot_run_the_model():
     torch.testing.assert_close(runner(images), model(images).detach())
 
 
-def test_a_recipe_that_trains_asks_for_labels():
+def test_a_recipe_that_trains_asks_for_something_to_learn_from():
     with pytest.raises(WorkbenchError, match="pass calibration="):
-        wb.prepare(
-            build("fashion-student"),
-            torch.rand(1, 1, 28, 28),
-            {"steps": [{"do": "prune", "finetune_epochs": 1}]},
-            calibration=torch.rand(8, 1, 28, 28),
-        )
+        wb.prepare(build("fashion-student"), IMAGES[:1], {"steps": [{"do": "prune", "finetune_epochs": 1}]})
+
+
+def test_without_targets_it_learns_from_the_model_before():
+    recipe = {"steps": [{"do": "prune", "finetune_epochs": 1}], "place": {"engine": "eager"}}
+    model = parts.build(lambda: build("fashion-student")).eval()
+    tuned = wb.prepare(model, IMAGES[:1], recipe, calibration=IMAGES)
+    cut = wb.prepare(model, IMAGES[:1], {**recipe, "steps": [{"do": "prune", "finetune_epochs": 0}]})
+    with torch.no_grad():
+        wanted = model(IMAGES)
+    assert (tuned(IMAGES) - wanted).norm() < (cut(IMAGES) - wanted).norm()
+
+
+def test_a_model_of_several_named_inputs_is_called_with_them_one_by_one():
+    class Scored(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words, self.head = torch.nn.Embedding(11, 8), torch.nn.Linear(8, 3)
+
+        def forward(self, ids, mask):
+            features = self.words(ids) * mask.unsqueeze(-1)
+            return {"logits": self.head(features.mean(1))}
+
+    model, ids, mask = Scored().eval(), torch.arange(40).reshape(8, 5) % 11, torch.rand(8, 5)
+    faster = wb.prepare(model, {"ids": ids, "mask": mask}, {"steps": [{"do": "quantize", "scheme": "int8-dynamic"}]})
+    with torch.no_grad():
+        wanted = model(ids, mask)["logits"]
+    assert (faster(ids, mask) - wanted).abs().max() < 0.05
+    assert "head" in {row.layer for row in faster.receipt}

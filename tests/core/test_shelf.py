@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -51,6 +52,15 @@ def test_what_was_used_again_is_no_longer_the_oldest(workload):
     assert [shelf.has(workload, of_batch(batch)) for batch in (1, 2, 4)] == [True, False, True]
 
 
+def test_what_was_prepared_is_kept_until_its_place_is_needed(workload):
+    shelf, context = Shelf(NO_MEMORY), Context(train=workload.train)
+    first = shelf.prepared(workload, of_batch(1), context)
+    assert shelf.keeps(first)
+    for batch in (2, 4):
+        shelf.prepared(workload, of_batch(batch), context)
+    assert not shelf.keeps(first)
+
+
 def test_within_the_budget_everything_stays(workload):
     shelf, _ = filled(PLENTY, workload, (1, 2, 4, 8))
     assert all(shelf.has(workload, of_batch(batch)) for batch in (1, 2, 4, 8))
@@ -60,7 +70,7 @@ def test_within_the_budget_everything_stays(workload):
 def test_preparing_ahead_ends_at_half_the_budget(workload, budget_bytes, count):
     core = Core(outbox=None)
     core._shelf = Shelf(budget_bytes)
-    core._last = Asked(1, workload, EAGER, "eager", Context(workload.train))
+    core._last = Asked(1, workload, EAGER, "eager", Context(workload.train)), SimpleNamespace(sides=(None,))
     with contextlib.suppress(Cancelled):
         core.look_ahead(lambda: stop_at(2, core._shelf, workload))
     ahead = [recipe for recipe in neighbours(EAGER) if core._shelf.has(workload, recipe)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
+from tests.engines import several_inputs
 from tests.engines.models import images, module, variant
 from workbench import engines
 from workbench.engines import Engine, Runner
@@ -80,6 +81,22 @@ def test_outputs_that_vanish_may_differ_by_rounding():
     nn.init.zeros_(zero[1].weight)
     nn.init.zeros_(zero[1].bias)
     check(Variant(zero), lambda outputs: outputs + 1e-10)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_runner_that_leaves_one_of_several_inputs_alone_is_found_out(batch):
+    asked, inputs = (
+        several_inputs.variant("tokens and a mask", "fp32"),
+        several_inputs.examples("tokens and a mask", 16),
+    )
+    runner = EAGER.prepare(asked, inputs, threads=1)
+    require_faithful(Other(), runner, asked, inputs, batch=batch)
+
+    def unmasked(ids, mask):
+        return runner(ids, mask.new_ones(mask.shape))
+
+    with pytest.raises(EngineError, match="Other computes something else"):
+        require_faithful(Other(), unmasked, asked, inputs, batch=batch)
 
 
 def test_a_model_that_draws_random_numbers_is_left_to_eager():

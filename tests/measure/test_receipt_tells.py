@@ -164,7 +164,7 @@ def test_weights_that_no_node_of_a_graph_uses_and_constants_of_a_forward_are_not
 
 def test_watching_uses_leaves_no_hooks_behind():
     module, inputs = own_model("an encoder layer")
-    assert used_in(module, inputs)["body.self_attn.out_proj"] == ["body.self_attn"]
+    assert used_in(module, (inputs,))["body.self_attn.out_proj"] == ["body.self_attn"]
     assert not any(layer._forward_hooks or layer._forward_pre_hooks for layer in module.modules())
 
 

@@ -43,19 +43,19 @@ FORMS = {
 def test_each_form_of_data_gives_the_same_examples(model, data, form):
     loaded = load(Workload(model, FORMS[form](*data)))
     plain = load(Workload(model, data))
-    assert torch.allclose(loaded.test.inputs, plain.test.inputs, atol=0)
-    assert torch.equal(loaded.test.labels, plain.test.labels)
+    assert torch.allclose(loaded.test.inputs[0], plain.test.inputs[0], atol=0)
+    assert torch.equal(loaded.test.targets, plain.test.targets)
     assert loaded.key == plain.key
 
 
 def test_every_fifth_example_is_set_aside_and_that_is_said(model, data):
     loaded = load(Workload(model, data))
-    assert torch.equal(loaded.train.inputs, data[0][4::5])
+    assert torch.equal(loaded.train.inputs[0], data[0][4::5])
     assert len(loaded.test) == 16
     assert "every fifth example (4 of 20) is set aside" in loaded.note
 
 
-def test_given_training_data_leaves_all_examples_for_accuracy(model, data):
+def test_given_training_data_leaves_all_examples_for_quality(model, data):
     loaded = load(Workload(model, data, train=(data[0][:3], data[1][:3])))
     assert (len(loaded.test), len(loaded.train), loaded.note) == (20, 3, "")
 
@@ -63,7 +63,7 @@ def test_given_training_data_leaves_all_examples_for_accuracy(model, data):
 def test_uint8_images_become_fractions_and_that_is_said(model, data):
     images = (data[0] * 255).to(torch.uint8)
     loaded = load(Workload(model, (images, data[1]), train=(images, data[1])))
-    assert torch.equal(loaded.test.inputs, images.float() / 255)
+    assert torch.equal(loaded.test.inputs[0], images.float() / 255)
     assert loaded.note == "uint8 images were divided by 255"
 
 
@@ -80,27 +80,28 @@ def _with(tensor: torch.Tensor, index, value) -> torch.Tensor:
 
 BAD = {
     "no data": (lambda x, y: None, "a model of your own needs data"),
-    "a dict": (lambda x, y: {"x": x, "y": y}, "data is of type dict; it can be"),
-    "inputs alone": (lambda x, y: x.numpy().tolist(), "the examples of data are"),
+    "a key that forward doesn't take": (lambda x, y: {"x": x, "labels": y}, "doesn't take 'x': .* one of inputs"),
+    "targets alone": (lambda x, y: {"labels": y}, "data holds 'labels' and no inputs"),
+    "examples of three": (lambda x, y: x.numpy().tolist(), r"a list of 3; give \(inputs, targets\)"),
     "NaN": (
         lambda x, y: (_with(x, (6, 0, 0, 0), torch.nan), y),
         "NaN or infinity in 1 of 20 examples, first at index 6",
     ),
     "infinity": (lambda x, y: (_with(x, (3, 0, 0, 0), torch.inf), y), "first at index 3"),
-    "other lengths": (lambda x, y: (x, y[:-1]), "20 inputs and 19 labels"),
+    "other lengths": (lambda x, y: (x, y[:-1]), "20 inputs and 19 targets"),
     "nothing": (lambda x, y: (x[:0], y[:0]), "data is empty"),
     "an empty data set": (lambda x, y: TensorDataset(x[:0], y[:0]), "data is empty"),
     "an empty list": (lambda x, y: [], "data is empty"),
     "too few": (lambda x, y: (x[:4], y[:4]), "4 examples are too few"),
     "too few by one": (lambda x, y: (x[:1], y[:1]), "1 example is too few"),
-    "a label too large": (lambda x, y: (x, _with(y, 7, 5)), "label 5 at index 6 of the test examples is outside 0…4"),
-    "a negative label": (lambda x, y: (x, _with(y, 0, -1)), "label -1 at index 0"),
+    "a label too large": (lambda x, y: (x, _with(y, 7, 5)), "target 5 at index 6 is outside 0…4"),
+    "a negative label": (lambda x, y: (x, _with(y, 0, -1)), "target -1 at index 0"),
     "a fractional label": (
         lambda x, y: (x, _with(y.float(), 2, 0.5)),
-        "label 0.5 at index 2 of data is no class number",
+        "target 0.5 at index 2 of data is no class number, and the model gives 5 scores",
     ),
     "a wrong shape": (lambda x, y: (x[:, :2], y), r"fails on inputs of shape \[2, 2, 4, 4\]: .*channels"),
-    "flat inputs": (lambda x, y: (x[:, 0, 0, 0], y), r"have shape \[20\]; they have to be \[N, …\]"),
+    "flat inputs": (lambda x, y: (x[:, 0, 0, 0], y), r"fails on inputs of shape \[2\]"),
     "words": (lambda x, y: (np.array(["cat"] * 20), y), "no array of numbers"),
     "mixed shapes": (lambda x, y: [(x[0], 0), (x[0, :2], 0)], "mixes shapes"),
 }
@@ -156,7 +157,7 @@ def test_a_file_that_is_no_npz_is_refused_in_our_own_words(model, tmp_path, fill
     assert "pickle" not in str(caught.value)
 
 
-def test_an_npz_with_other_names_is_refused_with_those_it_has(model, tmp_path):
+def test_an_npz_with_names_that_forward_does_not_take_is_refused_with_those_it_takes(model, tmp_path):
     np.savez(tmp_path / "data.npz", x=np.zeros((5, 3)), labels=np.zeros(5))
-    with pytest.raises(WorkloadError, match=r"data.npz lacks inputs and holds x, labels; store data with numpy.savez"):
+    with pytest.raises(WorkloadError, match=r"forward of TwoLayers doesn't take 'x': .* one of inputs"):
         load(Workload(model, tmp_path / "data.npz"))

@@ -27,7 +27,7 @@ def no_module() -> int:
 
 def test_a_module_is_taken_as_it_is(model, data):
     loaded = load(Workload(model, data))
-    assert (loaded.module is model, loaded.name, loaded.classes) == (True, "TwoLayers", 5)
+    assert (loaded.module is model, loaded.name, loaded.output_shape) == (True, "TwoLayers", (5,))
 
 
 def test_a_module_in_training_mode_stays_in_it(model, data):
@@ -84,14 +84,14 @@ class Returning(nn.Module):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (lambda x: {"logits": x}, "returns dict for inputs of shape"),
-        (lambda x: x, r"returns torch.float32 of shape \[2, 3, 4, 4\]"),
-        (lambda x: x.flatten(1)[:, :1], "at least 2 classes"),
+        (lambda x: {"logits": "none"}, "returns (str|dict) for inputs of shape"),
+        (lambda x: x, r"no metric fits outputs of shape \[2, 3, 4, 4\]"),
+        (lambda x: x.sum(), r"returns torch.float32 of shape \[\]"),
         (lambda x: x.flatten(1).long(), "returns torch.int64"),
         (lambda x: x.no_such_method(), "no_such_method"),
     ],
 )
-def test_outputs_that_are_no_logits_are_named(data, answer, message):
+def test_outputs_that_nothing_can_judge_are_named(data, answer, message):
     with pytest.raises(WorkloadError, match=message):
         load(Workload(Returning(answer).eval(), data))
 

@@ -43,17 +43,17 @@ def fresh_labels() -> torch.Tensor:
 def test_weights_trained_in_place_are_measured_as_they_are_now(session):
     model = always(0)
     workload = Workload(model, data=(INPUTS, fresh_labels()))
-    assert session.start(workload, EAGER, baseline="eager").result().variant.accuracy.value == 1
+    assert session.start(workload, EAGER, baseline="eager").result().variant.quality.value == 1
     say(model, 3)
-    assert session.start(workload, EAGER, baseline="eager").result().variant.accuracy.value == 0
+    assert session.start(workload, EAGER, baseline="eager").result().variant.quality.value == 0
 
 
 def test_data_changed_in_place_are_measured_as_they_are_now(session):
     labels = fresh_labels()
     workload = Workload(always(0), data=(INPUTS, labels))
-    assert session.start(workload, EAGER, baseline="eager").result().variant.accuracy.value == 1
+    assert session.start(workload, EAGER, baseline="eager").result().variant.quality.value == 1
     labels += 1
-    assert session.start(workload, EAGER, baseline="eager").result().variant.accuracy.value == 0
+    assert session.start(workload, EAGER, baseline="eager").result().variant.quality.value == 0
 
 
 def through_data(workload: Workload) -> None:
@@ -122,4 +122,4 @@ def test_what_is_wrapped_around_a_module_comes_off_before_it_is_sent(wrap, sessi
         plain[1].weight.data = model[1].weight.detach().clone()
     result = session.start(Workload(wrapped, data=(INPUTS, fresh_labels())), EAGER, baseline="eager").result()
     expected = (plain(INPUTS).argmax(1) == 0)[torch.arange(60) % 5 != 4].double().mean()
-    assert result.variant.accuracy.value == pytest.approx(float(expected))
+    assert result.variant.quality.value == pytest.approx(float(expected))

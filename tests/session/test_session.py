@@ -27,7 +27,7 @@ def test_a_run_ends_in_figures_for_both_sides(session):
     result = session.start(STUDENT, eager(steps=[{"do": "prune", "amount": 0.5, "finetune_epochs": 0}])).result()
     assert result.baseline.latency_ms.n > 0
     assert result.variant.latency_ms.n > 0
-    assert result.variant.accuracy.n == 10_000
+    assert result.variant.quality.n == 10_000
     assert result.variant.size_bytes < result.baseline.size_bytes
     assert result.receipt
     assert result.speedup.low <= result.speedup.value <= result.speedup.high
@@ -56,9 +56,9 @@ def test_a_chosen_baseline_is_named_and_stands_in_for_nothing(session):
 def test_estimates_come_before_the_figures_are_final(session):
     seen = [event for event in session.start(STUDENT, eager())]
     latencies = [event for event in seen if event.kind == "latency"]
-    accuracies = [event for event in seen if event.kind == "accuracy"]
+    qualities = [event for event in seen if event.kind == "quality"]
     assert not latencies[0].final
-    assert accuracies[0].variant.n < accuracies[0].total
+    assert qualities[0].variant.n < qualities[0].total
     assert seen[-1].kind == "finished"
 
 

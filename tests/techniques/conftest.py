@@ -16,7 +16,7 @@ def workload():
 @pytest.fixture(scope="session")
 def few(workload) -> Context:
     """A context with 1,024 real training images: enough to learn from, quick to go through."""
-    return Context(train=Data(workload.train.inputs[:1024], workload.train.labels[:1024]))
+    return Context(train=Data(workload.train.inputs[0][:1024], workload.train.targets[:1024]))
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from torch import nn
 from tests.techniques import parts
 from workbench import models
 from workbench.errors import Cancelled, RecipeError, WorkbenchError
+from workbench.tasks import losses
 from workbench.techniques.distill import Distill
 from workbench.variant import Variant
 
@@ -23,7 +24,7 @@ def distilled(module, context, **options):
 def test_the_student_takes_the_place_of_the_model(workload, few):
     student = distilled(workload.module, few, student=STUDENT).module
     assert type(student) is type(models.build(STUDENT))
-    assert student(few.train.inputs[:3]).shape == (3, 10)
+    assert student(few.train.inputs[0][:3]).shape == (3, 10)
 
 
 def test_half_width_keeps_the_architecture_with_half_its_channels(workload, few):
@@ -46,16 +47,16 @@ def test_the_student_learns(workload, few, labels):
     points = []
     context = dataclasses.replace(few, curve=points.append)
     student = distilled(workload.module, context, student=STUDENT, labels=labels, epochs=4).module
-    correct = parts.logits(student, workload.test.inputs[:1000]).argmax(1) == workload.test.labels[:1000]
+    correct = parts.logits(student, workload.test.inputs[0][:1000]).argmax(1) == workload.test.targets[:1000]
     assert correct.float().mean() > 0.5  # chance is 0.1
     assert points[-1].loss < points[0].loss
 
 
 def test_the_teacher_alone_teaches_when_its_share_is_one(workload, few):
-    wrong = dataclasses.replace(few.train, labels=torch.zeros_like(few.train.labels))
+    wrong = dataclasses.replace(few.train, targets=torch.zeros_like(few.train.targets))
     context = dataclasses.replace(few, train=wrong)
     student = distilled(workload.module, context, weight=1.0).module
-    images = workload.test.inputs[:500]
+    images = workload.test.inputs[0][:500]
     agree = parts.logits(student, images).argmax(1) == parts.logits(workload.module, images).argmax(1)
     assert agree.float().mean() > 0.5
 
@@ -65,7 +66,7 @@ def test_the_soft_loss_has_the_gradient_hinton_describes(few):
     teacher = torch.randn(4, 10, generator=torch.Generator().manual_seed(0))
     given = torch.randn(4, 10, generator=torch.Generator().manual_seed(1))
     teacher, given = teacher - teacher.mean(1, keepdim=True), (given - given.mean(1, keepdim=True)).requires_grad_()
-    loss = Distill(weight=1.0, temperature=20)._loss(teacher, few)
+    loss = Distill(weight=1.0, temperature=20)._loss(losses.find("cross-entropy"), teacher, few.train.targets)
     loss(given, torch.arange(4)).backward()
     expected = (given.detach() - teacher) / 10 / 4
     # Terms of second order in z/T are left out there: |z| is up to 3, so they are up to 3/20 of the first.
@@ -111,16 +112,14 @@ def test_a_student_with_other_classes_is_refused_in_words(few):
 
 
 @pytest.mark.parametrize("student", ["half-width", STUDENT])
-def test_targets_that_are_no_class_numbers_are_refused_before_the_teacher_is_asked(workload, few, student):
+def test_targets_that_nothing_fits_are_refused_before_the_teacher_is_asked(workload, few, student):
     progress = []
     context = dataclasses.replace(
         few,
-        train=dataclasses.replace(few.train, labels=few.train.labels.float()),
+        train=dataclasses.replace(few.train, targets=few.train.targets.float()),
         progress=lambda message, done, total: progress.append(message),
     )
-    with pytest.raises(
-        WorkbenchError, match=r"distill trains classifiers, .* the targets are float32 of shape \[1024\]"
-    ):
+    with pytest.raises(WorkbenchError, match=r"distill trains, and no metric fits .* targets of float32 \[1024\]"):
         distilled(workload.module, context, student=student)
     assert not progress
 

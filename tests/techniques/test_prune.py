@@ -45,7 +45,7 @@ def test_every_architecture_still_runs_at_any_batch(few, architecture, criterion
         weight.numel() for weight in original.parameters()
     )
     for batch in (1, 3):
-        assert module(few.train.inputs[:batch]).shape == (batch, 10)
+        assert module(few.train.inputs[0][:batch]).shape == (batch, 10)
 
 
 @pytest.mark.parametrize(("criterion", "kept"), [("l1", [0.3, 0.3, 0.3, 0.3]), ("l2", [1.0, 0.0, 0.0, 0.0])])
@@ -119,7 +119,7 @@ def test_an_amount_too_small_for_any_channel_of_this_model_is_refused(workload, 
 @pytest.mark.parametrize("kind", ["channels", "weights"])
 def test_an_amount_of_0_removes_nothing_and_every_layer_says_so(workload, few, kind):
     variant = pruned(workload.module, few, kind=kind, amount=0, **AT_ONCE)
-    assert torch.equal(variant.module(few.train.inputs), workload.module(few.train.inputs))
+    assert torch.equal(variant.module(few.train.inputs[0]), workload.module(few.train.inputs[0]))
     assert variant.unchanged == dict.fromkeys(("conv1", "conv2", "fc1", "fc2"), "an amount of 0 removes nothing")
 
 
@@ -166,7 +166,7 @@ def test_masked_weights_stay_zero_through_fine_tuning_while_others_move(workload
 
 
 def test_fine_tuning_wins_accuracy_back(workload, few):
-    images, labels = workload.test.inputs[:1000], workload.test.labels[:1000]
+    images, labels = workload.test.inputs[0][:1000], workload.test.targets[:1000]
 
     def correct(variant):
         return int((parts.logits(variant.module, images).argmax(1) == labels).sum())

@@ -148,15 +148,15 @@ def test_a_layer_with_a_fixed_number_of_inputs_is_named(rows):
 
 @pytest.mark.parametrize("kind", ["channels", "weights"])
 @pytest.mark.parametrize("amount", [0, 0.5])
-def test_fine_tuning_on_targets_that_are_no_class_numbers_is_refused_before_anything_is_pruned(rows, kind, amount):
-    module, progress = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 1)), []
+def test_fine_tuning_on_targets_that_nothing_fits_is_refused_before_anything_is_pruned(rows, kind, amount):
+    module, progress = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3)), []
     context = Context(train=Data(rows, rows.sum(1)), progress=lambda message, done, total: progress.append(message))
-    with pytest.raises(WorkbenchError, match=r"targets are float32 of shape \[16\]; .* finetune_epochs 0"):
+    with pytest.raises(WorkbenchError, match=r"prune trains, and no metric fits .* targets of float32 \[16\]"):
         Prune(kind=kind, amount=amount).apply(Variant(module.eval()), context)
     assert not progress
 
 
-def test_a_model_for_other_targets_than_classes_is_pruned_without_training(rows):
+def test_a_regressor_is_pruned_and_fine_tuned(rows):
     module = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 1))
     assert pruned(module, rows, labels=rows.sum(1)).module[0].out_features == 8
 

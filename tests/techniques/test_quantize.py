@@ -27,14 +27,14 @@ def quantized(module, context, **options):
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
 def test_int8_predicts_as_fp32_does_on_99_of_100_real_images(workload, few, calibration):
     variant = quantized(workload.module, few, calibration=calibration)
-    images = workload.test.inputs[:2000]
+    images = workload.test.inputs[0][:2000]
     agree = parts.logits(variant.graph, images).argmax(1) == parts.logits(workload.module, images).argmax(1)
     assert agree.float().mean() >= 0.99
 
 
 def test_dynamic_int8_predicts_as_fp32_does_on_99_of_100_real_images(workload, few):
     variant = DYNAMIC.apply(Variant(workload.module), few)
-    images = workload.test.inputs[:2000]
+    images = workload.test.inputs[0][:2000]
     agree = parts.logits(variant.graph, images).argmax(1) == parts.logits(workload.module, images).argmax(1)
     assert agree.float().mean() >= 0.99
 
@@ -45,7 +45,7 @@ def test_every_architecture_keeps_its_answers_at_any_batch(few, architecture, sc
     module = parts.build(architecture)
     graph = quantized(module, few, scheme=scheme, calibration="range").graph
     for batch in (1, 3, 200):
-        images = few.train.inputs[:batch]
+        images = few.train.inputs[0][:batch]
         ours, theirs = parts.logits(graph, images), parts.logits(module, images)
         # Each of at most six layers adds an error of about 1 % of its output (rounding to 1/255 of the
         # range, whose width is a few standard deviations): sqrt(6) of that, and as much again in hand.
@@ -85,7 +85,7 @@ def test_onnx_runtime_agrees_with_the_simulated_graph(few, architecture):
     onnxruntime = pytest.importorskip("onnxruntime", exc_type=ImportError)
     pytest.importorskip("onnxscript", exc_type=ImportError)
     graph = quantized(parts.build(architecture), few).graph
-    images = few.train.inputs[:250]
+    images = few.train.inputs[0][:250]
     program = torch.onnx.export(export(graph, images[:2]), (images[:2],), dynamo=True, verbose=False)
     session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
     (theirs,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
@@ -167,7 +167,7 @@ def test_the_given_module_stays_as_it_was(workload, few):
 
 def test_equal_seeds_give_equal_graphs(workload, few):
     first, second = (quantized(workload.module, few, calibration_samples=64) for _ in range(2))
-    images = workload.test.inputs[:100]
+    images = workload.test.inputs[0][:100]
     assert torch.equal(parts.logits(first.graph, images), parts.logits(second.graph, images))
 
 
@@ -180,7 +180,7 @@ def test_calibration_sees_only_a_sample_of_the_training_images(workload, few):
 
 def test_percentile_calibration_is_not_stretched_by_an_outlier(few):
     module = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).eval()
-    inputs = few.train.inputs.clone()
+    inputs = few.train.inputs[0].clone()
     inputs[0, 0, 0, 0] = 1000.0
     context = dataclasses.replace(few, train=dataclasses.replace(few.train, inputs=inputs))
 

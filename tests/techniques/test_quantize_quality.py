@@ -84,8 +84,8 @@ def test_a_model_of_one_layer_with_such_inputs_is_refused_with_the_reason():
 @pytest.mark.parametrize("scheme", INT8)
 def test_images_and_alike_columns_stay_int8_without_a_notice(workload, few, scheme):
     for module, inputs in [
-        (workload.module, few.train.inputs),
-        (nn.Sequential(nn.Flatten(), parts.build(lambda: nn.Linear(784, 10))), few.train.inputs),
+        (workload.module, few.train.inputs[0]),
+        (nn.Sequential(nn.Flatten(), parts.build(lambda: nn.Linear(784, 10))), few.train.inputs[0]),
         (nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 3)), raw_features() / RANGES),
     ]:
         variant = quantized(module.eval(), inputs, scheme=scheme)

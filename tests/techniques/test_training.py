@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from tests.techniques import parts
 from workbench.errors import WorkbenchError
-from workbench.techniques._training import Plan, outputs, train
+from workbench.tasks import losses
+from workbench.techniques import Context
+from workbench.techniques._training import Plan, learning, loss_for, outputs, train
 from workbench.workload import Data
 
 PLAN = Plan("prune", epochs=2, learning_rate=0.01)
@@ -23,7 +25,7 @@ def model():
 
 def learn(context, plan=PLAN, module=None):
     module = module or model()
-    train(module, plan, context, lambda logits, rows: functional.cross_entropy(logits, context.train.labels[rows]))
+    train(module, plan, context, lambda logits, rows: functional.cross_entropy(logits, context.train.targets[rows]))
     return module
 
 
@@ -47,45 +49,65 @@ def test_the_curve_has_at_most_ten_points_a_second(few, monkeypatch):
 
 
 def test_a_loss_that_explodes_is_told_with_the_learning_rate(few):
-    context = dataclasses.replace(few, train=Data(few.train.inputs * float("inf"), few.train.labels))
+    context = dataclasses.replace(few, train=Data(few.train.inputs[0] * float("inf"), few.train.targets))
     with pytest.raises(WorkbenchError, match=r"prune diverged: .* smaller learning rate than 0.01"):
         learn(context)
 
 
 def test_a_single_example_is_not_enough_to_train_on(few):
-    context = dataclasses.replace(few, train=Data(few.train.inputs[:1], few.train.labels[:1]))
+    context = dataclasses.replace(few, train=Data(few.train.inputs[0][:1], few.train.targets[:1]))
     with pytest.raises(WorkbenchError, match="at least 2 training examples, not 1"):
         learn(context)
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("targets", "told"),
     [
-        (torch.zeros(1024), r"the targets are float32 of shape \[1024\]"),
-        (torch.zeros(1024, 10), r"the targets are float32 of shape \[1024, 10\]"),
-        (torch.zeros(1024, dtype=torch.int32), r"the targets are int32 of shape \[1024\]"),
-        (torch.zeros(1024, 10, dtype=torch.int64), r"the targets are int64 of shape \[1024, 10\]"),
-        (torch.arange(1024) % 11, r"the targets go from 0 to 10 while the model has 10 outputs"),
-        (torch.arange(1024) % 2 - 1, r"the targets go from -1 to 0 while"),
+        (torch.zeros(1024), r"no metric fits outputs of shape \[2, 10\] and targets of float32 \[1024\]"),
+        (torch.zeros(1024, 7), "no metric fits"),
+        (torch.arange(1024) % 11, "target 10 at index 10 is outside 0…9"),
+        (torch.arange(1024) % 2 - 1, "target -1 at index 0 is outside"),
     ],
 )
-def test_targets_that_are_no_class_numbers_are_refused_and_the_model_stays(few, labels, told):
-    module, before = model(), model()
-    context = dataclasses.replace(few, train=Data(few.train.inputs, labels))
-    with pytest.raises(WorkbenchError, match=rf"prune trains classifiers, .* {told}.*; give class numbers"):
-        learn(context, module=module)
-    assert parts.same_weights(module, before)
+def test_targets_that_nothing_fits_are_refused(few, targets, told):
+    context = dataclasses.replace(few, train=Data(few.train.inputs, targets))
+    with pytest.raises(WorkbenchError, match=f"prune trains, and {told}"):
+        loss_for(model(), context, "prune")
 
 
-def test_outputs_that_are_no_classes_are_refused(few):
-    module = nn.Conv2d(1, 10, 3)
-    with pytest.raises(WorkbenchError, match=r"outputs of shape \[2, 10, 26, 26\] for 2 examples instead of"):
-        learn(few, module=module)
+def test_a_loss_that_was_chosen_has_to_fit_the_targets(few):
+    context = dataclasses.replace(few, loss=losses.find("mse"))
+    with pytest.raises(WorkbenchError, match=r"prune trains, and mse needs .* finetune_epochs 0"):
+        loss_for(model(), context, "prune")
+
+
+@pytest.mark.parametrize(
+    ("width", "targets", "name"),
+    [
+        (10, torch.arange(64) % 10, "cross-entropy"),
+        (1, torch.rand(64), "mse"),
+        (4, torch.rand(64, 4) > 0.5, "binary"),
+        (10, None, "cross-entropy"),
+    ],
+)
+def test_the_loss_goes_by_the_targets(width, targets, name):
+    module = nn.Linear(6, width)
+    assert loss_for(module, Context(train=Data(torch.rand(64, 6), targets)), "prune").name == name
+
+
+def test_without_targets_a_model_learns_from_a_teacher():
+    teacher, module = nn.Linear(6, 3), nn.Linear(6, 3)
+    context = Context(train=Data(torch.randn(256, 6, generator=torch.Generator().manual_seed(0))))
+    loss_of = learning(losses.find("mse"), context, lambda: outputs(teacher, context, "asking"))
+    apart = lambda: float((module(context.train.inputs[0]) - teacher(context.train.inputs[0])).norm())  # noqa: E731
+    before = apart()
+    train(module, Plan("prune", epochs=5, learning_rate=0.05), context, loss_of)
+    assert apart() < 0.5 * before
 
 
 @pytest.mark.parametrize("examples", [2, 5, 300, 600])
 def test_any_number_of_examples_trains(few, examples):
-    context = dataclasses.replace(few, train=Data(few.train.inputs[:examples], few.train.labels[:examples]))
+    context = dataclasses.replace(few, train=Data(few.train.inputs[0][:examples], few.train.targets[:examples]))
     before = model()
     assert not parts.same_weights(learn(context), before)
 
@@ -118,4 +140,4 @@ def test_a_forward_that_needs_contiguous_images_trains(few):
 
 def test_outputs_come_in_the_order_of_the_examples(few):
     module = model()
-    assert torch.allclose(outputs(module, few, "asking", batch=100), module(few.train.inputs), atol=1e-5)
+    assert torch.allclose(outputs(module, few, "asking", batch=100), module(few.train.inputs[0]), atol=1e-5)

@@ -57,13 +57,13 @@ def test_every_weight_is_within_half_a_step_of_what_it_was(few, scheme, most):
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_it_predicts_as_fp32_does_on_97_of_100_real_images(workload, few, scheme):
     variant = quantized(workload.module, few, scheme=scheme)
-    images = workload.test.inputs[:2000]
+    images = workload.test.inputs[0][:2000]
     agree = parts.logits(variant.graph, images).argmax(1) == parts.logits(workload.module, images).argmax(1)
     assert agree.float().mean() >= 0.97
 
 
 def test_larger_groups_weigh_less_and_lose_more(workload, few):
-    images = workload.test.inputs[:200]
+    images = workload.test.inputs[0][:200]
     exact, errors, sizes = parts.logits(workload.module, images), [], []
     for group_size in (16, 64, 256):
         variant = quantized(workload.module, few, scheme="int4-weights", group_size=group_size)
@@ -120,16 +120,67 @@ def test_convolutions_and_overridden_layers_are_left_alone_with_the_reason(workl
         quantized(workload.module, few, scheme=scheme, overrides=dict.fromkeys(linear, "fp32"))
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_model_without_linear_layers_is_blocked_by_name(scheme):
+@pytest.mark.parametrize(
+    ("scheme", "takes"),
+    [
+        ("int4-weights", "linear layers only"),
+        ("int8-weights", "linear, GRU and LSTM layers, Conv3d and transposed convolutions"),
+    ],
+)
+def test_a_model_without_layers_that_a_scheme_takes_is_blocked_by_name(scheme, takes):
     reason = Quantize(scheme=scheme).blocked(nn.Sequential(nn.Conv2d(1, 2, 3)))
-    assert reason == f"{scheme} quantizes linear layers only and this model has none; use int8-static"
+    assert reason == f"{scheme} quantizes {takes} and this model has none; use int8-static"
+
+
+class Last(nn.Module):
+    """A recurrent layer's last step."""
+
+    def __init__(self, layer: nn.RNNBase) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x)[0][:, -1]
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (Last(nn.GRU(12, 16, batch_first=True)), (7, 12)),
+        (Last(nn.LSTM(12, 16, 2, batch_first=True, bidirectional=True)), (7, 12)),
+        (Last(nn.LSTM(12, 16, batch_first=True, bias=False, proj_size=8)), (7, 12)),
+        (nn.ConvTranspose1d(12, 16, 3, groups=2), (12, 7)),
+        (nn.ConvTranspose2d(12, 16, 3, 2), (12, 5, 5)),
+        (nn.Conv3d(12, 16, 3), (12, 4, 4, 4)),
+    ],
+    ids=lambda value: str(value) if isinstance(value, nn.Module) else None,
+)
+def test_layers_other_than_linear_ones_have_a_form_in_int8_weights(layer, shape):
+    torch.manual_seed(0)
+    model, inputs = nn.Sequential(layer, nn.Flatten()).eval(), torch.randn(8, *shape)
+    variant = Quantize(scheme="int8-weights").apply(Variant(model), context_of(inputs))
+    (state,) = layer_states(variant).values()
+    matrices = [weight for weight in model.parameters() if weight.dim() >= 2]
+    assert state.dtype == "int8"
+    assert len(weights_of(variant)) == len(matrices)
+    whole = sum(4 * parameter.numel() for parameter in model.parameters())
+    kept = whole - 3 * sum(weight.numel() for weight in matrices)  # and a scale with its zero point for each channel
+    assert kept < state.weight_bytes <= kept + 12 * sum(max(weight.shape[:2]) for weight in matrices) < whole
+    # Each weight moves by half a step at most, 1/254 of its channel's largest: by far less than a tenth of the output.
+    difference = parts.logits(variant.graph, inputs) - parts.logits(model, inputs)
+    assert 0 < difference.norm() < 0.1 * parts.logits(model, inputs).norm()
+
+
+def test_a_recurrent_layer_has_no_int4_form_and_says_so():
+    model = nn.Sequential(Last(nn.GRU(12, 16, batch_first=True)), nn.Linear(16, 4)).eval()
+    variant = Quantize(scheme="int4-weights").apply(Variant(model), context_of(torch.randn(4, 7, 12)))
+    assert variant.unchanged["0.layer"] == "GRU has no int4 form here and is computed in fp32"
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_what_is_saved_needs_nothing_of_ours_and_keeps_its_bits(few, scheme, tmp_path):
     variant = quantized(nn.Sequential(nn.Flatten(), nn.Linear(784, 12)).eval(), few, scheme=scheme)
-    inputs = few.train.inputs[:3]
+    inputs = few.train.inputs[0][:3]
     torch.export.save(export(variant.graph, inputs), tmp_path / "model.pt2")
     loaded = torch.export.load(tmp_path / "model.pt2")
     assert torch.equal(loaded.module()(inputs), variant.graph(inputs))

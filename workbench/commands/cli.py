@@ -18,6 +18,8 @@ from workbench.core.saving import require_writable
 from workbench.errors import WorkbenchError, unknown
 from workbench.recipe import Recipe
 from workbench.session import RunCancelled, Session
+from workbench.tasks import losses, metrics
+from workbench.workload import CALLS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,7 +47,15 @@ def _run(chosen: argparse.Namespace) -> int:
         require_writable(chosen.save)  # before minutes are spent on what then couldn't be kept
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # where the module of module:factory usually is
-    workload = workbench.Workload(chosen.workload, data=chosen.data, weights=chosen.weights)
+    workload = workbench.Workload(
+        chosen.workload,
+        data=chosen.data,
+        weights=chosen.weights,
+        metric=chosen.metric,
+        loss=chosen.loss,
+        output=int(chosen.output) if chosen.output.isdecimal() else chosen.output,
+        call=chosen.call,
+    )
     session = Session()
     try:
         run = session.start(workload, recipe, baseline=chosen.baseline)
@@ -76,6 +86,8 @@ def _list(chosen: argparse.Namespace) -> int:
         rows = [(info.name, info.help) for info in offer.technique_infos()]
     elif chosen.what == "engines":
         rows = [(info.name, info.unavailable or "available") for info in offer.engine_infos()]
+    elif chosen.what == "metrics":
+        rows = [(name, f"{metric.title}, {metric.better} is better") for name, metric in metrics.registered().items()]
     else:
         from workbench.machine.devices import devices
 
@@ -116,23 +128,30 @@ def _recipe(chosen: argparse.Namespace) -> Recipe:
 
 def _table(result: workbench.receipt.Result) -> str:
     def side(figures: workbench.receipt.Side) -> list[str]:
-        latency, accuracy = figures.latency_ms, figures.accuracy
+        latency, throughput = figures.latency_ms, figures.throughput
         return [
             f"{latency.p50:.4g} ms (p95 {latency.p95:.4g})",
-            f"{accuracy.value:.2%} ({accuracy.low:.2%} – {accuracy.high:.2%})",
+            f"{throughput.value:,.0f} {throughput.unit}/s",
+            _quality(figures.quality),
             f"{figures.size_bytes / 1000:,.0f} kB",
         ]
 
-    lines = [f"{'':<10}{'baseline: ' + result.baseline.engine:<34}variant: {result.variant.engine}"]
-    for name, before, after in zip(
-        ("latency", "accuracy", "size"), side(result.baseline), side(result.variant), strict=True
-    ):
-        lines.append(f"{name:<10}{before:<34}{after}")
+    names = ("latency", "throughput", result.variant.quality.title, "size")
+    width = max(map(len, names)) + 2
+    lines = [f"{'':<{width}}{'baseline: ' + result.baseline.engine:<34}variant: {result.variant.engine}"]
+    for name, before, after in zip(names, side(result.baseline), side(result.variant), strict=True):
+        lines.append(f"{name:<{width}}{before:<34}{after}")
     lines.append("")
     for row in workbench.receipt.weights_first(result.receipt):
         kernel = f"{row.kernel or '—'} ({row.reality})"
         lines.append(f"  {row.layer:<22}{kernel:<44}{row.reason}".rstrip())
     return "\n".join([*lines, "", result.verdict])
+
+
+def _quality(figure: workbench.receipt.Quality) -> str:
+    if figure.unit == "share":
+        return f"{figure.value:.2%} ({figure.low:.2%} – {figure.high:.2%})"
+    return f"{figure.value:.4g} {figure.unit}".rstrip() + f" ({figure.low:.4g} – {figure.high:.4g})"
 
 
 # -- the parser
@@ -149,8 +168,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(command=_run)
     run.add_argument("workload", help="an embedded workload, a .pt2 or .onnx file, or module:factory")
-    run.add_argument("--data", help="an .npz with `inputs` and `labels`, for a model of your own")
+    run.add_argument("--data", help="an .npz with `inputs` and `targets`, for a model of your own")
     run.add_argument("--weights", help="a .safetensors or .pth file for a module:factory model")
+    run.add_argument("--metric", default="auto", help="one of `workbench list metrics`; auto: by what the targets are")
+    run.add_argument(
+        "--loss", default="auto", help=f"what trains: {', '.join(losses.registered())}; auto: by the metric"
+    )
+    run.add_argument("--output", default="auto", help="key or number of the output that counts")
+    run.add_argument("--call", default="auto", help=f"how inputs are passed: {', '.join(CALLS)}; auto: by their form")
     run.add_argument("--recipe", help="a JSON file; the technique and placement flags are then not used")
     for name, technique in techniques.registered().items():
         _add_technique(run, name, technique)
@@ -169,7 +194,7 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = commands.add_parser("list", help="list what there is")
     listing.set_defaults(command=_list)
-    kinds = ["workloads", "techniques", "engines", "devices"]
+    kinds = ["workloads", "techniques", "engines", "metrics", "devices"]
     listing.add_argument("what", metavar="KIND", choices=kinds, help=f"one of {', '.join(kinds)}")
     listing.add_argument("--json", action="store_true")
 

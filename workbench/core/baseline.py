@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-import torch
-
 from workbench import engines
 from workbench.core.shelf import Prepared, Shelf, plain
 from workbench.engines import Build, Engine
@@ -16,7 +14,7 @@ from workbench.measure import latency
 from workbench.recipe import Place, Recipe
 from workbench.store import data_directory
 from workbench.techniques import Context
-from workbench.workload import LoadedWorkload
+from workbench.workload import Inputs, LoadedWorkload
 
 _CHOICE_SECONDS = 0.3
 
@@ -97,7 +95,7 @@ class Baselines:
         self, key: tuple, engine: Engine, workload: LoadedWorkload, place: Place, wait: Callable[[], None]
     ) -> None:
         """Wait until what the engine prepares from is on disk. A build for another placement is given up."""
-        variant = self._shelf.variant(workload, Recipe(place=place), Context(train=workload.train))
+        variant = self._shelf.variant(workload, Recipe(place=place), Context(workload.train, workload.task.loss))
         build = engine.build(variant, workload.example(place.batch), place.threads)  # joins the one that was paused
         if build is None:
             return
@@ -110,8 +108,8 @@ class Baselines:
         self._building = None
 
     @staticmethod
-    def _is_faster(candidate: Prepared, than: Prepared, example: torch.Tensor, context: Context) -> bool:
-        calls = [lambda runner=side.runner: runner(example) for side in (than, candidate)]
+    def _is_faster(candidate: Prepared, than: Prepared, example: Inputs, context: Context) -> bool:
+        calls = [lambda runner=side.runner: runner(*example) for side in (than, candidate)]
         with turn.measuring(data_directory(), waiting=context.checkpoint), core_of_its_own(*calls):
             *_, last = latency.compare(*calls, budget_s=_CHOICE_SECONDS, checkpoint=context.checkpoint)
         return last.speedup.value > 1

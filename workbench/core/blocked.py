@@ -8,7 +8,7 @@ import torch
 
 from workbench import techniques
 from workbench.events import Blocked
-from workbench.techniques import Task, Technique
+from workbench.techniques import Form, Technique
 from workbench.workload import LoadedWorkload
 
 
@@ -22,7 +22,7 @@ def toggles(workload: LoadedWorkload) -> dict[str, Blocked]:
         option = technique.deciding_option
         choices = technique.choices(option) if option else ()
         steps = {choice: technique(**{option: choice}) for choice in choices} or {"": technique()}
-        asked = {choice: step.blocked(workload.module, task_of(workload)) for choice, step in steps.items()}
+        asked = {choice: step.blocked(workload.module, form_of(workload)) for choice, step in steps.items()}
         reasons = {choice: reason for choice, reason in asked.items() if reason}
         if len(reasons) == len(asked):
             found[name] = Blocked(reason=next(iter(reasons.values())))
@@ -31,19 +31,19 @@ def toggles(workload: LoadedWorkload) -> dict[str, Blocked]:
     return found
 
 
-def first_reason(steps: Iterable[Technique], module: torch.nn.Module, task: Task | None = None) -> str | None:
+def first_reason(steps: Iterable[Technique], module: torch.nn.Module, form: Form | None = None) -> str | None:
     """Why the first of ``steps`` that could do nothing to ``module`` can't; ``None`` when each can, as far as is known.
 
     Nothing is known of what follows a step that puts another architecture in the model's place.
     """
     for step in steps:
-        if reason := step.blocked(module, task):
+        if reason := step.blocked(module, form):
             return reason
         if step.replaces_model():
             break
     return None
 
 
-def task_of(workload: LoadedWorkload) -> Task:
-    """What the workload's model has to do."""
-    return Task(tuple(workload.test.inputs.shape[1:]), workload.classes)
+def form_of(workload: LoadedWorkload) -> Form:
+    """What the workload's model takes and gives."""
+    return Form.of(workload.test.inputs, workload.output_shape)

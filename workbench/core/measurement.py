@@ -1,24 +1,26 @@
-"""One comparison: latency, accuracy and layers of a variant beside its baseline, as events and then as a result."""
+"""One comparison: latency, quality and layers of a variant beside its baseline, as events and then as a result."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-
-import torch
 
 from workbench import events
 from workbench.core import offer
 from workbench.core.shelf import Prepared
-from workbench.machine import identity
+from workbench.machine import identity, turn
 from workbench.machine.affinity import core_of_its_own
 from workbench.machine.crowding import WORTH_SAYING, Crowding
-from workbench.measure import accuracy, latency, layers, work
+from workbench.measure import latency, layers, quality, work
+from workbench.measure.disturbance import AS_FAST
 from workbench.measure.verdict import verdict
-from workbench.receipt import LayerReceipt, Result, Side
+from workbench.plumbing.directory import data_directory
+from workbench.receipt import LatencyFigures, LayerReceipt, Quality, Result, Side, Throughput
 from workbench.recipe import Recipe
 from workbench.workload import LoadedWorkload
 
 LATENCY_BUDGET_SECONDS = 3.7
+_SECOND_LOOK_SECONDS = 0.3
 LATENCY_PATIENCE_SECONDS = 8.0
 """Beside other programs: one that comes and goes within 0.1 to 10 s hardly ever leaves no second free in this time."""
 
@@ -27,7 +29,7 @@ class Measurement:
     """Measure ``variant`` beside ``baseline``; iterate over :meth:`events`, then ask for :meth:`result`.
 
     ``awaited`` names the engine that may be a faster baseline and isn't ready yet; "" where there is none.
-    ``baseline_predictions`` are the untouched model's classes of all test examples, int64 [N].
+    ``judged`` is what the untouched model's outputs for all test examples come to.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Measurement:
         recipe: Recipe,
         baseline: Prepared,
         variant: Prepared,
-        baseline_predictions: torch.Tensor,
+        judged: quality.Judged,
         *,
         awaited: str,
     ) -> None:
@@ -44,14 +46,14 @@ class Measurement:
         self.recipe = recipe
         self._baseline = baseline
         self._variant = variant
-        self._baseline_predictions = baseline_predictions
+        self._judged = judged
         self._awaited = awaited
         self._latency: latency.LatencySnapshot | None = None
-        self._accuracy: accuracy.AccuracySnapshot | None = None
+        self._quality: quality.QualitySnapshot | None = None
         self._receipt: tuple[LayerReceipt, ...] = ()
 
     def events(self, run: int, checkpoint: Callable[[], None]) -> Iterator[events.Event]:
-        """Yield figures as they tighten: latency and accuracy by turns, the receipt after the first of each."""
+        """Yield figures as they tighten: latency and quality by turns, the receipt after the first of each."""
         yield events.Size(
             run=run,
             baseline_bytes=self._baseline.size_bytes,
@@ -61,16 +63,16 @@ class Measurement:
         )
         crowding = Crowding()
         example = self._workload.example(self.recipe.place.batch)
-        calls = [lambda runner=side.runner: runner(example) for side in (self._baseline, self._variant)]
+        calls = [lambda runner=side.runner: runner(*example) for side in self.sides]
         with core_of_its_own(*calls):
             latencies = self._latencies(run, calls, checkpoint)
-            accuracies = self._accuracies(run, checkpoint)
+            qualities = self._qualities(run, checkpoint)
             yield next(latencies)
-            yield next(accuracies)
+            yield next(qualities)
             checkpoint()
             self._receipt = layers.receipt(self._workload.module, self._variant.variant, self._variant.runner, example)
             yield events.Layers(run=run, receipt=self._receipt)
-            yield from _by_turns(latencies, accuracies)
+            yield from _by_turns(latencies, qualities)
         if message := disturbance_in_words(self._latency, crowding.share()):
             yield events.Notice(run=run, message=message)
 
@@ -78,20 +80,42 @@ class Measurement:
         """The finished figures; call it when :meth:`events` has ended."""
         threads = self.recipe.place.threads
         environment = identity.environment(threads, self.recipe.seed, offer.libraries())
-        environment["accuracy_batch"] = accuracy.batch_for(self.recipe.place.batch)
+        environment["quality_batch"] = quality.batch_for(self.recipe.place.batch)
         return Result(
             workload=self._workload.name,
             workload_id=self._workload.id,
             recipe=self.recipe.model_dump(mode="json"),
-            baseline=self._side(self._baseline, self._latency.baseline, self._accuracy.baseline),
-            variant=self._side(self._variant, self._latency.variant, self._accuracy.variant),
+            baseline=self._side(self._baseline, self._latency.baseline, self._quality.baseline),
+            variant=self._side(self._variant, self._latency.variant, self._quality.variant),
             speedup=self._latency.speedup,
-            accuracy_drop=self._accuracy.drop,
-            predictions_changed=self._accuracy.changed,
+            quality_loss=self._quality.loss,
+            answers_changed=self._quality.changed,
+            answers=self._quality.answers,
             receipt=self._receipt,
             verdict=self._verdict(),
             environment=environment,
         )
+
+    @property
+    def sides(self) -> tuple[Prepared, Prepared]:
+        """Baseline and variant."""
+        return self._baseline, self._variant
+
+    def was_slow(self, checkpoint: Callable[[], None]) -> bool:
+        """Look again, later, at a side that was compared for the first time, when nothing was there to judge that by.
+
+        Whether one is faster now by more than quiet moments differ.
+        """
+        if not any(side.pace.is_of_one for side in self.sides):
+            return False
+        example = self._workload.example(self.recipe.place.batch)
+        calls = [lambda runner=side.runner: runner(*example) for side in self.sides]
+        paces = (self._baseline.pace, self._variant.pace)
+        before_ms = [pace.quickest_ms for pace in paces]
+        with turn.measuring(data_directory(), waiting=checkpoint), core_of_its_own(*calls):
+            for _ in latency.compare(*calls, budget_s=_SECOND_LOOK_SECONDS, checkpoint=checkpoint, paces=paces):
+                pass
+        return any(math.log(was / pace.quickest_ms) > AS_FAST for was, pace in zip(before_ms, paces, strict=True))
 
     def _latencies(self, run: int, calls: list[latency.Call], checkpoint: Callable[[], None]) -> Iterator[events.Event]:
         snapshots = latency.compare(
@@ -116,23 +140,25 @@ class Measurement:
                 final=snapshot.final,
             )
 
-    def _accuracies(self, run: int, checkpoint: Callable[[], None]) -> Iterator[events.Event]:
-        snapshots = accuracy.evaluate(
-            self._baseline_predictions,
+    def _qualities(self, run: int, checkpoint: Callable[[], None]) -> Iterator[events.Event]:
+        snapshots = quality.evaluate(
+            self._judged,
             self._variant.runner,
             self._workload.test,
-            batch=accuracy.batch_for(self.recipe.place.batch),
+            self._workload.task.metric,
+            batch=quality.batch_for(self.recipe.place.batch),
             seed=self.recipe.seed,
             checkpoint=checkpoint,
         )
         for snapshot in snapshots:
-            self._accuracy = snapshot
-            yield events.Accuracy(
+            self._quality = snapshot
+            yield events.Quality(
                 run=run,
                 baseline=snapshot.baseline,
                 variant=snapshot.variant,
-                drop=snapshot.drop,
+                loss=snapshot.loss,
                 changed=snapshot.changed,
+                answers=snapshot.answers,
                 total=snapshot.total,
             )
 
@@ -149,15 +175,17 @@ class Measurement:
             multiply_adds=sum(work.multiply_adds(self._variant.variant.module, example).values()),
         )
 
-    @staticmethod
-    def _side(prepared: Prepared, figures: latency.LatencyFigures, proportion: accuracy.Proportion) -> Side:
+    def _side(self, prepared: Prepared, figures: LatencyFigures, good: Quality) -> Side:
+        counted = self._workload.task.counted
+        handled = self.recipe.place.batch * counted.per_example
         return Side(
             engine=prepared.place.engine,
             device=prepared.place.device,
             latency_ms=figures,
-            accuracy=proportion,
+            quality=good,
             size_bytes=prepared.size_bytes,
             peak_memory_bytes=prepared.peak_memory_bytes,
+            throughput=Throughput(value=handled / figures.p50 * 1e3, unit=counted.unit),
         )
 
 

@@ -16,24 +16,34 @@ from workbench.errors import EngineError, WorkbenchError, WorkloadError
 from workbench.measure import layers
 from workbench.measure.fidelity import require_faithful
 from workbench.models import intake
+from workbench.models.intake import Read
 from workbench.recipe import Recipe
 from workbench.techniques import Context
 from workbench.variant import Variant
-from workbench.workload import Data
+from workbench.workload import AUTO, Data, Inputs
 
 
-def prepare(model: torch.nn.Module, example: Any, recipe: Recipe, calibration: Any) -> Runner:
+def prepare(
+    model: torch.nn.Module, example: Any, recipe: Recipe, calibration: Any, *, call: str = AUTO, output: Any = AUTO
+) -> Runner:
     """Apply ``recipe`` to ``model``; see :func:`workbench.prepare`."""
     if not isinstance(model, torch.nn.Module):
         raise WorkloadError(f"the model is of type {type(model).__name__}; give a torch.nn.Module")
     module, _ = intake.taken_in(model, own_copy=True)  # what runs is of this moment, and forward may write to buffers
-    example = intake.as_float(example, "example")
-    intake.require_output(module, example)
-    train = _training_data(example, calibration, recipe)
+    given = intake.example_of(example, "example")
+    train = _training_data(given, calibration, recipe)
+    module, test, train, _ = intake.fitted(module, given, train, call, output)
+    for before, after in zip(given.data.inputs, test.inputs, strict=True):
+        if before.dtype == torch.uint8 and before.dim() >= 3 and after.dtype != before.dtype:
+            raise WorkloadError(
+                "the model takes no uint8; give float32 as it takes it, for instance example.float() / 255, and the "
+                "runner the same"
+            )
+    example = test.inputs
     if reason := blocked.first_reason(recipe.steps, module):
         raise WorkbenchError(reason)
     require_place(recipe.place)
-    context = Context(train=train, seed=recipe.seed)
+    context = Context(train, seed=recipe.seed)
 
     @cache
     def made(saturates: bool) -> Variant:
@@ -51,38 +61,40 @@ def prepare(model: torch.nn.Module, example: Any, recipe: Recipe, calibration: A
     raise AssertionError("a recipe has one completion at least")
 
 
-def _on_engine(
-    recipe: Recipe, made: Callable[[bool], Variant], module: torch.nn.Module, example: torch.Tensor
-) -> Runner:
+def _on_engine(recipe: Recipe, made: Callable[[bool], Variant], module: torch.nn.Module, example: Inputs) -> Runner:
     """The variant that ``made`` gives an engine that saturates, or doesn't, on the engine of ``recipe``."""
     place = recipe.place
     engine = require_engine(place, recipe.precision)
     variant = made(engine.saturates())
     with failures_of(engine):
         runner = engine.prepare(variant, example, device=place.device, threads=place.threads)
-        require_faithful(engine, runner, variant, example, batch=len(example))
+        require_faithful(engine, runner, variant, example, batch=len(example[0]))
     runner.notices = variant.notices
     runner.write_receipt = partial(layers.receipt, module, variant, runner, example)
     return runner
 
 
-def _training_data(example: torch.Tensor, calibration: Any, recipe: Recipe) -> Data:
-    """What steps may learn and calibrate from; labels are asked for, and looked at, only where a step trains."""
-    pair = isinstance(calibration, (tuple, list)) and len(calibration) == 2
-    given = calibration[0] if pair else calibration
-    inputs = example if given is None else intake.as_float(given, "calibration")
-    if inputs.shape[1:] != example.shape[1:]:
-        raise WorkloadError(
-            f"calibration has inputs of shape [N, {_features(inputs)}] and the example is [N, {_features(example)}]; "
-            "give both as the model takes them"
-        )
+def _training_data(example: Read, calibration: Any, recipe: Recipe) -> Data:
+    """What steps may learn and calibrate from: the calibration, else the example; what trains needs the first."""
     trains = [step.do for step in recipe.steps if step.training_epochs() > 0]
-    if not trains:
-        return Data(inputs, torch.zeros(len(inputs), dtype=torch.int64))
-    if not pair:
-        raise WorkbenchError(f"{trains[0]!r} trains: pass calibration=(inputs, labels), not inputs alone")
-    return intake.labelled(inputs, calibration[1], "calibration")
+    if calibration is None:
+        if trains:
+            raise WorkbenchError(f"{trains[0]!r} trains: pass calibration=(inputs, targets), or inputs alone")
+        return example.data
+    pair = isinstance(calibration, (tuple, list)) and len(calibration) == 2
+    inputs, targets = calibration if pair else (calibration, None)
+    read = intake.example_of(inputs, "calibration")
+    if _forms(read) != _forms(example):
+        raise WorkloadError(
+            f"calibration has inputs {_forms(read)} and the example {_forms(example)}; give both as the model takes "
+            "them"
+        )
+    if not trains or targets is None:
+        return read.data
+    return intake.labelled(read.data, targets)
 
 
-def _features(inputs: torch.Tensor) -> str:
-    return ", ".join(map(str, inputs.shape[1:]))
+def _forms(read: Read) -> str:
+    shapes = [", ".join(map(str, each.shape[1:])) for each in read.data.inputs]
+    named = [f"{name} " for name in read.names] or [""] * len(shapes)
+    return " and ".join(f"{name}[N, {shape}]" for name, shape in zip(named, shapes, strict=True))

@@ -12,8 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
 from workbench import engines, events, techniques
 from workbench.core import ahead, blocked, offer, saving
 from workbench.core.baseline import Baselines
@@ -25,8 +23,7 @@ from workbench.engines import Runner
 from workbench.errors import Cancelled, EngineError, WorkbenchError
 from workbench.machine import identity, turn
 from workbench.machine.limits import available_memory_bytes
-from workbench.measure import accuracy
-from workbench.measure.accuracy import no_better_than_guessing
+from workbench.measure import quality
 from workbench.recipe import Recipe
 from workbench.store import data_directory
 from workbench.techniques import Context, TrainingPoint
@@ -70,18 +67,18 @@ class Core:
         self._workloads = Workloads(int(available_bytes * _WORKLOADS_SHARE_OF_MEMORY))
         self._shelf = Shelf(int(available_bytes * _SHELF_SHARE_OF_MEMORY))
         self._baselines = Baselines(self._shelf)
-        self._baseline_predictions: dict[str, torch.Tensor] = {}
+        self._judged: dict[str, quality.Judged] = {}
         self._blocked: dict[str, dict[str, events.Blocked]] = {}
         self._failed_ahead: set[tuple[str, str]] = set()
-        self._last: Asked | None = None
+        self._last: tuple[Asked, Measurement] | None = None
 
     def keep_workload(self, token: int, pickled: bytes, known: list[int]) -> None:
         """Keep a workload's pickled description until a run needs it; let go of all but it and those ``known``."""
         for key in self._workloads.keep_only(known):
             self._shelf.forget(key)
-            self._baseline_predictions.pop(key, None)
+            self._judged.pop(key, None)
             self._blocked.pop(key, None)
-            if self._last and self._last.workload.key == key:
+            if self._last and self._last[0].workload.key == key:
                 self._last = None
         self._workloads.keep(token, pickled)
 
@@ -104,7 +101,7 @@ class Core:
                 self._outbox.event(event)
         if asked.workload.key not in self._blocked:
             self._say_loaded(asked)
-        self._last = asked
+        self._last = asked, measurement
         self._outbox.event(events.Finished(run=run, result=measurement.result()), result_key)
 
     def _resolved(self, run: int, token: int, recipe: Recipe, baseline: str, checkpoint: Callable[[], None]) -> Asked:
@@ -114,10 +111,17 @@ class Core:
         if token not in self._workloads:
             progress("loading the workload", 0, 0)
         workload = self._workloads.get(token)
-        context = Context(workload.train, recipe.seed, checkpoint=checkpoint, progress=progress, curve=self._curve(run))
+        context = Context(
+            workload.train,
+            workload.task.loss,
+            recipe.seed,
+            checkpoint=checkpoint,
+            progress=progress,
+            curve=self._curve(run),
+        )
         asked = Asked(run, workload, recipe, baseline, context)
         self._say_started(asked, asked.candidates[0])
-        reason = blocked.first_reason(recipe.steps, workload.module, blocked.task_of(workload))
+        reason = blocked.first_reason(recipe.steps, workload.module, blocked.form_of(workload))
         if reason or workload.key in self._blocked:  # else the first figures don't wait for all techniques to be asked
             self._say_loaded(asked)
         if reason:
@@ -128,12 +132,12 @@ class Core:
         """Both sides, ready to be compared."""
         workload, place, baseline = asked.workload, asked.candidates[0].place, asked.baseline
         self._say(asked.run, workload.note, self._baselines.notice(workload, place, baseline))
-        predictions = self._predictions(workload, asked.context)
+        judged = self._judgement(workload, asked.context)
         plain_fp32 = self._baselines.strongest(workload, place, baseline, asked.context)
         recipe, variant = self._first_that_runs(asked, asked.candidates)
-        self._say(asked.run, no_better_than_guessing(predictions, workload.test), *variant.variant.notices)
+        self._say(asked.run, quality.doubt(judged, workload.task.metric), *variant.variant.notices)
         awaited = self._baselines.awaited(workload, place, baseline)
-        return Measurement(workload, recipe, plain_fp32, variant, predictions, awaited=awaited)
+        return Measurement(workload, recipe, plain_fp32, variant, judged, awaited=awaited)
 
     def look_ahead(self, checkpoint: Callable[[], None]) -> None:
         """Prepare what may be asked next, until ``checkpoint`` says that something was asked.
@@ -163,8 +167,8 @@ class Core:
                 quietly()
                 technique.preload()
             return
-        last = self._last
-        context = Context(train=last.workload.train, seed=last.recipe.seed, checkpoint=quietly)
+        last, measurement = self._last
+        context = Context(last.workload.train, last.workload.task.loss, last.recipe.seed, checkpoint=quietly)
         spent = 0
         for candidate in ahead.neighbours(last.recipe):
             spent += self._prepare_quietly(last.workload, candidate, context)
@@ -174,13 +178,16 @@ class Core:
             place = last.candidates[0].place
             for message, changed in self._baselines.improve(last.workload, place, context, wait):
                 self._outbox.event(events.Notice(run=last.run, message=message, measure_again=changed))
+        if all(map(self._shelf.keeps, measurement.sides)) and measurement.was_slow(quietly):
+            message = "this machine was slower than usual while that was measured; measuring again"
+            self._outbox.event(events.Notice(run=last.run, message=message, measure_again=True))
 
     def save(self, token: int, recipe: Recipe, directory: str) -> list[Path]:
         """Write what can be taken away of a variant; see :func:`workbench.core.saving.save`."""
         self._baselines.pause()
         require_place(recipe.place)
         workload, complete = self._workloads.get(token), completions(recipe)[0]
-        context = Context(train=workload.train, seed=recipe.seed)
+        context = Context(workload.train, workload.task.loss, recipe.seed)
         prepared = self._shelf.prepared(workload, complete, context)
         others = self._runners_that_save_more(workload, complete, context)
         return saving.save(workload, complete, prepared, others, directory)
@@ -238,16 +245,15 @@ class Core:
 
         return curve
 
-    def _predictions(self, workload: LoadedWorkload, context: Context) -> torch.Tensor:
-        """The class the untouched model gives each test example, computed once."""
-        if workload.key not in self._baseline_predictions:
-            context.progress("accuracy of the baseline", 0, 0)
+    def _judgement(self, workload: LoadedWorkload, context: Context) -> quality.Judged:
+        """What the untouched model's outputs for all test examples come to, found once."""
+        if workload.key not in self._judged:
+            metric = workload.task.metric
+            context.progress(f"{metric.title} of the baseline", 0, 0)
             untouched = plain(completions(Recipe())[0].place, engines.reference().name)
             runner = self._shelf.prepared(workload, untouched, context).runner
-            self._baseline_predictions[workload.key] = accuracy.predictions(
-                runner, workload.test.inputs, checkpoint=context.checkpoint
-            )
-        return self._baseline_predictions[workload.key]
+            self._judged[workload.key] = quality.judged(runner, workload.test, metric, checkpoint=context.checkpoint)
+        return self._judged[workload.key]
 
     def _prepare_quietly(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> int:
         """Prepare ahead, once; returns the bytes added. What fails is reported in full when the person asks for it."""

@@ -13,9 +13,9 @@ from workbench.core.placing import failures_of, require_engine
 from workbench.engines import Engine, Runner
 from workbench.machine.limits import usable_threads
 from workbench.measure import memory
-from workbench.measure.accuracy import batch_for
 from workbench.measure.fidelity import require_faithful
 from workbench.measure.pace import Pace
+from workbench.measure.quality import batch_for
 from workbench.measure.warmup import warm_up
 from workbench.recipe import Place, Recipe
 from workbench.techniques import Context
@@ -55,6 +55,10 @@ class Shelf:
     def has(self, workload: LoadedWorkload, recipe: Recipe) -> bool:
         """Whether this recipe could be measured at once."""
         return _key(workload, recipe) in self._prepared
+
+    def keeps(self, prepared: Prepared) -> bool:
+        """Whether this very one can still be called."""
+        return any(each is prepared for each in self._prepared.values())
 
     def forget(self, workload_key: str) -> None:
         """Let go of everything made from this workload."""
@@ -106,11 +110,11 @@ class Shelf:
         place, example, checkpoint = recipe.place, workload.example(recipe.place.batch), context.checkpoint
         with failures_of(engine):
             runner = engine.prepare(variant, example, device=place.device, threads=place.threads, checkpoint=checkpoint)
-            growth_bytes = memory.peak_memory_growth(lambda: runner(example))
+            growth_bytes = memory.peak_memory_growth(lambda: runner(*example))
             checkpoint()
             require_faithful(engine, runner, variant, workload.test.inputs, batch=place.batch)
-            runner(workload.example(batch_for(place.batch)))  # engines plan once for each batch size
-            warm = warm_up(lambda: runner(example), budget_s=_WARM_UP_BUDGET_SECONDS, checkpoint=checkpoint)
+            runner(*workload.example(batch_for(place.batch)))  # engines plan once for each batch size
+            warm = warm_up(lambda: runner(*example), budget_s=_WARM_UP_BUDGET_SECONDS, checkpoint=checkpoint)
         size_bytes = memory.stored_bytes(variant, runner.kernels)
         peak_bytes = None if growth_bytes is None else size_bytes + growth_bytes
         return Prepared(place, variant, runner, size_bytes, peak_bytes, warm.steady)

@@ -62,6 +62,6 @@ class Workloads:
 
 def _size_bytes(workload: LoadedWorkload) -> int:
     """What its weights and examples take."""
-    examples = [tensor for data in (workload.test, workload.train) for tensor in (data.inputs, data.labels)]
+    examples = [*workload.test.tensors(), *workload.train.tensors()]
     tensors: list[torch.Tensor] = [*workload.module.parameters(), *workload.module.buffers(), *examples]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -12,11 +12,13 @@ from workbench.engines import Engine, Runner
 from workbench.engines._program import executed
 from workbench.errors import EngineError
 from workbench.plumbing.lazy import lazy
+from workbench.workload import Data
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.variant import Variant
+    from workbench.workload import Inputs
 else:
     torch = lazy("torch")
 
@@ -28,7 +30,9 @@ _NOTHING = 1e-6
 _BUDGET_S = 0.3
 
 
-def require_faithful(engine: Engine, runner: Runner, variant: Variant, inputs: torch.Tensor, *, batch: int) -> None:
+def require_faithful(
+    engine: Engine, runner: Runner, variant: Variant, inputs: Inputs | torch.Tensor, *, batch: int
+) -> None:
     """Compare the runner with the variant's module on real inputs, at two batch sizes.
 
     It may be off by twice what the variant's own simulation (its quantize/dequantize graph, its bfloat16 cast) is off
@@ -39,7 +43,7 @@ def require_faithful(engine: Engine, runner: Runner, variant: Variant, inputs: t
     engine, runner, variant
         What prepared, what it prepared, and of what. An engine that is the reference itself isn't asked.
     inputs
-        float32 [N, …], real examples.
+        Real examples, [N, …] of each input; a lone tensor is one.
     batch
         The size it was prepared for. The other is 1, or beside 1 what a third of a second allows, 256 at most.
 
@@ -59,7 +63,7 @@ def require_faithful(engine: Engine, runner: Runner, variant: Variant, inputs: t
         wanted = _called(module, examples)
         explained = 0.0 if simulated is module else _apart(_called(simulated, examples), wanted)
         allowed = _TIMES_THE_SIMULATED * explained + variant.formats.rounding
-        found = _apart(runner(examples), wanted)
+        found = _apart(runner(*examples), wanted)
         if found <= allowed:
             continue
         if _apart(_called(module, examples, seed=1), wanted) > precisions.find("fp32").rounding:
@@ -77,15 +81,16 @@ def _another_size(batch: int, seconds_each: float) -> int:
     return 1 if batch > 1 else max(2, min(256, int(_BUDGET_S / max(seconds_each, 1e-9))))
 
 
-def _first(inputs: torch.Tensor, count: int) -> torch.Tensor:
-    """The first ``count`` inputs, repeated from the start where there are fewer."""
-    return inputs[torch.arange(count) % len(inputs)].contiguous()
+def _first(inputs: Inputs | torch.Tensor, count: int) -> Inputs:
+    """The first ``count`` examples, repeated from the start where there are fewer."""
+    data = Data(inputs)
+    return data.at(torch.arange(count) % len(data)).inputs
 
 
-def _called(module: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor, seed: int = 0) -> torch.Tensor:
+def _called(module: Callable[..., torch.Tensor], inputs: Inputs, seed: int = 0) -> torch.Tensor:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        return module(inputs.clone())  # it may work in place
+        return module(*(each.clone() for each in inputs))  # it may work in place
 
 
 def _apart(found: torch.Tensor, wanted: torch.Tensor) -> float:

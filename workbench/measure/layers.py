@@ -16,9 +16,12 @@ from workbench.measure.uses import used_in
 from workbench.measure.weights import layer_states, main_weight, share_of_zeros, shared_with
 from workbench.receipt import LayerReceipt, LayerState, Reality
 from workbench.variant import Variant
+from workbench.workload import Data
 
 if TYPE_CHECKING:
     import torch
+
+    from workbench.workload import Inputs
 
 NEW_ZEROS = "its new zeros stay in a dense weight, and dense kernels multiply them all the same"
 """The reason in a row whose weight was pruned without shrinking."""
@@ -28,7 +31,7 @@ _WATCHED_EXAMPLES = 2
 
 
 def receipt(
-    original: torch.nn.Module, variant: Variant, runner: Runner, inputs: torch.Tensor
+    original: torch.nn.Module, variant: Variant, runner: Runner, inputs: Inputs | torch.Tensor
 ) -> tuple[LayerReceipt, ...]:
     """One row for every layer of the original and of the variant that has parameters, in the original's order.
 
@@ -43,10 +46,11 @@ def receipt(
     variant, runner
         What the recipe made of it, and what executes that.
     inputs
-        float32 [batch, …] for layer times and output errors; the batch that latency is measured with.
+        [batch, …] of each input, or a lone tensor, for layer times and output errors; the batch that latency is
+        measured with.
     """
     before, after = layer_states(Variant(module=original)), layer_states(variant, runner.kernels)
-    facts = _facts(original, variant, runner, inputs)
+    facts = _facts(original, variant, runner, Data(inputs))
     rows = []
     for name in dict.fromkeys([*before, *after]):
         was, now = _layer(original, name), _layer(variant.module, name)
@@ -88,13 +92,13 @@ class _Facts:
         return f"folded into {self.folded.get(name, 'other layers')}"
 
 
-def _facts(original: torch.nn.Module, variant: Variant, runner: Runner, inputs: torch.Tensor) -> _Facts:
-    few = inputs[:_WATCHED_EXAMPLES]
+def _facts(original: torch.nn.Module, variant: Variant, runner: Runner, examples: Data) -> _Facts:
+    few = examples.at(slice(_WATCHED_EXAMPLES)).inputs
     used, layers = used_in(variant.module, few), normalised(variant.module, few)
-    errors = output_errors(original, variant, inputs[:_ERROR_EXAMPLES])
+    errors = output_errors(original, variant, examples.at(slice(_ERROR_EXAMPLES)).inputs)
     wait_for_sleeping_threads()  # PyTorch's: it has just run both models
     try:
-        times, no_times = runner.layer_times_ms(inputs), ""
+        times, no_times = runner.layer_times_ms(examples.inputs), ""
     except LayerTimesUnavailable as reason:
         times, no_times = {}, str(reason)
     return _Facts(
@@ -106,7 +110,7 @@ def _facts(original: torch.nn.Module, variant: Variant, runner: Runner, inputs: 
         errors=errors,
         times=times,
         no_times=no_times or "the engine reports no separate time for this layer",
-        work=runner.layer_work(inputs) if times else {},
+        work=runner.layer_work(examples.inputs) if times else {},
     )
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import TYPE_CHECKING
 
+from workbench.engines._program import as_floats, in_floats
 from workbench.graph import layer_of
 from workbench.graph.layers import weighted
 from workbench.plumbing.lazy import lazy
 from workbench.variant import Variant
+from workbench.workload import Data
 
 if TYPE_CHECKING:
     import torch
+
+    from workbench.workload import Inputs
 else:
     torch = lazy("torch")
 
 Outputs = dict[str, "torch.Tensor"]
 
 
-def output_errors(original: torch.nn.Module, variant: Variant, inputs: torch.Tensor) -> dict[str, float]:
+def output_errors(original: torch.nn.Module, variant: Variant, inputs: Inputs | torch.Tensor) -> dict[str, float]:
     """‖variant − original‖₂ / ‖original‖₂ of each layer's output, over the whole batch.
 
     The variant's arithmetic is that of its graph where it has one (int8 as quantize/dequantize pairs),
@@ -35,8 +38,9 @@ def output_errors(original: torch.nn.Module, variant: Variant, inputs: torch.Ten
     variant
         What the recipe made of it.
     inputs
-        float32 [batch, …].
+        [batch, …] of each input; a lone tensor is one.
     """
+    inputs = Data(inputs).inputs
     with torch.no_grad():
         reference, normalised = _module_outputs(original, inputs)
         if variant.graph is not None:
@@ -45,7 +49,7 @@ def output_errors(original: torch.nn.Module, variant: Variant, inputs: torch.Ten
             reference = {**reference, **{layer: reference[after] for layer, after in folded.items()}}
         elif variant.formats.cast:
             floats = getattr(torch, variant.formats.cast)
-            moved, _ = _module_outputs(copy.deepcopy(variant.module).to(floats), inputs.to(floats))
+            moved, _ = _module_outputs(in_floats(variant.module, floats), as_floats(inputs, floats))
         else:
             moved, _ = _module_outputs(variant.module, inputs)
         names = [name for name in weighted(original) if name in reference and name in moved]
@@ -53,8 +57,8 @@ def output_errors(original: torch.nn.Module, variant: Variant, inputs: torch.Ten
     return {name: error for name, error in compared.items() if error is not None}
 
 
-def normalised(module: torch.nn.Module, inputs: torch.Tensor) -> dict[str, str]:
-    """Layer with weights → the batch normalisation that its output goes to; ``inputs`` are float32 [batch, …]."""
+def normalised(module: torch.nn.Module, inputs: Inputs) -> dict[str, str]:
+    """Layer with weights → the batch normalisation that its output goes to; ``inputs`` are each [batch, …]."""
     with torch.no_grad():
         return _module_outputs(module, inputs)[1]
 
@@ -68,7 +72,7 @@ def _relative(reference: torch.Tensor, moved: torch.Tensor) -> float | None:
     return error if math.isfinite(error) else None
 
 
-def _module_outputs(module: torch.nn.Module, inputs: torch.Tensor) -> tuple[Outputs, dict[str, str]]:
+def _module_outputs(module: torch.nn.Module, inputs: Inputs) -> tuple[Outputs, dict[str, str]]:
     """The outputs of layers with weights and of batch normalisations, and layer → the normalisation it feeds."""
     outputs: Outputs = {}
     made_by: dict[int, tuple[str, torch.Tensor]] = {}
@@ -94,14 +98,14 @@ def _module_outputs(module: torch.nn.Module, inputs: torch.Tensor) -> tuple[Outp
         if normalises or name in layers:
             handles.append(layer.register_forward_hook(hook_for(name, normalises)))
     try:
-        module(inputs)
+        module(*inputs)
     finally:
         for handle in handles:
             handle.remove()
     return outputs, normalised
 
 
-def _graph_outputs(graph: torch.fx.GraphModule, inputs: torch.Tensor) -> Outputs:
+def _graph_outputs(graph: torch.fx.GraphModule, inputs: Inputs) -> Outputs:
     """The last output of each layer's nodes."""
     outputs: Outputs = {}
 
@@ -113,5 +117,5 @@ def _graph_outputs(graph: torch.fx.GraphModule, inputs: torch.Tensor) -> Outputs
                 outputs[layer] = result.clone()
             return result
 
-    Capture(graph).run(inputs)
+    Capture(graph).run(*inputs)
     return outputs

@@ -10,14 +10,16 @@ from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
     import torch
+
+    from workbench.workload import Inputs
 else:
     torch = lazy("torch")
 
 
-def used_in(module: torch.nn.Module, inputs: torch.Tensor) -> dict[str, list[str]]:
+def used_in(module: torch.nn.Module, inputs: Inputs) -> dict[str, list[str]]:
     """Layer → the layers in whose forward its parameters are used: itself where it is called; watched in one call.
 
-    A layer that the model doesn't use isn't there. ``inputs`` are float32 [batch, …].
+    A layer that the model doesn't use isn't there. ``inputs`` are each [batch, …].
     """
     owners = _owners_by_storage(module)
     found: dict[str, list[str]] = {}
@@ -40,7 +42,7 @@ def used_in(module: torch.nn.Module, inputs: torch.Tensor) -> dict[str, list[str
                 handles.append(layer.register_forward_pre_hook(lambda *_, name=name: inside.append(name)))
                 handles.append(layer.register_forward_hook(lambda *_: (inside.pop(), None)[1]))
         with torch.no_grad(), Watch():
-            module(inputs)
+            module(*inputs)
     finally:
         for handle in handles:
             handle.remove()

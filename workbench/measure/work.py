@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 from workbench.graph.layers import weighted
 from workbench.plumbing.lazy import lazy
+from workbench.workload import Data
 
 if TYPE_CHECKING:
     import torch
+
+    from workbench.workload import Inputs
 else:
     torch = lazy("torch")
 
 
-def multiply_adds(module: torch.nn.Module, inputs: torch.Tensor) -> dict[str, int]:
-    """Multiply-adds per call of each layer with weights, by name, for a batch like ``inputs`` (float32 [batch, …]).
+def multiply_adds(module: torch.nn.Module, inputs: Inputs | torch.Tensor) -> dict[str, int]:
+    """Multiply-adds per call of each layer with weights, by name, for a batch like ``inputs`` ([batch, …] of each).
 
     A convolution does, for every output element, one for each weight of one output channel; a linear
     layer likewise for each of its inputs; a transposed convolution for every *input* element one for
@@ -38,7 +41,7 @@ def multiply_adds(module: torch.nn.Module, inputs: torch.Tensor) -> dict[str, in
     ]
     try:
         with torch.no_grad():
-            module(inputs)
+            module(*Data(inputs).inputs)
     finally:
         for handle in handles:
             handle.remove()

@@ -5,6 +5,7 @@ Nothing here imports torch until something is loaded.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from workbench.datasets import ModelCard, card_paths
@@ -27,8 +28,10 @@ def embedded() -> dict[str, str]:
 
 
 def students() -> tuple[str, ...]:
-    """The models a teacher can be distilled into, the smallest first."""
-    return tuple(card.name for card in sorted(_cards(), key=lambda card: card.parameters))
+    """The models a teacher can be distilled into, the smallest first: those that share their task with another."""
+    cards = sorted(_cards(), key=lambda card: card.parameters)
+    alike = Counter(map(_form, cards))
+    return tuple(card.name for card in cards if alike[_form(card)] > 1)
 
 
 def build(name: str) -> torch.nn.Module:
@@ -59,6 +62,11 @@ def load(workload: Workload) -> LoadedWorkload:
     return load_workload(workload)
 
 
+def _form(card: ModelCard) -> tuple:
+    """What a model takes and gives, as its card says."""
+    return card.input_shape, card.input_dtype, card.classes, card.quality.metric
+
+
 def _cards() -> list[ModelCard]:
     """Of all embedded models. Those of other packages are imported for theirs, which imports torch."""
     paths = [path for path in card_paths() if path.parent.name == "models"]
@@ -70,4 +78,4 @@ def _cards() -> list[ModelCard]:
 
 
 def _line(card: ModelCard) -> str:
-    return f"{card.description}; {card.parameters:,} parameters, {100 * card.accuracy.value:.1f} % on Fashion-MNIST"
+    return f"{card.description}; {card.parameters:,} parameters, {card.quality}"

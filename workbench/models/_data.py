@@ -1,10 +1,13 @@
-"""A user's data, in any of its forms, as float32 inputs and int64 labels."""
+"""A user's data, in any of its forms, as tensors: floats as float32, whole numbers as they are."""
 
 from __future__ import annotations
 
 import os
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,152 +16,258 @@ import torch
 
 from workbench.errors import WorkloadError
 from workbench.machine.memory import refuse_beyond_memory
-from workbench.models._check import finite_inputs
-from workbench.workload import Data
+from workbench.models._check import finite
+from workbench.workload import Data, Inputs
 
 SET_ASIDE_EVERY = 5
-FORMS = "(inputs, labels) tensors or arrays, an .npz of them, a map-style Dataset of such pairs, or a DataLoader"
+FORMS = (
+    "(inputs, targets) or inputs alone, as tensors or arrays [N, …] or tuples or dictionaries of them, an .npz of "
+    "them, a Dataset of such pairs, or a DataLoader"
+)
+_TARGETS = ("labels", "targets", "label", "target")
+"""What a dictionary or an .npz calls its targets."""
+
+_STREAM_BYTES = 256 * 2**20
+"""What is read at most of data whose end isn't known."""
 
 
-def split(data: Any, train: Any) -> tuple[Data, Data, list[str]]:
-    """Read the examples to measure on and those to learn from; returns them and what was assumed.
+@dataclass(frozen=True)
+class Read:
+    """Examples as read. ``names`` are the inputs' keys, empty where they have none; ``notes`` what was assumed."""
+
+    data: Data
+    names: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+
+def split(data: Any, train: Any) -> tuple[Read, Data]:
+    """Read the examples to measure on and those to learn from.
 
     Raises
     ------
     WorkloadError
-        If either can't be read, is empty, or holds NaN; or if there are too few to set some aside.
+        If either can't be read, is empty, or holds NaN; if they don't have the same inputs; or if there are too few to
+        set some aside.
     """
     if data is None:
         raise WorkloadError(f"a model of your own needs data: {FORMS}")
-    test, notes = read(data, "data")
+    test = read(data, "data")
     if train is not None:
-        learned, more = read(train, "train")
-        return test, learned, notes + [note for note in more if note not in notes]
-    if len(test) < SET_ASIDE_EVERY:
+        learned = read(train, "train")
+        if learned.names != test.names or len(learned.data.inputs) != len(test.data.inputs):
+            raise WorkloadError(
+                f"train has {_inputs_in_words(learned)} and data {_inputs_in_words(test)}; give the same"
+            )
+        notes = [*test.notes, *(note for note in learned.notes if note not in test.notes)]
+        return Read(test.data, test.names, notes), learned.data
+    count = len(test.data)
+    if count < SET_ASIDE_EVERY:
         raise WorkloadError(
-            f"{_examples(len(test))} too few to set every fifth aside for calibration; give more, or train= as well"
+            f"{_examples(count)} too few to set every fifth aside for calibration; give more, or train= as well"
         )
-    aside = torch.arange(len(test)) % SET_ASIDE_EVERY == SET_ASIDE_EVERY - 1
-    learned = Data(test.inputs[aside], test.labels[aside])
-    note = f"every fifth example ({len(learned)} of {len(test)}) is set aside for calibration and training"
-    return Data(test.inputs[~aside], test.labels[~aside]), learned, [*notes, note]
+    aside = torch.arange(count) % SET_ASIDE_EVERY == SET_ASIDE_EVERY - 1
+    learned = test.data.at(aside)
+    note = f"every fifth example ({len(learned)} of {count}) is set aside for calibration and training"
+    return Read(test.data.at(~aside), test.names, [*test.notes, note]), learned
 
 
-def read(source: Any, what: str) -> tuple[Data, list[str]]:
-    """Read one set of examples; ``what`` names it in messages. Returns it and what was assumed about it."""
-    inputs, labels = _pair(source, what)
+def read(source: Any, what: str) -> Read:
+    """Read one set of examples; ``what`` names it in messages."""
     notes: list[str] = []
-    if inputs.ndim < 2:
-        raise WorkloadError(f"the inputs of {what} have shape {list(inputs.shape)}; they have to be [N, …]")
-    inputs = _as_float(inputs, what, notes)
-    labels = _as_classes(labels, what, notes)
-    if len(inputs) != len(labels):
-        raise WorkloadError(f"{what} holds {len(inputs)} inputs and {len(labels)} labels; give as many of each")
-    if not len(inputs):
+    inputs, targets = _all(source, what, notes)
+    names, tensors = _named(inputs, what)
+    tensors = tuple(_as_input(each, _one(names, at, what), notes) for at, each in enumerate(tensors))
+    lengths = {len(each) for each in tensors}
+    if len(lengths) > 1:
+        told = ", ".join(f"{_one(names, at, what)} {len(each)}" for at, each in enumerate(tensors))
+        raise WorkloadError(f"the inputs of {what} differ in length ({told}); give as many examples of each")
+    count = lengths.pop()
+    if targets is not None:
+        targets = _as_targets(tensor(targets, what), what, notes)
+        if len(targets) != count:
+            raise WorkloadError(f"{what} holds {count} inputs and {len(targets)} targets; give as many of each")
+    if not count:
         raise WorkloadError(f"{what} is empty; give at least one example")
-    finite_inputs(inputs, f"the inputs of {what}")
-    return Data(inputs, labels), notes
+    for at, each in enumerate(tensors):
+        finite(each, _one(names, at, what))
+    if targets is not None:
+        finite(targets, f"the targets of {what}")
+    return Read(Data(tensors, targets), names, notes)
 
 
-def _npz(path: Path, what: str) -> tuple[np.ndarray, np.ndarray]:
-    advice = f"store {what} with numpy.savez(path, inputs=…, labels=…)"
+def _all(source: Any, what: str, notes: list[str]) -> tuple[Any, Any]:
+    """Inputs and targets (None where there are none) of all examples, in whatever holds them."""
+    if isinstance(source, str | os.PathLike):
+        source = _npz(Path(source), what)
+    if isinstance(source, Data):
+        return source.inputs, source.targets
+    if isinstance(source, torch.utils.data.TensorDataset):
+        source = source.tensors
+    if isinstance(source, torch.utils.data.DataLoader):
+        return _joined(_batches(source, what), what, torch.cat)
+    if isinstance(source, torch.utils.data.IterableDataset):
+        return _joined(_within_budget(source, what, notes), what, torch.stack)
+    if _is_array(source) or isinstance(source, Mapping) or _is_pair(source):
+        return _parted(source, what)
+    if hasattr(source, "__getitem__") and hasattr(source, "__len__") and not isinstance(source, str | bytes):
+        return _joined(_examples_of(source, what), what, torch.stack)
+    raise WorkloadError(f"{what} is {_kind(source)}; it can be {FORMS}")
+
+
+def _npz(path: Path, what: str) -> dict[str, np.ndarray]:
+    advice = f"store {what} with numpy.savez(path, inputs=…, targets=…)"
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             raise WorkloadError(f"{path} holds one array; {advice}")
         with loaded as arrays:
-            if missing := {"inputs", "labels"} - set(arrays):
-                found = ", ".join(arrays) or "nothing"
-                raise WorkloadError(f"{path} lacks {' and '.join(sorted(missing))} and holds {found}; {advice}")
-            return arrays["inputs"], arrays["labels"]
+            if not arrays.files:
+                raise WorkloadError(f"{path} holds nothing; {advice}")
+            return {name: arrays[name] for name in arrays.files}
     except OSError as error:
         raise WorkloadError(f"{what} can't be read from {path} ({error.strerror or error}); {advice}") from error
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:  # numpy's own words advise to unpickle it
         raise WorkloadError(f"{path} holds no arrays of numbers, or is damaged; {advice}") from error
 
 
-def _pair(source: Any, what: str) -> tuple[torch.Tensor, torch.Tensor]:
-    if isinstance(source, str | os.PathLike):
-        source = _npz(Path(source), what)
-    if isinstance(source, Data):
-        return source.inputs, source.labels
-    if isinstance(source, torch.utils.data.DataLoader):
-        return _from_loader(source, what)
-    if isinstance(source, (tuple, list)) and len(source) == 2 and all(_is_array(each) for each in source):
-        return _tensor(source[0], what), _tensor(source[1], what)
-    if isinstance(source, torch.utils.data.TensorDataset) and len(source.tensors) == 2:
-        return source.tensors
-    if hasattr(source, "__getitem__") and hasattr(source, "__len__") and not isinstance(source, (dict, str, bytes)):
-        return _from_dataset(source, what)
-    raise WorkloadError(f"{what} is {_kind(source)}; it can be {FORMS}")
+def _parted(item: Any, what: str) -> tuple[Any, Any]:
+    """Inputs and targets of an example, a batch or all examples; the targets are None where there are none."""
+    if isinstance(item, Mapping):
+        key = next((name for name in _TARGETS if name in item), None)
+        inputs = {name: value for name, value in item.items() if name != key}
+        if not inputs:
+            raise WorkloadError(f"{what} holds {key!r} and no inputs; add them under the names that forward takes")
+        if set(inputs) == {"inputs"}:
+            inputs = inputs["inputs"]
+        return inputs, item[key] if key else None
+    if isinstance(item, tuple | list):
+        if len(item) == 1:
+            return item[0], None
+        if len(item) != 2:
+            raise WorkloadError(
+                f"{what} holds {_kind(item)}; give (inputs, targets), several inputs as ((first, second), targets)"
+            )
+        return item[0], item[1]
+    return item, None
 
 
-def _from_dataset(source: Any, what: str) -> tuple[torch.Tensor, torch.Tensor]:
+def _examples_of(source: Any, what: str) -> Iterator[tuple[Any, Any]]:
     if not len(source):
         raise WorkloadError(f"{what} is empty; give at least one example")
-    first, _ = _example(source[0], what)
-    each_bytes = first.numel() * max(first.element_size(), 4)
-    refuse_beyond_memory(f"{what} ({len(source)} examples of shape {list(first.shape)})", len(source) * each_bytes)
-    examples = [_example(source[index], what) for index in range(len(source))]
-    return _stack([inputs for inputs, _ in examples], what), _stack([label for _, label in examples], what)
+    first = _parted(source[0], what)
+    tensors = _flat(first, what)
+    shapes = " and ".join(str(list(each.shape)) for each in tensors[:1])
+    refuse_beyond_memory(f"{what} ({len(source)} examples of shape {shapes})", len(source) * sum(map(_bytes, tensors)))
+    yield first
+    for index in range(1, len(source)):
+        yield _parted(source[index], what)
 
 
-def _from_loader(loader: torch.utils.data.DataLoader, what: str) -> tuple[torch.Tensor, torch.Tensor]:
-    inputs, labels = [], []
+def _batches(loader: torch.utils.data.DataLoader, what: str) -> Iterator[tuple[Any, Any]]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # a shuffling loader then gives the same order each time, so equal keys stay equal
-        for batch in loader:
-            if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-                raise WorkloadError(f"the batches of {what} are {_kind(batch)}; each has to be (inputs, labels)")
-            inputs.append(_tensor(batch[0], what))
-            labels.append(_tensor(batch[1], what))
-            if len(inputs) == 1 and hasattr(loader.dataset, "__len__"):
-                bytes_here = inputs[0].numel() * max(inputs[0].element_size(), 4)
-                refuse_beyond_memory(f"{what} ({len(loader)} batches)", bytes_here * len(loader))
-    if not inputs:
+        for number, batch in enumerate(loader):
+            parts = _parted(batch, what)
+            if not number and hasattr(loader.dataset, "__len__"):
+                refuse_beyond_memory(
+                    f"{what} ({len(loader)} batches)", len(loader) * sum(map(_bytes, _flat(parts, what)))
+                )
+            yield parts
+
+
+def _within_budget(stream: Iterable[Any], what: str, notes: list[str]) -> Iterator[tuple[Any, Any]]:
+    """Examples of a stream, as many as are read of it."""
+    used = 0
+    for number, item in enumerate(stream):
+        parts = _parted(item, what)
+        used += sum(map(_bytes, _flat(parts, what)))
+        if used > _STREAM_BYTES:
+            notes.append(
+                f"the first {number:,} examples of {what} were read, {_STREAM_BYTES // 2**20} MB; more don't count"
+            )
+            return
+        yield parts
+
+
+def _joined(parts: Iterable[tuple[Any, Any]], what: str, join: Any) -> tuple[Any, Any]:
+    """All examples of ``parts``, each put together by ``join`` (``torch.stack`` or ``torch.cat``)."""
+    parts = iter(parts)
+    first = next(parts, None)
+    if first is None:
         raise WorkloadError(f"{what} is empty; give at least one example")
-    return _joined(inputs, what), _joined(labels, what)
+    rows = [_flat(each, what) for each in chain([first], parts)]
+    if odd := next((row for row in rows if len(row) != len(rows[0])), None):
+        raise WorkloadError(f"{what} holds {len(rows[0])} and {len(odd)} tensors; give the same of each example")
+    tensors = [_join(column, what, join) for column in zip(*rows, strict=True)]
+    inputs, targets = first
+    targets = None if targets is None else tensors.pop()
+    if isinstance(inputs, Mapping):
+        return dict(zip(inputs, tensors, strict=True)), targets
+    return (tuple(tensors) if len(tensors) > 1 else tensors[0]), targets
 
 
-def _example(example: Any, what: str) -> tuple[torch.Tensor, torch.Tensor]:
-    if not isinstance(example, (tuple, list)) or len(example) != 2:
-        raise WorkloadError(f"the examples of {what} are {_kind(example)}; each has to be (input, label)")
-    return _tensor(example[0], what), _tensor(example[1], what)
+def _flat(parts: tuple[Any, Any], what: str) -> list[torch.Tensor]:
+    inputs, targets = parts
+    several = inputs.values() if isinstance(inputs, Mapping) else inputs if _holds_arrays(inputs) else (inputs,)
+    return [tensor(each, what) for each in (*several, *(() if targets is None else (targets,)))]
 
 
-def _tensor(value: Any, what: str) -> torch.Tensor:
+def _join(tensors: tuple[torch.Tensor, ...], what: str, join: Any) -> torch.Tensor:
+    skipped = 1 if join is torch.cat else 0
+    shapes = [tensor.shape[skipped:] for tensor in tensors]
+    for index, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            raise WorkloadError(
+                f"{what} mixes shapes: {list(shapes[0])} at index 0 and {list(shape)} at index {index}; "
+                "bring the examples to one shape"
+            )
+    return join(tensors)
+
+
+def _named(inputs: Any, what: str) -> tuple[tuple[str, ...], list[torch.Tensor]]:
+    """The inputs' keys, where they have some, and the inputs."""
+    if isinstance(inputs, Mapping):
+        return tuple(map(str, inputs)), [tensor(each, f"{what}[{name!r}]") for name, each in inputs.items()]
+    if _holds_arrays(inputs):
+        return (), [tensor(each, what) for each in inputs]
+    return (), [tensor(inputs, what)]
+
+
+def _one(names: tuple[str, ...], at: int, what: str) -> str:
+    return f"the input {names[at]!r} of {what}" if names else f"the inputs of {what}"
+
+
+def _inputs_in_words(read: Read) -> str:
+    count = len(read.data.inputs)
+    return f"the inputs {', '.join(read.names)}" if read.names else f"{count} input{'s' if count > 1 else ''}"
+
+
+def tensor(value: Any, what: str) -> torch.Tensor:
+    """An array, or what numpy makes one of, on the CPU; :class:`WorkloadError` where there are no numbers in it."""
     if isinstance(value, torch.Tensor):
         return value.detach().cpu()
+    if isinstance(value, str) or (isinstance(value, tuple | list) and value and isinstance(value[0], str)):
+        raise WorkloadError(
+            f"{what} holds text, and nothing here turns it into numbers; give what a tokenizer makes of it"
+        )
     try:
         return torch.from_numpy(np.array(value))
     except (TypeError, ValueError) as error:
         raise WorkloadError(f"{what} holds {_kind(value)}, which is no array of numbers ({error})") from None
 
 
-def _stack(tensors: list[torch.Tensor], what: str) -> torch.Tensor:
-    _same_shape([tensor.shape for tensor in tensors], what)
-    return torch.stack(tensors)
-
-
-def _joined(tensors: list[torch.Tensor], what: str) -> torch.Tensor:
-    _same_shape([tensor.shape[1:] for tensor in tensors], what)
-    return torch.cat(tensors)
-
-
-def _same_shape(shapes: list[torch.Size], what: str) -> None:
-    for index, shape in enumerate(shapes):
-        if shape != shapes[0]:
-            raise WorkloadError(
-                f"{what} mixes shapes: {list(shapes[0])} at index 0 and {list(shape)} at index {index}; "
-                "resize the examples to one shape"
-            )
-
-
-def _as_float(inputs: torch.Tensor, what: str, notes: list[str]) -> torch.Tensor:
-    if inputs.dtype == torch.float32:
-        return inputs.contiguous()
+def _as_input(inputs: torch.Tensor, what: str, notes: list[str]) -> torch.Tensor:
+    if inputs.ndim == 0:
+        raise WorkloadError(f"{what} have shape []; they have to be [N, …]")
     if inputs.is_complex():
-        raise WorkloadError(f"the inputs of {what} are {inputs.dtype}; give real numbers")
+        raise WorkloadError(f"{what} are {inputs.dtype}; give real numbers")
+    if not inputs.is_floating_point() or inputs.dtype == torch.float32:
+        return inputs.contiguous()
+    return as_float32(inputs, what, notes)
+
+
+def as_float32(inputs: torch.Tensor, what: str, notes: list[str]) -> torch.Tensor:
+    """Inputs of another type as float32, bytes of images divided by 255; a note says so for what isn't a float."""
     refuse_beyond_memory(f"{what} as float32", inputs.numel() * 4)
     if inputs.dtype == torch.uint8 and inputs.ndim >= 3:
         notes.append("uint8 images were divided by 255")
@@ -168,32 +277,52 @@ def _as_float(inputs: torch.Tensor, what: str, notes: list[str]) -> torch.Tensor
     return inputs.float().contiguous()
 
 
-def _as_classes(labels: torch.Tensor, what: str, notes: list[str]) -> torch.Tensor:
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if (
-        labels.ndim == 2
-        and labels.shape[1] > 1
-        and bool(((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all())
-    ):
-        notes.append("one-hot labels were turned into class numbers")
-        return labels.argmax(1)
-    if labels.ndim != 1:
-        raise WorkloadError(f"the labels of {what} have shape {list(labels.shape)}; they have to be class numbers [N]")
-    if labels.is_floating_point() or labels.is_complex():
-        whole = labels.real.nan_to_num(0.5)
-        odd = (whole != whole.round()).nonzero()
-        if len(odd):
-            first = int(odd[0])
-            raise WorkloadError(
-                f"label {labels[first].item()} at index {first} of {what} is no class number; this workbench "
-                "measures classifiers, whose labels are whole numbers from 0"
-            )
-    return labels.long()
+def floats(inputs: Inputs, notes: list[str]) -> Inputs:
+    """All of them as float32; see :func:`as_float32`."""
+    return tuple(as_float32(each, "the data", notes) for each in inputs)
+
+
+def _as_targets(targets: torch.Tensor, what: str, notes: list[str]) -> torch.Tensor:
+    """Whole numbers as int64, floats as float32, yes and no as they are; one column alone and one-hot rows [N]."""
+    if targets.ndim == 0:
+        raise WorkloadError(f"the targets of {what} have shape []; they have to be [N, …]")
+    if targets.is_complex():
+        raise WorkloadError(f"the targets of {what} are {targets.dtype}; give real numbers")
+    if targets.ndim == 2 and targets.shape[1] == 1:
+        targets = targets[:, 0]
+    if targets.ndim == 2 and bool(((targets == 0) | (targets == 1)).all() and (targets.sum(1) == 1).all()):
+        notes.append("one-hot targets were turned into class numbers")
+        return targets.long().argmax(1)
+    if targets.dtype == torch.bool:
+        return targets
+    return targets.float() if targets.is_floating_point() else targets.long()
 
 
 def _is_array(value: Any) -> bool:
     return (isinstance(value, torch.Tensor) and value.ndim > 0) or (hasattr(value, "__array__") and np.ndim(value) > 0)
+
+
+def _holds_arrays(value: Any) -> bool:
+    """Whether it is several inputs: a tuple or list of arrays, not a list of numbers."""
+    return isinstance(value, tuple | list) and bool(value) and all(map(_is_array, value))
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether it is inputs and targets (or none): not a list of two examples."""
+    if not isinstance(value, tuple | list) or len(value) not in (1, 2):
+        return isinstance(value, tuple) and len(value) > 2 and all(map(_is_array, value))
+    inputs, targets = value if len(value) == 2 else (value[0], None)
+    return _is_inputs(inputs) and (targets is None or _is_array(targets))
+
+
+def _is_inputs(value: Any) -> bool:
+    return (
+        _is_array(value) or _holds_arrays(value) or (isinstance(value, Mapping) and all(map(_is_array, value.values())))
+    )
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    return tensor.numel() * max(tensor.element_size(), 4)
 
 
 def _kind(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from workbench.workload import Data
+from workbench.workload import AUTO, Data, Workload
 
 _SETTINGS = (int, float, str, bool, type(None), torch.dtype, torch.Size)
 
@@ -41,8 +41,27 @@ def weights(module: torch.nn.Module) -> str:
 
 
 def examples(data: Data) -> str:
-    """A digest of inputs and labels."""
-    return _tensors([("inputs", data.inputs), ("labels", data.labels)])
+    """A digest of inputs and targets."""
+    if len(data.inputs) == 1 and data.targets is not None:
+        return _tensors([("inputs", data.inputs[0]), ("labels", data.targets)])  # as when there was nothing else
+    return _tensors([*enumerate(data.inputs), ("targets", data.targets)])
+
+
+def task(workload: Workload) -> str:
+    """A digest of what was asked for as the task; "" where nothing was."""
+    asked = (workload.metric, workload.loss, workload.output, workload.call)
+    if all(isinstance(each, str) and each == AUTO for each in asked):
+        return ""
+    return hashlib.sha256(repr([_said(each) for each in asked]).encode()).hexdigest()
+
+
+def _said(given: Any) -> Any:
+    """What a name, a number, a function or another object of the user's says, equal in another process."""
+    if isinstance(given, str | int):
+        return given
+    if code := getattr(given, "__code__", None):
+        return _stable(code)
+    return (type(given).__module__, type(given).__qualname__, str(given))
 
 
 def _tensors(named: Any) -> str:

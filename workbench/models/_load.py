@@ -13,10 +13,9 @@ from safetensors.torch import load_file
 from workbench.datasets.cards import read
 from workbench.errors import WorkloadError, unknown
 from workbench.machine import memory
-from workbench.models import _check, _data, _digest, _factory, embedded, intake, loaders, zoo
+from workbench.models import _check, _data, _digest, _factory, _task, embedded, intake, loaders, zoo
 from workbench.models._files import STATE_DICTIONARIES, refuse_pickle
-from workbench.models.loaders.pt2 import OneInput
-from workbench.workload import LoadedWorkload, Workload
+from workbench.workload import AUTO, LoadedWorkload, Workload
 
 _REPEATED_EXAMPLES = 64
 _ID_DIGITS = 12
@@ -25,13 +24,13 @@ _ID_DIGITS = 12
 
 @dataclass(frozen=True)
 class _Model:
-    """A model as found: ``weights`` is their digest where a card tells it, ``source`` an embedded one's data."""
+    """A model as found: ``weights`` is their digest where a card tells it, ``embedded`` what it belongs to."""
 
     name: str
     module: torch.nn.Module
     description: str
     weights: str | None = None
-    source: zoo.Source | None = None
+    embedded: zoo.Embedded | None = None
 
 
 def load_workload(workload: Workload) -> LoadedWorkload:
@@ -43,32 +42,53 @@ def load_workload(workload: Workload) -> LoadedWorkload:
         )
     model = _find(workload)
     module, notes = intake.taken_in(model.module, own_copy=False)
-    if model.source and workload.data is None:
-        (test, train), data_digest = model.source.read(), model.source.digest()
+    brought = model.embedded if workload.data is None else None
+    if brought:
+        (test, train), data_digest = brought.source.read(), brought.source.digest()
+        read = _data.Read(test)
         if workload.train is not None:
-            train, more = _data.read(workload.train, "train")
-            notes, data_digest = notes + more, _digest.combine(data_digest, _digest.examples(train))
+            learned = _data.read(workload.train, "train")
+            train, data_digest = learned.data, _digest.combine(data_digest, _digest.examples(learned.data))
+            notes += learned.notes
     else:
-        test, train, more = _data.split(workload.data, workload.train)
-        notes, data_digest = notes + more, _digest.combine(_digest.examples(test), _digest.examples(train))
-    if isinstance(module, OneInput):
-        for part in (test, train):
-            module.require(part.inputs)
-    classes = _check.fits(module, test, train)
-    if random := _check.randomness(module, test.inputs[:_REPEATED_EXAMPLES]):
+        read, train = _data.split(workload.data, workload.train)
+        notes += read.notes
+    module, test, train, more = intake.fitted(module, read, train, workload.call, workload.output)
+    outputs = _check.outputs_of(module, test.at(torch.tensor([0, len(test) - 1])).inputs)
+    test, train = (_task.as_classes(outputs, part, what) for part, what in ((test, "data"), (train, "train")))
+    if not brought:
+        data_digest = _digest.combine(_digest.examples(test), _digest.examples(train))
+    metric, loss, counted = workload.metric, workload.loss, None
+    if brought:
+        metric, loss, counted = (
+            _unless_asked(metric, brought.metric),
+            _unless_asked(loss, brought.loss),
+            brought.counted,
+        )
+    task, chosen = _task.task_of(outputs, test, train, metric, loss, counted)
+    notes += [*more, *chosen]
+    if random := _check.randomness(module, test.at(slice(_REPEATED_EXAMPLES)).inputs):
         notes.append(random)
-    key = _digest.combine(_digest.architecture(module), model.weights or _digest.weights(module), data_digest)
+    weights = model.weights or _digest.weights(module)
+    asked = filter(None, [_digest.task(workload)])
+    key = _digest.combine(_digest.architecture(module), weights, data_digest, *asked)
     return LoadedWorkload(
         name=workload.display_name,
-        id=model.name if model.source and workload.is_a_name else key[:_ID_DIGITS],
+        id=model.name if model.embedded and workload.is_a_name else key[:_ID_DIGITS],
         key=key,
         module=module,
         test=test,
         train=train,
-        classes=classes,
+        task=task,
+        output_shape=tuple(outputs.shape[1:]),
         description=model.description,
         note="; ".join(notes),
     )
+
+
+def _unless_asked(given: Any, own: Any) -> Any:
+    """What an embedded workload brings, where nothing else was asked for."""
+    return own if isinstance(given, str) and given == AUTO else given
 
 
 def _find(workload: Workload) -> _Model:
@@ -116,4 +136,4 @@ def _embedded_model(name: str) -> _Model:
     card = read(found.folder / f"{name}.json")
     module = found.architecture()
     module.load_state_dict(load_file(found.folder / card.files[0].name))
-    return _Model(name, module, embedded()[name], weights=card.files[0].sha256, source=found.source)
+    return _Model(name, module, embedded()[name], weights=card.files[0].sha256, embedded=found)

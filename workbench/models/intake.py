@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import Any
 
 import torch
 
-from workbench.errors import WorkloadError
+from workbench.errors import WorkloadError, unknown
 from workbench.machine import memory
 from workbench.models import _check, _data
+from workbench.models._data import Read
+from workbench.models.calling import Calling, adapted, require_keywords
 from workbench.models.folding import folded_parametrizations
 from workbench.plumbing.words import one_line
-from workbench.workload import Data
+from workbench.workload import AUTO, CALLS, Data
 
 _WRAPPERS = {
     torch.nn.DataParallel: "module",
@@ -78,37 +81,84 @@ def _copied(module: torch.nn.Module) -> torch.nn.Module:
         ) from error
 
 
-def require_output(module: torch.nn.Module, example: torch.Tensor) -> None:
-    """Raise :class:`WorkloadError` unless the module gives one float tensor [batch, …] for ``example``."""
-    _check.outputs_of(module, example)
+def fitted(
+    module: torch.nn.Module, read: Read, train: Data, call: str, output: Any
+) -> tuple[torch.nn.Module, Data, Data, list[str]]:
+    """The module as one that takes the data's tensors one by one and gives the tensor that counts, and its data.
 
-
-def labelled(inputs: torch.Tensor, labels: Any, what: str) -> Data:
-    """Examples to train on; :class:`WorkloadError` where the labels are no class numbers, one for each input."""
-    return _data.read((inputs, labels), what)[0]
-
-
-def as_float(inputs: Any, what: str) -> torch.Tensor:
-    """Inputs as a float32 tensor [N, …] on the CPU, from a tensor or array of other floats or whole numbers.
+    Whole numbers stay as they are where the model takes them, else they become float32; the words say so.
 
     Raises
     ------
     WorkloadError
-        They are no array of real numbers, have no first dimension for the batch, or are bytes of images, whose scale
-        only the caller knows.
+        It can't be called so, takes other inputs, or what it gives is no float tensor [batch, …].
     """
-    if not isinstance(inputs, torch.Tensor):
-        try:
-            inputs = torch.as_tensor(inputs)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise WorkloadError(
-                f"{what} is of type {type(inputs).__name__}, which is no array of numbers ({one_line(error)}); "
-                "give a float32 tensor [batch, …]"
-            ) from None
-    if inputs.is_complex():
-        raise WorkloadError(f"{what} is {inputs.dtype}; give real numbers")
-    if inputs.dim() == 0 or len(inputs) == 0:
-        raise WorkloadError(f"{what} has shape {list(inputs.shape)}; it has to be [batch, …] with one example or more")
-    if inputs.dtype == torch.uint8 and inputs.dim() >= 3:
-        raise WorkloadError(f"{what} is uint8; give float32 as the model takes it, for instance {what}.float() / 255")
-    return inputs.detach().to("cpu", torch.float32).contiguous()
+    module = _called(module, read, call, output)
+    if requires := getattr(module, "require", None):  # a file that was exported for inputs of one shape
+        for part in (read.data, train):
+            requires(*part.inputs)
+    refused = _refusal(module, read.data)
+    if refused is None or all(each.is_floating_point() for each in read.data.inputs):
+        if refused:
+            raise refused
+        return module, read.data, train, []
+    notes: list[str] = []
+    test, train = (Data(_data.floats(part.inputs, notes), part.targets) for part in (read.data, train))
+    if again := _refusal(module, test):
+        raise again if "dtype" in str(refused) else refused
+    return module, test, train, list(dict.fromkeys(notes))
+
+
+def labelled(data: Data, targets: Any) -> Data:
+    """Examples to train on; :class:`WorkloadError` where there aren't as many targets."""
+    return _data.read((data.inputs, _data.tensor(targets, "calibration")), "calibration").data
+
+
+def example_of(value: Any, what: str) -> Read:
+    """Inputs alone: a tensor or array [batch, …], or a tuple or dictionary of several.
+
+    Raises
+    ------
+    WorkloadError
+        They are no arrays of real numbers, have no first dimension for the batch, or hold NaN.
+    """
+    if not isinstance(value, tuple | dict):
+        value = _data.tensor(value, what)
+    return _data.read((value, None), what)
+
+
+def _called(module: torch.nn.Module, read: Read, call: str, output: Any) -> torch.nn.Module:
+    """The module, adapted where its inputs have names or its output is more than a tensor."""
+    count, names = len(read.data.inputs), read.names
+    if call not in (AUTO, *CALLS):
+        raise WorkloadError(unknown("call", call, (AUTO, *CALLS)))
+    if call == "keywords" and not names:
+        raise WorkloadError("call='keywords' needs inputs with names and these have none; give a dictionary of them")
+    if call in ("one", "pairs") and count != (wanted := {"one": 1, "pairs": 2}[call]):
+        raise WorkloadError(f"call={call!r} needs {wanted} input{'s' * (wanted > 1)} and the data have {count}")
+    if call in ("one", "positional", "pairs"):
+        names = ()
+    calling = Calling(names, pairs=call == "pairs", output=output)
+    if names:
+        require_keywords(module, names)
+    plain = not names and not calling.pairs and isinstance(output, str) and output == AUTO
+    return module if plain and _gives_a_tensor(module, read.data) else adapted(module, calling, count)
+
+
+def _gives_a_tensor(module: torch.nn.Module, data: Data) -> bool:
+    """Whether its output needn't be picked from anything, as far as two examples tell: what fails is told later."""
+    with torch.no_grad(), contextlib.suppress(Exception):
+        return isinstance(module(*data.at(slice(2)).inputs), torch.Tensor)
+    with torch.no_grad(), contextlib.suppress(Exception):
+        floats = (each.float() for each in data.at(slice(2)).inputs)
+        return isinstance(module(*floats), torch.Tensor)
+    return True
+
+
+def _refusal(module: torch.nn.Module, data: Data) -> WorkloadError | None:
+    """What is wrong when it is called with two of the examples."""
+    try:
+        _check.outputs_of(module, data.at(torch.tensor([0, len(data) - 1])).inputs)
+    except WorkloadError as error:
+        return error
+    return None

@@ -8,9 +8,9 @@ from functools import cache
 
 from workbench.errors import RecipeError, unknown
 from workbench.plumbing.registry import classes
-from workbench.techniques._base import Context, Task, Technique, TrainingPoint, option
+from workbench.techniques._base import Context, Form, Technique, TrainingPoint, option
 
-__all__ = ["Context", "Task", "Technique", "TrainingPoint", "find", "later", "option", "position", "registered"]
+__all__ = ["Context", "Form", "Technique", "TrainingPoint", "find", "later", "option", "position", "registered"]
 
 
 @cache

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 if TYPE_CHECKING:
     import torch
 
+    from workbench.tasks import Loss
     from workbench.variant import Variant
-    from workbench.workload import Data
+    from workbench.workload import Data, Inputs
 
 
 def option(
@@ -68,13 +69,15 @@ class TrainingPoint:
 class Context:
     """What a technique may use besides the variant.
 
-    ``train`` is what it may learn or calibrate from (never the test data). ``checkpoint`` is called
-    at every batch boundary and raises ``Cancelled`` once the run was cancelled. ``progress`` takes
-    (message, done, total); ``curve`` takes training points. ``saturates``: the engine chosen adds pairs of 8-bit
-    products in 16 bits here, which overflow where both factors use all of their 8 bits.
+    ``train`` is what it may learn or calibrate from (never the test data), ``loss`` what training makes small; None:
+    what the targets' form asks for. ``checkpoint`` is called at every batch boundary and raises ``Cancelled`` once the
+    run was cancelled. ``progress`` takes (message, done, total); ``curve`` takes training points. ``saturates``: the
+    engine chosen adds pairs of 8-bit products in 16 bits here, which overflow where both factors use all of their 8
+    bits.
     """
 
     train: Data
+    loss: Loss | None = None
     seed: int = 0
     saturates: bool = False
     checkpoint: Callable[[], None] = lambda: None
@@ -83,11 +86,17 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Task:
-    """What a model has to do: inputs of this shape (without the batch), this many outputs."""
+class Form:
+    """What a model takes and gives: the shapes of its inputs and of its output, without the batch."""
 
-    input_shape: tuple[int, ...]
-    classes: int
+    inputs: tuple[tuple[tuple[int, ...], torch.dtype], ...]
+    """Shape and type of each."""
+    output: tuple[int, ...]
+
+    @classmethod
+    def of(cls, inputs: Inputs, output: tuple[int, ...]) -> Form:
+        """That of a model which takes such ``inputs`` [batch, …]."""
+        return cls(tuple((tuple(each.shape[1:]), each.dtype) for each in inputs), output)
 
 
 class Technique(BaseModel):
@@ -149,10 +158,10 @@ class Technique(BaseModel):
     def apply(self, variant: Variant, context: Context) -> Variant:
         """Return the changed variant; the given one stays as it was."""
 
-    def blocked(self, module: torch.nn.Module, task: Task | None = None) -> str | None:
+    def blocked(self, module: torch.nn.Module, form: Form | None = None) -> str | None:
         """Why this step could do nothing to ``module``, for the greyed toggle; ``None`` when it can.
 
-        Looks at the layers and, where it is given, at the task; doesn't run the module. ``apply``
+        Looks at the layers and, where it is given, at the form; doesn't run the module. ``apply``
         raises where this can't know beforehand.
         """
         return None

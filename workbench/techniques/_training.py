@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import torch
 
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, WorkloadError
+from workbench.tasks import Loss, losses, metrics
 from workbench.techniques._base import Context, TrainingPoint
-from workbench.workload import Data
+from workbench.workload import Inputs
 
 _POINT_SECONDS = 0.1
 
@@ -51,33 +52,31 @@ def train(
     Parameters
     ----------
     loss_of
-        Takes logits [batch, classes] and the batch's int64 row numbers in ``context.train``, and
-        returns a scalar.
+        Takes outputs [batch, …] and the batch's int64 row numbers in ``context.train``, and returns a scalar.
     after_step
         Called after every optimiser step: where pruned weights are set to zero again.
 
     Raises
     ------
     WorkbenchError
-        The loss is no longer finite, there are fewer than two examples, or their labels are no class numbers.
+        The loss is no longer finite, or there are fewer than two examples.
     """
-    inputs = context.train.inputs
-    if len(inputs) < 2:
-        raise WorkbenchError(f"{plan.technique} trains and needs at least 2 training examples, not {len(inputs)}")
-    require_class_numbers(module, context.train, plan.technique)
-    batch = min(plan.batch, len(inputs))
-    steps_per_epoch = len(inputs) // batch
+    data = context.train
+    if len(data) < 2:
+        raise WorkbenchError(f"{plan.technique} trains and needs at least 2 training examples, not {len(data)}")
+    batch = min(plan.batch, len(data))
+    steps_per_epoch = len(data) // batch
     meter = _Meter(plan, steps_per_epoch, context)
-    layout = _fast_layout(module, inputs[:2])
+    layout = _fast_layout(module, data.at(slice(2)).inputs)
     weights = unfrozen(module.to(memory_format=layout).train())
     optimizer = torch.optim.AdamW(weights, lr=plan.learning_rate, weight_decay=plan.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share_of_peak(step, meter.total_steps))
     with seeded(context.seed), torch.enable_grad():
         for _ in range(plan.epochs):
-            order = torch.randperm(len(inputs))  # what is left over after whole batches waits for another epoch
+            order = torch.randperm(len(data))  # what is left over after whole batches waits for another epoch
             for rows in order[: steps_per_epoch * batch].split(batch):
                 context.checkpoint()
-                loss = loss_of(module(inputs[rows].to(memory_format=layout)), rows)
+                loss = loss_of(module(*_laid_out(data.at(rows).inputs, layout)), rows)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -94,47 +93,68 @@ def unfrozen(module: torch.nn.Module) -> list[torch.nn.Parameter]:
     ]
 
 
-def require_class_numbers(module: torch.nn.Module, train: Data, technique: str) -> None:
-    """Raise :class:`WorkbenchError` where ``technique`` would train ``module`` on targets that are no class numbers."""
-    if reason := _no_classes(module, train):
-        raise WorkbenchError(
-            f"{technique} trains classifiers, on int64 class numbers [N], and {reason}; give class numbers, or a "
-            "recipe that trains nothing (prune with finetune_epochs 0 doesn't)"
-        )
+def loss_for(module: torch.nn.Module, context: Context, technique: str) -> Loss:
+    """What training ``module``, or a smaller one that takes its place, makes small.
+
+    Raises
+    ------
+    WorkbenchError
+        Nothing that is known fits its outputs and the training data's targets.
+    """
+    outputs, targets = _first_outputs(module, context), context.train.targets
+    advice = "give loss=, or a recipe that trains nothing (prune with finetune_epochs 0 doesn't)"
+    loss = context.loss
+    if loss is None:
+        try:
+            name = metrics.automatic(outputs, targets).loss
+        except WorkloadError as error:
+            raise WorkbenchError(f"{technique} trains, and {error}") from error
+        if name is None:
+            raise WorkbenchError(f"{technique} trains, and nothing is known that could train these outputs; {advice}")
+        loss = losses.find(name)
+    if targets is not None and (reason := loss.misfit(outputs, targets)):
+        raise WorkbenchError(f"{technique} trains, and {reason}; {advice}")
+    return loss
+
+
+def learning(
+    loss: Loss, context: Context, teacher: Callable[[], torch.Tensor]
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The loss of a batch by its targets; without targets, by what ``teacher`` gives for all training examples."""
+    targets = context.train.targets
+    if targets is not None:
+        return lambda outputs, rows: loss(outputs, targets[rows])
+    taught = teacher()
+    return lambda outputs, rows: loss.towards(outputs, taught[rows], 1.0)
 
 
 @torch.no_grad()
-def _no_classes(module: torch.nn.Module, train: Data) -> str | None:
-    labels = train.labels
-    if labels.dtype != torch.int64 or labels.dim() != 1:
-        return f"the targets are {str(labels.dtype).removeprefix('torch.')} of shape {list(labels.shape)}"
-    outputs = module(train.inputs[:2])
-    if outputs.dim() != 2:
-        return f"the model gives outputs of shape {list(outputs.shape)} for 2 examples instead of [2, classes]"
-    lowest, highest, classes = int(labels.min()), int(labels.max()), outputs.shape[1]
-    if lowest < 0 or highest >= classes:
-        return f"the targets go from {lowest} to {highest} while the model has {classes} outputs"
-    return None
+def _first_outputs(module: torch.nn.Module, context: Context) -> torch.Tensor:
+    return module(*context.train.at(slice(2)).inputs)
+
+
+def _laid_out(inputs: Inputs, layout: torch.memory_format) -> Inputs:
+    return tuple(each.to(memory_format=layout) if each.dim() == 4 else each for each in inputs)
 
 
 @torch.no_grad()
 def outputs(module: torch.nn.Module, context: Context, message: str, batch: int = 256) -> torch.Tensor:
-    """What ``module`` gives for every training example, in order: [N, classes]."""
-    parts = []
-    for rows in torch.arange(len(context.train)).split(batch):
+    """What ``module`` gives for every training example, in order: [N, …]."""
+    parts: list[torch.Tensor] = []
+    for part in context.train.batches(batch):
         context.checkpoint()
-        context.progress(message, int(rows[0]), len(context.train))
-        parts.append(module(context.train.inputs[rows]))
+        context.progress(message, batch * len(parts), len(context.train))
+        parts.append(module(*part.inputs))
     return torch.cat(parts)
 
 
 @torch.no_grad()
-def _fast_layout(module: torch.nn.Module, example: torch.Tensor) -> torch.memory_format:
+def _fast_layout(module: torch.nn.Module, examples: Inputs) -> torch.memory_format:
     """Channels last, in which convolutions train faster on a CPU, unless the model's forward needs the other."""
-    if example.ndim != 4:
+    if all(each.dim() != 4 for each in examples):
         return torch.contiguous_format
     try:
-        module.eval().to(memory_format=torch.channels_last)(example.to(memory_format=torch.channels_last))
+        module.eval().to(memory_format=torch.channels_last)(*_laid_out(examples, torch.channels_last))
     except RuntimeError:  # a view() in its forward
         return torch.contiguous_format
     return torch.channels_last

@@ -11,11 +11,12 @@ from pydantic_core import CoreSchema
 from workbench import models
 from workbench.errors import RecipeError, WorkbenchError, unknown
 from workbench.plumbing.lazy import lazy
-from workbench.techniques._base import Context, Task, Technique, option
+from workbench.techniques._base import Context, Form, Technique, option
 
 if TYPE_CHECKING:
     import torch
 
+    from workbench.tasks import Loss
     from workbench.variant import Variant
 else:
     torch = lazy("torch")
@@ -86,28 +87,32 @@ class Distill(Technique):
     def apply(self, variant: Variant, context: Context) -> Variant:
         """Put a trained student in the place of the variant's module, which is the teacher.
 
-        With soft labels the loss is that of Hinton et al., "Distilling the Knowledge in a Neural
-        Network", 2015: ``weight · T² · KL(teacher ‖ student) + (1 - weight) · cross-entropy``, both
-        sides of the divergence at temperature T.
+        With soft labels the loss of a classifier is that of Hinton et al., "Distilling the Knowledge in a Neural
+        Network", 2015: ``weight · T² · KL(teacher ‖ student) + (1 - weight) · cross-entropy``, both sides of the
+        divergence at temperature T. Other tasks have their own distance to the teacher in place of the divergence
+        (``towards`` of their loss). Without targets the teacher alone counts.
 
         Raises
         ------
         WorkbenchError
-            The student takes other inputs or gives other outputs than the model, the labels are no class numbers, or
-            no channel of the model can be removed for a student of half its width.
+            The student takes other inputs or gives other outputs than the model, nothing is known that could train it,
+            or no channel of the model can be removed for a student of half its width.
         """
-        from workbench.techniques._training import Plan, outputs, require_class_numbers, train
+        from workbench.techniques._training import Plan, loss_for, outputs, train
 
         context.checkpoint()
-        require_class_numbers(variant.module, context.train, "distill")
+        loss = loss_for(variant.module, context, "distill")
+        if context.train.targets is None and not self._soft:
+            raise WorkbenchError("distill learns from targets alone here, and the data have none; use soft labels")
         student, kept = self._student(variant.module, context)
-        teacher_logits = outputs(variant.module, context, "distill: asking the teacher") if self._soft else None
-        train(student, Plan("distill", self.epochs, self.learning_rate), context, self._loss(teacher_logits, context))
+        taught = outputs(variant.module, context, "distill: asking the teacher") if self._soft else None
+        loss_of = self._loss(loss, taught, context.train.targets)
+        train(student, Plan("distill", self.epochs, self.learning_rate), context, loss_of)
         return variant.having(module=student, unchanged=kept)
 
-    def blocked(self, module: torch.nn.Module, task: Task | None = None) -> str | None:
+    def blocked(self, module: torch.nn.Module, form: Form | None = None) -> str | None:
         if self.student != HALF_WIDTH:
-            return _unfit(self.student, task) if task else None
+            return _unfit(self.student, form) if form else None
         from workbench.techniques.prune import Prune
 
         reason = Prune(kind="channels").blocked(module)
@@ -133,39 +138,39 @@ class Distill(Technique):
         from workbench.techniques._training import seeded
 
         with torch.no_grad():
-            (classes,) = teacher(context.train.inputs[:2]).shape[1:]
-        if reason := _unfit(self.student, Task(tuple(context.train.inputs.shape[1:]), classes)):
+            output = teacher(*context.train.at(slice(2)).inputs).shape[1:]
+        if reason := _unfit(self.student, Form.of(context.train.inputs, tuple(output))):
             raise WorkbenchError(reason)
         with seeded(context.seed):
             return models.build(self.student).eval(), {}
 
-    def _loss(self, teacher_logits: torch.Tensor | None, context: Context):
-        functional, labels = torch.nn.functional, context.train.labels
+    def _loss(self, loss: Loss, taught: torch.Tensor | None, targets: torch.Tensor | None):
+        def hard(outputs: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+            return loss(outputs, targets[rows])
 
-        def hard(logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-            return functional.cross_entropy(logits, labels[rows])
+        def soft(outputs: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+            distance = loss.towards(outputs, taught[rows], self.temperature)
+            if self.weight == 1 or targets is None:
+                return distance
+            return self.weight * distance + (1 - self.weight) * hard(outputs, rows)
 
-        def soft(logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-            wanted = functional.log_softmax(teacher_logits[rows] / self.temperature, 1)
-            given = functional.log_softmax(logits / self.temperature, 1)
-            divergence = functional.kl_div(given, wanted, reduction="batchmean", log_target=True)
-            share = self.weight * self.temperature**2 * divergence
-            return share if self.weight == 1 else share + (1 - self.weight) * hard(logits, rows)
-
-        return hard if teacher_logits is None else soft
+        return hard if taught is None else soft
 
 
 @cache
-def _unfit(name: str, task: Task) -> str | None:
-    """Why the student can't do this task, found by one call with zeros; ``None`` when it can."""
+def _unfit(name: str, form: Form) -> str | None:
+    """Why the student can't take and give the same, found by one call with zeros; ``None`` when it can."""
     from workbench.techniques._training import seeded
 
-    shape = list(task.input_shape)
+    shapes = " and ".join(str(list(shape)) for shape, _ in form.inputs)
     with seeded(0), torch.no_grad():  # as it was with torch's random numbers afterwards
         try:
-            given = list(models.build(name).eval()(torch.zeros(2, *shape)).shape[1:])
-        except (RuntimeError, ValueError, TypeError):
-            return f"student {name!r} doesn't take this workload's inputs of shape {shape}; use {HALF_WIDTH!r}"
-    if given != [task.classes]:
-        return f"student {name!r} gives outputs of shape {given} and the model {[task.classes]}; use {HALF_WIDTH!r}"
+            given = models.build(name).eval()(*(torch.zeros(2, *shape, dtype=dtype) for shape, dtype in form.inputs))
+        except (RuntimeError, ValueError, TypeError, IndexError):
+            return f"student {name!r} doesn't take this workload's inputs of shape {shapes}; use {HALF_WIDTH!r}"
+    if given.shape[1:] != form.output:
+        return (
+            f"student {name!r} gives outputs of shape {list(given.shape[1:])} and the model {list(form.output)}; "
+            f"use {HALF_WIDTH!r}"
+        )
     return None

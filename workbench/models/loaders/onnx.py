@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,28 +18,29 @@ if TYPE_CHECKING:
 
 
 class Onnx(Loader):
-    """ONNX classifiers: one input [N, …], one output, both float."""
+    """ONNX graphs of any inputs and outputs [N, …]."""
 
     suffix = ".onnx"
 
     def read(self, path: Path) -> torch.nn.Module:
-        """Import an ONNX classifier: one input [N, …], one output, both float.
+        """Import an ONNX graph: its module takes the inputs in their order and gives the output, or a tuple of several.
 
         Raises
         ------
         WorkloadError
-            If it is no ONNX file, uses an operator that isn't imported (named), is too large for
-            memory, doesn't have one input and one output, or works for one batch size only.
+            If it is no ONNX file, uses an operator that isn't imported (named), is too large for memory, has no inputs,
+            or works for one batch size only.
         """
         if importlib.util.find_spec("onnx") is None:
             raise WorkloadError(f"reading {path} needs the package onnx; pip install 'model-workbench[engines]'")
         from workbench.models.onnx_import.build import build
 
         model = _parsed(path)
-        _require_one_of_each(model, path)
+        if not _inputs(model):
+            raise WorkloadError(f"{path} takes no inputs; export a model that takes some [N, …]")
         module = build(model, str(path), for_workload=True).eval()
-        (result,) = module.graph.output_node().args
-        if result.op == "get_attr":
+        (results,) = module.graph.output_node().args
+        if all(each.op == "get_attr" for each in (results if isinstance(results, tuple) else (results,))):
             raise WorkloadError(f"{path} gives the same output whatever its input; export the model again")
         _check_batch(module, model, path)
         return module
@@ -66,21 +67,6 @@ def _parsed(path: Path) -> onnx.ModelProto:
     return model
 
 
-def _require_one_of_each(model: onnx.ModelProto, path: Path) -> None:
-    """A workload's model takes one tensor of floating-point numbers and gives one tensor."""
-    import onnx
-
-    inputs, outputs = _inputs(model), model.graph.output
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise WorkloadError(f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; a classifier has one of each")
-    kind = inputs[0].type.tensor_type.elem_type
-    if kind != onnx.TensorProto.FLOAT:
-        raise WorkloadError(
-            f"{path} takes {onnx.TensorProto.DataType.Name(kind).lower()} values; a classifier here takes float ones: "
-            "export it with a float input"
-        )
-
-
 def _value_bytes(model: onnx.ModelProto) -> int:
     """The size of all initializers, those stored in files of their own as well."""
     import onnx
@@ -99,23 +85,40 @@ def _value_bytes(model: onnx.ModelProto) -> int:
 
 def _check_batch(module: torch.nn.Module, model: onnx.ModelProto, path: Path) -> None:
     """Where the file fixes the batch, see that other batches give each example the same output all the same."""
-    (entry,) = _inputs(model)
-    sizes = [dimension.dim_value for dimension in entry.type.tensor_type.shape.dim]
-    if not sizes or not all(sizes):
+    shapes = [[dim.dim_value for dim in entry.type.tensor_type.shape.dim] for entry in _inputs(model)]
+    if not all(sizes and all(sizes) for sizes in shapes):
         return
-    sample = torch.rand(sizes[0] + 1, *sizes[1:], generator=torch.Generator().manual_seed(0))
+    count = shapes[0][0]
+    samples = [_sample(entry, count + 1) for entry in _inputs(model)]
     try:
         with torch.no_grad():
-            together, alone = module(sample), module(sample[:1])
+            together = _first(module(*samples))
+            alone = _first(module(*(each[:1] for each in samples)))
         # Sums over other batches may be ordered differently: some float32 roundings of 6e-8 each, amplified by depth.
-        same = len(together) == len(sample) and torch.allclose(together[:1], alone, rtol=1e-3, atol=1e-4)
+        same = len(together) == count + 1 and torch.allclose(together[:1], alone, rtol=1e-3, atol=1e-4)
     except Exception:  # the graph may raise anything for sizes it wasn't made for
         same = False
     if not same:
         raise WorkloadError(
-            f"{path} works for batches of {sizes[0]} alone; export it again with a free batch dimension "
+            f"{path} works for batches of {count} alone; export it again with a free batch dimension "
             "(dynamic_shapes=({0: torch.export.Dim.DYNAMIC},) in torch.onnx.export)"
         )
+
+
+def _sample(entry: onnx.ValueInfoProto, count: int) -> torch.Tensor:
+    """``count`` examples of an input: floats between 0 and 1, whole numbers 0 or 1."""
+    from workbench.models.onnx_import.dtypes import DTYPES
+
+    kind = entry.type.tensor_type
+    values = torch.rand(
+        count, *(dim.dim_value for dim in kind.shape.dim[1:]), generator=torch.Generator().manual_seed(0)
+    )
+    dtype = DTYPES[kind.elem_type]
+    return values.to(dtype) if dtype.is_floating_point else values.round().to(dtype)
+
+
+def _first(outputs: Any) -> torch.Tensor:
+    return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
 def _inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:

@@ -7,7 +7,7 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch.utils._sympy import functions as symbolic
 from workbench.errors import WorkloadError
 from workbench.machine.memory import COPIES_OF_MODEL, refuse_beyond_memory
 from workbench.models._relayer import restore_layers
+from workbench.models.calling import with_parameters
 from workbench.models.loaders._base import Loader
 from workbench.plumbing.words import one_line
 
@@ -34,13 +35,13 @@ class Pt2(Loader):
     suffix = ".pt2"
 
     def read(self, path: Path) -> torch.nn.Module:
-        """Load the exported program and give it back its modules and layers; the result takes one tensor.
+        """Load the exported program and give it back its modules and layers; the result takes its tensors one by one.
 
         Raises
         ------
         WorkloadError
-            If it is no such file, would run code while it loads, is too large for memory, or takes
-            anything but one tensor with a free batch dimension, or was exported in training mode.
+            If it is no such file, would run code while it loads, is too large for memory, takes anything but tensors
+            with a free batch dimension, or was exported in training mode.
         """
         _refuse_code(path)
         with warnings.catch_warnings():
@@ -50,11 +51,14 @@ class Pt2(Loader):
             except Exception as error:  # the reader raises many unrelated kinds
                 reason = one_line(error)
                 raise WorkloadError(f"{path} can't be read: {reason}; save it again with torch.export.save") from error
-            example = _only_input(program, path)
+            examples = _inputs(program, path)
             _refuse_training(program, path)
             module = torch.export.unflatten(program)
-        module.__class__ = OneInput
-        module.features = tuple(length if isinstance(length, int) else None for length in example.shape[1:])
+        names = [str(name) for name in program.graph_signature.user_inputs]
+        module.__class__ = with_parameters(Exported, Exported.forward, names)
+        module.features = tuple(
+            tuple(length if isinstance(length, int) else None for length in example.shape[1:]) for example in examples
+        )
         for part in module.modules():
             if isinstance(part, InterpreterModule):
                 part._run_with_interpreter = False  # but the code made from its graph, as below
@@ -62,49 +66,60 @@ class Pt2(Loader):
         return module.eval()
 
 
-class OneInput(torch.export.UnflattenedModule):
-    """Takes one tensor by name: a forward of ``*args`` can't be exported again with a free batch.
+class Exported(torch.export.UnflattenedModule):
+    """Takes its tensors by name: a forward of ``*args`` can't be exported again with a free batch.
 
     It runs the code made from its graph and nothing else. Torch's own forward checks its inputs and walks the graph
     node by node at every call, which a small model would be timed for.
 
-    ``features`` are the lengths of an input without its batch, None where the file leaves one open.
+    ``features`` are the lengths of each input without its batch, None where the file leaves one open.
     """
 
-    features: tuple[int | None, ...]
+    features: tuple[tuple[int | None, ...], ...]
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        outputs = type(self.graph_module).forward(self, inputs)
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        """What the exported module gave: a tensor, or a tuple of several."""
+        outputs = type(self.graph_module).forward(self, *inputs)
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def require(self, inputs: torch.Tensor) -> None:
-        """Raise :class:`WorkloadError` where the file was exported for inputs of another shape."""
-        found = list(inputs.shape[1:])
-        fits = len(found) == len(self.features) and all(
-            expected in (None, length) for expected, length in zip(self.features, found, strict=True)
-        )
-        if not fits:
-            expected = ", ".join("any" if length is None else str(length) for length in self.features)
+    def require(self, *inputs: torch.Tensor) -> None:
+        """Raise :class:`WorkloadError` where the file was exported for other inputs."""
+        found = [list(each.shape[1:]) for each in inputs]
+        if len(found) != len(self.features) or not all(map(_fits, found, self.features)):
+            expected = " and ".join(
+                f"[{', '.join(['N', *('any' if length is None else str(length) for length in lengths)])}]"
+                for lengths in self.features
+            )
             raise WorkloadError(
-                f"the model was exported for inputs of shape [N, {expected}] and the data have {found} each; "
-                "give inputs of that shape"
+                f"the model was exported for inputs of shape {expected} and the data have "
+                f"{' and '.join(map(str, found))} each; give inputs of that shape"
             )
 
 
-def _only_input(program: torch.export.ExportedProgram, path: Path) -> torch.Tensor:
-    """The example of the only input, which is a tensor with a free batch dimension."""
-    names = program.graph_signature.user_inputs
+def _fits(found: Sequence[int], expected: Sequence[int | None]) -> bool:
+    return len(found) == len(expected) and all(
+        wanted in (None, length) for wanted, length in zip(expected, found, strict=True)
+    )
+
+
+def _inputs(program: torch.export.ExportedProgram, path: Path) -> list[torch.Tensor]:
+    """The examples of the inputs, which are tensors with a free batch dimension."""
     nodes = {node.name: node for node in program.graph.find_nodes(op="placeholder")}
-    if len(names) != 1 or not isinstance(names[0], str) or not isinstance(nodes[names[0]].meta["val"], torch.Tensor):
-        raise WorkloadError(f"{path} takes {len(names)} inputs; export a model that takes one tensor [N, …]")
-    example = nodes[names[0]].meta["val"]
-    batch = example.shape[0]
-    if not isinstance(batch, torch.SymInt):
-        raise WorkloadError(
-            f"{path} takes exactly {batch} example(s) at a time; export it again with "
-            "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)"
-        )
-    return example
+    examples = [nodes[name].meta["val"] if name in nodes else name for name in program.graph_signature.user_inputs]
+    for example in examples:
+        if not isinstance(example, torch.Tensor):
+            raise WorkloadError(
+                f"{path} takes {example!r} beside tensors; export a model that takes tensors [N, …] alone"
+            )
+        if not example.dim() or not isinstance(example.shape[0], torch.SymInt):
+            count = example.shape[0] if example.dim() else "no"
+            raise WorkloadError(
+                f"{path} takes exactly {count} example(s) at a time; export it again with "
+                "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)"
+            )
+    if not examples:
+        raise WorkloadError(f"{path} takes no inputs; export a model that takes tensors [N, …]")
+    return examples
 
 
 def _refuse_training(program: torch.export.ExportedProgram, path: Path) -> None:

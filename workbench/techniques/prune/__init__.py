@@ -9,11 +9,12 @@ from pydantic import model_validator
 
 from workbench.errors import RecipeError
 from workbench.plumbing.lazy import lazy
-from workbench.techniques._base import Context, Task, Technique, option
+from workbench.techniques._base import Context, Form, Technique, option
 
 if TYPE_CHECKING:
     import torch
 
+    from workbench.tasks import Loss
     from workbench.techniques.prune.masks import Masks
     from workbench.variant import Variant
 else:
@@ -55,7 +56,7 @@ class Prune(Technique):
     )
     finetune_epochs: int = option(
         1,
-        "training passes afterwards to win accuracy back",
+        "training passes afterwards to win quality back",
         unit="epochs",
         trains=True,
         title="Fine-tuning",
@@ -87,15 +88,14 @@ class Prune(Technique):
         Raises
         ------
         WorkbenchError
-            An amount above 0 removes nothing from this model, or there is fine-tuning and the labels are no class
-            numbers.
+            An amount above 0 removes nothing from this model, or there is fine-tuning and nothing is known that could
+            train it.
         """
         from workbench.models.folding import folded_parametrizations
 
         context.checkpoint()
         original = folded_parametrizations(variant.module)
-        if self.finetune_epochs:
-            self._require_class_numbers(original, context)
+        loss = self._loss(original, context) if self.finetune_epochs else None
         context.progress(f"pruning {self.kind}", 0, 0)
         masks = None
         if self.amount == 0:
@@ -113,11 +113,11 @@ class Prune(Technique):
             )
         else:
             module, kept, masks = self._without_weights(original)
-        if self.finetune_epochs:
-            self._finetune(module, masks, context)
+        if loss:
+            self._finetune(module, original, loss, masks, context)
         return variant.having(module=module, unchanged={**variant.unchanged, **kept})
 
-    def blocked(self, module: torch.nn.Module, task: Task | None = None) -> str | None:
+    def blocked(self, module: torch.nn.Module, form: Form | None = None) -> str | None:
         if self.kind == "weights":
             from workbench.techniques.prune.masks import weights
 
@@ -126,6 +126,10 @@ class Prune(Technique):
         layers = [layer for layer in module.modules() if isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd))]
         if not layers:
             return "pruning channels needs linear or convolution layers and this model has none"
+        if len(layers) == 1 and any(isinstance(layer, nn.RNNBase) for layer in module.modules()):
+            return (
+                "pruning channels needs a linear or convolution layer before the last: recurrent ones keep their units"
+            )
         if len(layers) == 1:
             return "pruning channels needs a second layer: the outputs of the only one are the model's"
         return None
@@ -149,19 +153,26 @@ class Prune(Technique):
         whole = [name.rpartition(".")[0] for name, keep in masks.keep.items() if bool(keep.all())]
         return module, dict.fromkeys(whole, reason), masks
 
-    def _require_class_numbers(self, module: torch.nn.Module, context: Context) -> None:
-        from workbench.techniques._training import require_class_numbers
+    def _loss(self, module: torch.nn.Module, context: Context) -> Loss:
+        from workbench.techniques._training import loss_for
 
-        require_class_numbers(module, context.train, "prune")
+        return loss_for(module, context, "prune")
 
-    def _finetune(self, module: torch.nn.Module, masks: Masks | None, context: Context) -> None:
-        from workbench.techniques._training import Plan, train
+    def _finetune(
+        self,
+        module: torch.nn.Module,
+        original: torch.nn.Module,
+        loss: Loss,
+        masks: Masks | None,
+        context: Context,
+    ) -> None:
+        """By the targets, or where there are none by what the model gave before it was pruned."""
+        from workbench.techniques._training import Plan, learning, outputs, train
 
-        labels = context.train.labels
         train(
             module,
             Plan("prune", self.finetune_epochs, self.learning_rate),
             context,
-            lambda logits, rows: torch.nn.functional.cross_entropy(logits, labels[rows]),
+            learning(loss, context, lambda: outputs(original, context, "prune: asking the whole model")),
             after_step=masks.apply if masks else lambda: None,
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from workbench.errors import WorkbenchError
 from workbench.techniques._training import seeded
+from workbench.workload import Inputs, rows
 
 _SCALES = (1e-3, 0.1, 1.0, 10.0, 1e3)
 
@@ -27,13 +28,13 @@ class _Reads(TorchDispatchMode):
         return result
 
 
-def require_one_path(module: torch.nn.Module, examples: torch.Tensor) -> None:
+def require_one_path(module: torch.nn.Module, examples: Inputs) -> None:
     """Raise :class:`WorkbenchError` where ``module`` reads numbers that depend on its input, as an ``if`` on them does.
 
     What is followed along one branch may not hold on the other. A number that is always the same, such as a
     temperature, may be read.
     """
-    usual = _read(module, examples[:2])
+    usual = _read(module, rows(examples, slice(2)))
     if not usual:
         return
     for inputs in _unlike(examples):
@@ -50,17 +51,27 @@ def require_one_path(module: torch.nn.Module, examples: torch.Tensor) -> None:
 
 
 @torch.no_grad()
-def _read(module: torch.nn.Module, inputs: torch.Tensor) -> list[str]:
+def _read(module: torch.nn.Module, inputs: Inputs) -> list[str]:
     with _Reads() as reads:
-        module(inputs)
+        module(*inputs)
     return reads.values
 
 
-def _unlike(examples: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Batches of 2, unlike each other: each of the examples, and noise of either sign in several scales."""
-    for example in examples:
-        yield torch.stack([example, example])
+def _unlike(examples: Inputs) -> Iterator[Inputs]:
+    """Batches of 2, unlike each other: each of the examples, and noise of either sign in several scales.
+
+    Whole numbers, tokens for instance, stay those of the first two examples where floats are noise.
+    """
+    for number in range(len(examples[0])):
+        yield rows(examples, [number, number])
+    first = rows(examples, slice(2))
     with seeded(0):
-        noise = torch.rand_like(examples[:2])
+        noise = tuple(torch.rand_like(each) if each.is_floating_point() else each for each in first)
     for scale in _SCALES:
-        yield from (scale * noise, -scale * noise, scale * (noise - 0.5), scale * examples[:2], -scale * examples[:2])
+        for values in (noise, _changed(noise, lambda each: each - 0.5), first):
+            for sign in (scale, -scale):
+                yield _changed(values, lambda each, sign=sign: sign * each)
+
+
+def _changed(inputs: Inputs, change: Callable[[torch.Tensor], torch.Tensor]) -> Inputs:
+    return tuple(change(each) if each.is_floating_point() else each for each in inputs)

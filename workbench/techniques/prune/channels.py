@@ -13,6 +13,7 @@ from workbench.techniques._training import seeded
 from workbench.techniques.prune import groups, objections
 from workbench.techniques.prune.branches import require_one_path
 from workbench.techniques.prune.coupling import Member, coupled
+from workbench.workload import Inputs, rows
 
 Checkpoint = Callable[[], None]
 
@@ -29,7 +30,7 @@ class _Cut:
 
 def narrowed(
     module: torch.nn.Module,
-    inputs: torch.Tensor,
+    inputs: Inputs,
     amount: float,
     criterion: str,
     *,
@@ -46,7 +47,7 @@ def narrowed(
     Parameters
     ----------
     inputs
-        float32 [N, …], at least one the module takes; five of them are tried.
+        [N, …] each, at least one example the module takes; five of them are tried.
     amount
         Share of each layer's channels to remove, above 0 and below 1. Rounded so that layers of 16
         channels or more keep an even number, 32 a multiple of 4, 64 a multiple of 8.
@@ -79,13 +80,14 @@ def channels_kept(channels: int, amount: float) -> int:
     return min(channels, max(step, round(channels * (1 - amount) / step) * step))
 
 
-def _spread(inputs: torch.Tensor, count: int) -> torch.Tensor:
+def _spread(inputs: Inputs, count: int) -> Inputs:
     """``count`` of the inputs from all over; the same again where there are fewer."""
-    return inputs[torch.arange(count) * max(1, len(inputs) // count) % len(inputs)]
+    available = len(inputs[0])
+    return rows(inputs, torch.arange(count) * max(1, available // count) % available)
 
 
 def _plan(
-    module: torch.nn.Module, examples: torch.Tensor, amount: float, criterion: str
+    module: torch.nn.Module, examples: Inputs, amount: float, criterion: str
 ) -> tuple[list[_Cut], dict[str, str]]:
     """What to cut, and why layers are left out that can be told so beforehand."""
     twin, graph = groups.dependencies(module, examples)
@@ -139,7 +141,7 @@ def _considered(
 def _tenable(
     module: torch.nn.Module,
     cuts: Sequence[_Cut],
-    examples: torch.Tensor,
+    examples: Inputs,
     wanted: dict[int, torch.Size],
     checkpoint: Checkpoint,
 ) -> tuple[list[_Cut], dict[str, str]]:
@@ -156,7 +158,7 @@ def _tenable(
 
 
 def _objection(
-    module: torch.nn.Module, cuts: Sequence[_Cut], examples: torch.Tensor, wanted: dict[int, torch.Size]
+    module: torch.nn.Module, cuts: Sequence[_Cut], examples: Inputs, wanted: dict[int, torch.Size]
 ) -> str | None:
     """Why these cuts can't be made together."""
     try:
@@ -166,10 +168,10 @@ def _objection(
     touched = {member.name for cut in cuts for member in cut.members}
     if reason := objections.failure(smaller, examples, wanted, touched):
         return reason
-    return None if coupled(module, [cut.members for cut in cuts], examples[:2]) else objections.NOT_FOLLOWED
+    return None if coupled(module, [cut.members for cut in cuts], rows(examples, slice(2))) else objections.NOT_FOLLOWED
 
 
-def _cut(module: torch.nn.Module, cuts: Sequence[_Cut], examples: torch.Tensor) -> torch.nn.Module:
+def _cut(module: torch.nn.Module, cuts: Sequence[_Cut], examples: Inputs) -> torch.nn.Module:
     twin, graph = groups.dependencies(module, examples)
     for cut in cuts:
         groups.group_of(graph, twin.get_submodule(cut.root), cut.indices).prune()

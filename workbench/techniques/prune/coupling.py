@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from workbench.techniques._training import seeded
+from workbench.workload import Inputs
 
 _Conv, _ConvTransposed = torch.nn.modules.conv._ConvNd, torch.nn.modules.conv._ConvTransposeNd
 
@@ -27,7 +28,7 @@ class Member:
     positions: tuple[tuple[int, ...], ...]
 
 
-def coupled(module: torch.nn.Module, groups: Sequence[Sequence[Member]], inputs: torch.Tensor) -> bool:
+def coupled(module: torch.nn.Module, groups: Sequence[Sequence[Member]], inputs: Inputs) -> bool:
     """Whether ``module`` computes the same when the channels of each group change places in all of its members.
 
     It does where the members are all that these channels pass through, whatever else is done with them. Where a layer
@@ -37,16 +38,20 @@ def coupled(module: torch.nn.Module, groups: Sequence[Sequence[Member]], inputs:
         twin = _stirred(module).to(dtype)
         try:
             with torch.no_grad():
-                before = twin(inputs.to(dtype))
+                before = twin(*_floats(inputs, dtype))
                 for members in groups:
                     _shuffle(twin, members)
-                after = twin(inputs.to(dtype))
+                after = twin(*_floats(inputs, dtype))
         except (RuntimeError, ValueError, TypeError, IndexError):
             continue
         # Sums of the same numbers in another order differ by some eps, other numbers by far more.
         most = torch.finfo(dtype).eps ** (2 / 3) * float(before.nan_to_num(0, 0, 0).abs().max())
         return torch.allclose(after, before, rtol=0, atol=most, equal_nan=True)
     return False
+
+
+def _floats(inputs: Inputs, dtype: torch.dtype) -> Inputs:
+    return tuple(each.to(dtype) if each.is_floating_point() else each for each in inputs)
 
 
 @torch.no_grad()

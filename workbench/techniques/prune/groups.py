@@ -17,11 +17,10 @@ from workbench.techniques._training import unfrozen
 from workbench.techniques.prune.coupling import Member
 from workbench.techniques.prune.objections import NOT_FOLLOWED
 from workbench.techniques.prune.pruners import PRUNERS, RECURRENT, as_one_operation
+from workbench.workload import Inputs, rows
 
 
-def dependencies(
-    module: torch.nn.Module, examples: torch.Tensor
-) -> tuple[torch.nn.Module, torch_pruning.DependencyGraph]:
+def dependencies(module: torch.nn.Module, examples: Inputs) -> tuple[torch.nn.Module, torch_pruning.DependencyGraph]:
     """A copy of ``module`` and the graph of which of its channels belong together."""
     twin = copy.deepcopy(module).eval()
     unfrozen(twin)
@@ -29,7 +28,8 @@ def dependencies(
     try:
         with torch.enable_grad(), warnings.catch_warnings(), as_one_operation(twin):
             warnings.simplefilter("ignore")
-            return twin, graph.build_dependency(twin, example_inputs=examples[:2], customized_pruners=PRUNERS)
+            two = rows(examples, slice(2))
+            return twin, graph.build_dependency(twin, example_inputs=two, customized_pruners=PRUNERS)
     except Exception as error:  # it traces through autograd and fails in as many ways as models do
         raise WorkbenchError(
             f"the channels of this model can't be followed from layer to layer: {one_line(error)}"

@@ -10,6 +10,7 @@ import torch
 
 from workbench.errors import WorkbenchError
 from workbench.plumbing.words import one_line
+from workbench.workload import Inputs, rows
 
 LAYERS = (torch.nn.Linear, torch.nn.modules.conv._ConvNd)
 """The layers that are narrowed, and others with them."""
@@ -34,20 +35,20 @@ def _and(layers: list[str]) -> str:
     return " and ".join(repr(name or "the model") for name in layers)
 
 
-def beside(module: torch.nn.Module, followed: Collection[object], examples: torch.Tensor) -> dict[str, str]:
+def beside(module: torch.nn.Module, followed: Collection[object], examples: Inputs) -> dict[str, str]:
     """Why linear and convolution layers were met nowhere between the model's inputs and outputs."""
     met = {part for layer in module.modules() if layer in followed for part in layer.modules()}
     left = {name: layer for name, layer in module.named_modules() if isinstance(layer, LAYERS) and layer not in met}
     if not left:
         return {}
     with torch.enable_grad(), _calls(module) as calls:
-        weights = _weights_behind(module(examples))
+        weights = _weights_behind(module(*examples))
     used = {name for name, layer in left.items() if name in calls.begun or weights & set(layer.parameters())}
     return {name: NOT_FOLLOWED if name in used else "the model doesn't use this layer" for name in left}
 
 
 @torch.no_grad()
-def shapes(module: torch.nn.Module, examples: torch.Tensor) -> dict[int, torch.Size]:
+def shapes(module: torch.nn.Module, examples: Inputs) -> dict[int, torch.Size]:
     """The shape of the outputs for batches of several sizes.
 
     Raises
@@ -56,7 +57,7 @@ def shapes(module: torch.nn.Module, examples: torch.Tensor) -> dict[int, torch.S
         The module doesn't take one of them.
     """
     try:
-        return {batch: module(examples[:batch]).shape for batch in _BATCHES}
+        return {batch: module(*rows(examples, slice(batch))).shape for batch in _BATCHES}
     except Exception as error:  # a forward may raise anything
         raise WorkbenchError(
             f"the model fails on one of the batch sizes {', '.join(map(str, _BATCHES))}: {one_line(error)}; pruning "
@@ -66,13 +67,13 @@ def shapes(module: torch.nn.Module, examples: torch.Tensor) -> dict[int, torch.S
 
 @torch.no_grad()
 def failure(
-    smaller: torch.nn.Module, examples: torch.Tensor, wanted: dict[int, torch.Size], touched: Collection[str]
+    smaller: torch.nn.Module, examples: Inputs, wanted: dict[int, torch.Size], touched: Collection[str]
 ) -> str | None:
     """Why ``smaller``, whose layers ``touched`` have lost channels, gives no outputs of the shapes wanted."""
     with _calls(smaller) as calls:
         for batch, shape in wanted.items():
             try:
-                given = smaller(examples[:batch])
+                given = smaller(*rows(examples, slice(batch)))
             except Exception:  # as above
                 return _told(smaller, calls.open[-1], touched)
             if given.shape != shape:

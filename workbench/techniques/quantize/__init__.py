@@ -13,7 +13,7 @@ from workbench import precisions
 from workbench.errors import RecipeError, WorkbenchError, unknown
 from workbench.graph import export
 from workbench.plumbing.lazy import lazy
-from workbench.techniques._base import Context, Task, Technique, option
+from workbench.techniques._base import Context, Form, Technique, option
 from workbench.techniques.quantize.layers import own_layers, quantizable_layers
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class Quantize(Technique):
         from workbench.techniques.quantize.sample import COMPARED, Sample
 
         context.progress("exporting the graph", 0, 0)
-        exported = export(module, context.train.inputs[:2])
+        exported = export(module, context.train.at(slice(2)).inputs)
         context.checkpoint()
         static, rounds_inputs = self._formats.is_calibrated, not self._formats.weights_only
         count = self.calibration_samples if static else COMPARED  # weights need no more
@@ -222,10 +222,10 @@ class Quantize(Technique):
             context.checkpoint()
             context.progress("calibrating", done, sample.count)
             if done:
-                observed(batch)
+                observed(*batch)
             else:
                 self._require_same(sample.distance(sample.outputs_of(observed)))
-            done += len(batch)
+            done += len(batch[0])
 
     def _require_same(self, distance: float) -> None:
         if not distance <= _SAME:  # NaN too
@@ -244,21 +244,29 @@ class Quantize(Technique):
         collapsed = collapse(graph, original.graph, original.sample)
         return [*kept, f"{self.scheme} {collapsed}"] if collapsed else kept
 
-    def blocked(self, module: torch.nn.Module, task: Task | None = None) -> str | None:
+    def blocked(self, module: torch.nn.Module, form: Form | None = None) -> str | None:
         if self._formats.cast or own_layers(module):
             return None
-        if not self._formats.is_calibrated and not quantizable_layers(module, convolutions=False):
-            return f"{self.scheme} quantizes linear layers only and this model has none; use int8-static"
-        if not quantizable_layers(module):
-            return "int8-static needs linear or convolution layers and this model has none"
-        return None
+        if quantizable_layers(module, self._formats):
+            return None
+        if self._formats.is_calibrated:
+            return f"{self.scheme} needs linear or convolution layers and this model has none"
+        return f"{self.scheme} quantizes {self._quantizes} and this model has none; use int8-static"
 
     def summary(self) -> str:
         kept = f", {' and '.join(self.overrides)} in fp32" if self.overrides and self._formats.weights else ""
         return self.scheme.removesuffix("-static").replace("-", " ") + kept
 
+    @property
+    def _quantizes(self) -> str:
+        """What the schemes without calibration take."""
+        more = self._formats.weights_only and self._formats.weights.scales == "channel"
+        return "linear, GRU and LSTM layers, Conv3d and transposed convolutions" if more else "linear layers only"
+
     def _check_overrides(self, module: torch.nn.Module) -> None:
-        layers = [*quantizable_layers(module), *filter(None, own_layers(module))]
+        taken = {name for each in _PRECISIONS.values() if each.weights for name in quantizable_layers(module, each)}
+        layers = [name for name, _ in module.named_modules() if name in taken]
+        layers += filter(None, own_layers(module))
         blocks = {name.rsplit(".", depth)[0] for name in layers for depth in range(1, name.count(".") + 1)}
         for name in self.overrides:
             if name not in layers and name not in blocks:
@@ -272,8 +280,8 @@ class Quantize(Technique):
             return "kept in fp32 as the recipe asks"
         if name in unlike:
             return f"kept in fp32: {unlike[name]}"
-        if not self._formats.is_calibrated and isinstance(layer, torch.nn.modules.conv._ConvNd):
-            return f"{self.scheme} quantizes linear layers only; a convolution needs int8-static"
+        if not self._formats.is_calibrated and isinstance(layer, torch.nn.Conv1d | torch.nn.Conv2d):
+            return f"{self.scheme} quantizes {self._quantizes}; a convolution needs int8-static"
         return f"{kind} has no {self._formats.short} form here and is computed in fp32"
 
     def _nothing(self, unlike: Mapping[str, Columns]) -> str:

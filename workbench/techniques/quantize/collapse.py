@@ -8,6 +8,7 @@ import torch
 
 from workbench.graph import layer_of
 from workbench.techniques.quantize.sample import Sample, relative_distance
+from workbench.workload import Inputs
 
 _WITH_WEIGHTS = (torch.ops.aten.linear.default, torch.ops.aten.conv1d.default, torch.ops.aten.conv2d.default)
 _SPOILED = 0.3
@@ -32,15 +33,15 @@ def collapse(quantized: torch.fx.GraphModule, exact: Callable[[], torch.fx.Graph
 
 
 @torch.no_grad()
-def own_errors(quantized: torch.fx.GraphModule, exact: torch.fx.GraphModule, inputs: torch.Tensor) -> dict[str, float]:
+def own_errors(quantized: torch.fx.GraphModule, exact: torch.fx.GraphModule, inputs: Inputs) -> dict[str, float]:
     """Layer → ‖its output − the exact‖₂ / ‖the exact‖₂, each given exact inputs; the largest of its calls.
 
     ``exact`` is the graph that was quantized: calls have the same names in both.
     """
     outputs = _Outputs(exact)
-    outputs.run(inputs.clone())
+    outputs.run(*(each.clone() for each in inputs))
     corrected = _Corrected(quantized, outputs.by_name)
-    corrected.run(inputs.clone())
+    corrected.run(*(each.clone() for each in inputs))
     return corrected.errors
 
 

@@ -10,6 +10,7 @@ import torch
 from workbench.graph import layer_of
 from workbench.techniques.quantize.constants import is_constant
 from workbench.techniques.quantize.sample import relative_distance, spread_of
+from workbench.workload import Inputs, rows
 
 aten = torch.ops.aten
 _CHANNELS_AT = {aten.linear.default: -1, aten.conv1d.default: 1, aten.conv2d.default: 1}
@@ -35,13 +36,13 @@ class Columns:
 
 
 @torch.no_grad()
-def unlike_columns(graph: torch.fx.GraphModule, inputs: torch.Tensor, *, convolutions: bool) -> dict[str, Columns]:
+def unlike_columns(graph: torch.fx.GraphModule, inputs: Inputs, *, convolutions: bool) -> dict[str, Columns]:
     """The layers that are first to see the model's inputs and whose output rounding to one scale would spoil.
 
     ``convolutions``: they are asked too, not linear layers alone.
     """
     first = _FirstCalls(graph)
-    first.run(inputs[:_EXAMPLES].clone())
+    first.run(*(each.clone() for each in rows(inputs, slice(_EXAMPLES))))
     found = {}
     for node, values, others in first.calls:
         asked = convolutions or node.target is aten.linear.default

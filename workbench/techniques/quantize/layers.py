@@ -8,14 +8,20 @@ from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
     import torch
+
+    from workbench.precisions import Precision
 else:
     torch = lazy("torch")
 
 
-def quantizable_layers(module: torch.nn.Module, *, convolutions: bool = True) -> list[str]:
-    """The names of the layers that have an int8 form."""
+def quantizable_layers(module: torch.nn.Module, formats: Precision) -> list[str]:
+    """The names of the layers that have a form in these integers."""
     nn = torch.nn
-    kinds = (nn.Linear, nn.MultiheadAttention, *((nn.Conv1d, nn.Conv2d) if convolutions else ()))
+    kinds = (nn.Linear, nn.MultiheadAttention)
+    if formats.is_calibrated:
+        kinds += (nn.Conv1d, nn.Conv2d)
+    if formats.weights_only and formats.weights.scales == "channel":
+        kinds += (nn.GRU, nn.LSTM, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d)
     return [name for name, layer in module.named_modules() if isinstance(layer, kinds)]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 import torch
 
 from workbench.graph import layer_of
+from workbench.graph.layers import weights_of
 from workbench.plumbing.quiet import quiet
 from workbench.techniques.quantize.hidden import hide, uncover
 from workbench.techniques.quantize.reduced import Bits, spell_out_range
@@ -157,8 +158,8 @@ def layers_by_dtype(graph: torch.fx.GraphModule, *, weight_only: bool = False) -
     """
     int8, fp32 = set(), set()
     for node in graph.graph.nodes:
-        if "weight" in _argument_names(node):
-            operands = node.args[1:2] if weight_only else node.args[:2]
+        if {"weight", "params"} & _argument_names(node):
+            operands = weights_of(node) if weight_only else [node.args[0], *weights_of(node)]
             (int8 if all(_dequantizes(operand) for operand in operands) else fp32).add(layer_of(node) or "")
     return int8 - fp32, fp32
 

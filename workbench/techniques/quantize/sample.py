@@ -6,6 +6,8 @@ import math
 
 import torch
 
+from workbench.workload import Inputs, rows
+
 COMPARED = 16
 """Of the examples, those whose outputs are compared, at most."""
 _BATCH = 64
@@ -14,25 +16,25 @@ _ROUNDING = 1e-6
 
 
 class Sample:
-    """A seeded choice of ``count`` of the ``inputs``, and what ``module`` makes of the first of them."""
+    """A seeded choice of ``count`` of the examples in ``inputs``, and what ``module`` makes of the first of them."""
 
-    def __init__(self, module: torch.nn.Module, inputs: torch.Tensor, count: int, seed: int) -> None:
-        chosen = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))[:count]
+    def __init__(self, module: torch.nn.Module, inputs: Inputs, count: int, seed: int) -> None:
+        chosen = torch.randperm(len(inputs[0]), generator=torch.Generator().manual_seed(seed))[:count]
         parts = [chosen[:COMPARED], *(part for part in chosen[COMPARED:].split(_BATCH) if len(part))]
         self.count = len(chosen)
-        self.batches = [inputs[part] for part in parts]
+        self.batches = [rows(inputs, part) for part in parts]
         self._seed = seed
         self._wanted = self.outputs_of(module)
 
     @property
-    def inputs(self) -> torch.Tensor:
-        return torch.cat(self.batches)
+    def inputs(self) -> Inputs:
+        return tuple(torch.cat(parts) for parts in zip(*self.batches, strict=True))
 
     def outputs_of(self, model: torch.nn.Module) -> torch.Tensor:
         """What ``model`` makes of the first examples, with the same random numbers each time."""
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(self._seed)
-            return model(self.batches[0].clone())  # it may work in place
+            return model(*(each.clone() for each in self.batches[0]))  # it may work in place
 
     def distance(self, outputs: torch.Tensor) -> float:
         """‖outputs − wanted‖₂ / ‖wanted‖₂."""

@@ -1,0 +1,167 @@
+"""What a model has to do is told by its outputs and its targets, and said where it was chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from workbench.errors import WorkloadError
+from workbench.models import load
+from workbench.workload import Workload
+
+N = 40
+GENERATOR = torch.Generator().manual_seed(0)
+X = torch.randn(N, 6, generator=GENERATOR)
+IMAGES = torch.rand(N, 3, 8, 8, generator=GENERATOR)
+TOKENS = torch.randint(11, (N, 5), generator=GENERATOR)
+
+
+class Tagger(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(11, 8), nn.Linear(8, 11)
+
+    def forward(self, tokens):
+        return self.head(self.embedding(tokens))
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "metric", "loss"),
+    [
+        (nn.Linear(6, 3), (X, torch.arange(N) % 3), "accuracy", "cross-entropy"),
+        (nn.Linear(6, 3), (X, (torch.arange(N) % 3).float()), "accuracy", "cross-entropy"),
+        (nn.Linear(6, 3), (X, torch.eye(3)[torch.arange(N) % 3]), "accuracy", "cross-entropy"),
+        (nn.Linear(6, 1), (X, X.sum(1)), "mae", "mse"),
+        (nn.Linear(6, 1), (X.double().numpy(), X.sum(1, keepdim=True).numpy()), "mae", "mse"),
+        (nn.Linear(6, 2), (X, X[:, :2]), "mae", "mse"),
+        (nn.Linear(6, 4), (X, X[:, :4] > 0), "auroc", "binary"),
+        (nn.Linear(6, 1), (X, X[:, 0] > 0), "auroc", "binary"),
+        (nn.Conv2d(3, 5, 1), (IMAGES, torch.randint(5, (N, 8, 8))), "mean-iou", "cross-entropy"),
+        (Tagger(), (TOKENS, TOKENS.roll(-1, 1)), "perplexity", "token-cross-entropy"),
+        (nn.Linear(6, 3), X, "agreement", "cross-entropy"),
+        (nn.Linear(6, 3), (X, None), "agreement", "cross-entropy"),
+        (nn.Conv2d(3, 5, 1), IMAGES, "relative-error", "mse"),
+    ],
+)
+def test_metric_and_loss_go_by_outputs_and_targets(model, data, metric, loss):
+    task = load(Workload(model, data)).task
+    assert (task.metric.name, task.loss.name) == (metric, loss)
+
+
+@pytest.mark.parametrize(
+    ("data", "unit", "per_example"), [(IMAGES, "images", 1), (X, "rows", 1), (TOKENS, "tokens", 5)]
+)
+def test_throughput_counts_what_the_inputs_are(data, unit, per_example):
+    model = {"images": nn.Conv2d(3, 5, 1), "rows": nn.Linear(6, 3), "tokens": Tagger()}[unit]
+    counted = load(Workload(model, data)).task.counted
+    assert (counted.unit, counted.per_example) == (unit, per_example)
+
+
+def test_a_notice_says_which_metric_was_chosen():
+    assert "judged by mean absolute error" in load(Workload(nn.Linear(6, 1), (X, X.sum(1)))).note
+    assert "no targets: judged by agreement with the untouched model" in load(Workload(nn.Linear(6, 3), X)).note
+    assert "judged" not in load(Workload(nn.Linear(6, 1), (X, X.sum(1)), metric="rmse")).note
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32])
+def test_tokens_stay_whole_numbers(dtype):
+    loaded = load(Workload(Tagger(), (TOKENS.to(dtype), TOKENS)))
+    assert loaded.test.inputs[0].dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_other_floats_become_float32(dtype):
+    assert load(Workload(nn.Linear(6, 3), X.to(dtype))).test.inputs[0].dtype == torch.float32
+
+
+def test_whole_numbers_become_floats_where_the_model_takes_no_others():
+    loaded = load(Workload(nn.Linear(6, 3), (TOKENS.repeat(1, 2)[:, :6], torch.arange(N) % 3)))
+    assert loaded.test.inputs[0].dtype == torch.float32
+    assert "int64 inputs were converted to float32" in loaded.note
+
+
+class WithMask(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x, keep):
+        return self.head(torch.where(keep, x, 0.0))
+
+
+def test_a_mask_of_yes_and_no_stays_one():
+    loaded = load(Workload(WithMask(), ((X, X > 0), torch.arange(N) % 3)))
+    assert loaded.test.inputs[1].dtype == torch.bool
+
+
+def closeness(outputs, targets):
+    return -(outputs[:, 0] - targets).abs()
+
+
+def test_a_function_is_a_metric_and_has_a_key_of_its_own():
+    workload = Workload(nn.Linear(6, 1), (X, X.sum(1)), metric=closeness)
+    assert load(workload).task.metric.name == "closeness"
+    assert load(workload).key != load(Workload(workload.model, workload.data)).key
+    assert load(workload).key == load(workload).key
+
+
+def test_a_torchmetrics_metric_is_a_metric():
+    import torchmetrics
+
+    metric = torchmetrics.MeanSquaredError()
+    assert load(Workload(nn.Linear(6, 1), (X, X.sum(1)), metric=metric)).task.metric.better == "lower"
+
+
+def test_an_iterable_data_set_is_read_up_to_a_budget_and_the_notice_says_how_much(monkeypatch):
+    class Stream(torch.utils.data.IterableDataset):
+        def __iter__(self):
+            for index in range(10_000_000):
+                yield X[index % N], index % 3
+
+    monkeypatch.setattr("workbench.models._data._STREAM_BYTES", 2000)
+    loaded = load(Workload(nn.Linear(6, 3), Stream()))
+    assert 40 < len(loaded.test) + len(loaded.train) < 100
+    assert "the first" in loaded.note
+
+
+def test_dictionaries_of_a_data_set_are_joined_by_their_keys():
+    class Words(torch.utils.data.Dataset):
+        def __len__(self):
+            return N
+
+        def __getitem__(self, index):
+            return {"tokens": TOKENS[index], "labels": TOKENS[index]}
+
+    loaded = load(Workload(Tagger(), torch.utils.data.DataLoader(Words(), batch_size=7)))
+    assert loaded.test.inputs[0].shape == (32, 5)
+    assert loaded.task.metric.name == "perplexity"
+
+
+def test_an_npz_of_several_arrays_holds_inputs_by_name(tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez(path, x=X.numpy(), keep=(X > 0).numpy(), targets=np.arange(N) % 3)
+    assert load(Workload(WithMask(), str(path))).task.metric.name == "accuracy"
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "options", "told"),
+    [
+        (nn.Linear(6, 3), (X, torch.arange(N)), {}, "target 3 at index 3 is outside 0…2"),
+        (nn.Linear(6, 3), (X, torch.rand(N)), {}, "target .* at index 0 of data is no class number"),
+        (nn.Linear(6, 3), (X, torch.rand(N, 5)), {}, "no metric fits outputs"),
+        (nn.Linear(6, 1), (X, torch.full((N,), float("nan"))), {}, "targets of data hold NaN"),
+        (nn.Linear(6, 1), (X, X.sum(1)), {"metric": "accuracy"}, "the test examples: accuracy needs outputs"),
+        (nn.Linear(6, 1), (X, X.sum(1)), {"metric": "accurcy"}, "did you mean accuracy"),
+        (nn.Linear(6, 1), (X, X.sum(1)), {"loss": "cross-entropy"}, "the train examples: cross-entropy needs"),
+        (nn.Linear(6, 1), X, {"metric": "mae"}, "needs targets and the data have none"),
+        (nn.Linear(6, 3), ((X, X[:7]), torch.arange(N) % 3), {}, "differ in length"),
+        (nn.Linear(6, 3), (X, torch.arange(7)), {}, "holds 40 inputs and 7 targets"),
+        (nn.Linear(6, 3), (["some", "text"], [0, 1]), {}, "holds text.* tokenizer"),
+        (nn.Linear(6, 3), (X, X, torch.arange(N)), {}, r"give \(inputs, targets\), several inputs as"),
+    ],
+)
+def test_what_does_not_fit_is_one_clear_line(model, data, options, told):
+    with pytest.raises(WorkloadError, match=told):
+        load(Workload(model, data, **options))

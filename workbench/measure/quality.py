@@ -1,0 +1,303 @@
+"""Quality that can be read while it is being measured, each figure with its interval."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.errors import WorkbenchError, WorkloadError
+from workbench.measure.intervals import paired_difference, percentiles, wilson
+from workbench.plumbing.lazy import lazy
+from workbench.receipt import Interval, Quality
+from workbench.tasks.metrics import Mean
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.tasks import Metric
+    from workbench.workload import Data
+else:
+    torch = lazy("torch")
+
+Model = Callable[..., "torch.Tensor"]
+
+_RESAMPLES = 400
+_MOST_SETS, _FEWEST_SETS, _BUDGET_OF_SETS_S = 200, 40, 0.6
+"""Where each resample is a look at all examples: as many as take this long, the fewest while more examples come."""
+
+
+@dataclass(frozen=True)
+class QualitySnapshot:
+    """Quality on the examples seen so far. Of ``answers``, ``changed`` differ from the baseline's; None for numbers."""
+
+    baseline: Quality
+    variant: Quality
+    loss: Interval
+    changed: int | None
+    answers: int | None
+    total: int
+    final: bool
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the baseline's outputs for all test examples come to; worth keeping.
+
+    ``terms`` are the metric's, float64 [N, k], ``answers`` its classes, int64 [N, …], or None. ``targets`` are what
+    outputs are judged by: the data's, or the untouched model's outputs.
+    """
+
+    terms: torch.Tensor
+    answers: torch.Tensor | None
+    targets: torch.Tensor
+
+
+def batch_for(latency_batch: int) -> int:
+    """Examples per call while quality is measured: it hardly depends on the batch, and large ones take less time.
+
+    Only int8-dynamic depends on it at all, since its scales come from the batch.
+    """
+    return max(latency_batch, 256)
+
+
+def judged(
+    model: Model, data: Data, metric: Metric, batch: int = 256, checkpoint: Callable[[], None] = lambda: None
+) -> Judged:
+    """Judge ``model``, the untouched one, on all of ``data``.
+
+    ``checkpoint`` is called before every batch and raises ``Cancelled`` to stop.
+
+    Raises
+    ------
+    WorkloadError
+        There are no examples, or the metric of its outputs isn't a number.
+    """
+    if not len(data):
+        raise WorkloadError("the test data is empty; quality needs at least one example")
+    kept = []
+    for part in data.batches(batch):
+        checkpoint()
+        outputs = _called(model, part)
+        targets = outputs if metric.compares_with_untouched else part.targets
+        kept.append((metric.terms(outputs, targets), metric.answers(outputs), targets))
+    terms, answers, targets = zip(*kept, strict=True)
+    found = Judged(torch.cat(terms), None if answers[0] is None else torch.cat(answers), torch.cat(targets))
+    if not math.isfinite(value := metric.value(found.terms.numpy())):
+        raise WorkloadError(
+            f"{metric.title} of the untouched model is {value}{_where(found.terms)}; correct the model or the targets, "
+            "or choose another metric"
+        )
+    return found
+
+
+def evaluate(
+    baseline: Judged,
+    variant: Model,
+    data: Data,
+    metric: Metric,
+    *,
+    batch: int = 256,
+    seed: int = 0,
+    snapshot_s: float = 0.1,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> Iterator[QualitySnapshot]:
+    """Compare the quality of two models on ``data`` as a stream; the last snapshot covers all of it.
+
+    The examples are taken in random order: test sets are often sorted by class, and an interval from the first few
+    would then be about one class only. Both models are judged on the same examples, so the loss is paired: for shares
+    by :func:`workbench.measure.intervals.paired_difference`, else by a bootstrap over examples that draws the same ones
+    of both (Efron and Tibshirani 1993, "An introduction to the bootstrap", chapter 13).
+
+    Parameters
+    ----------
+    baseline
+        What :func:`judged` found of the untouched model on the same data and metric.
+    variant
+        The model to judge: takes the inputs one by one and gives float32 [batch, …].
+    data
+        Inputs and, unless the metric compares with the untouched model, targets; at least one example.
+    batch
+        Examples per call.
+    seed
+        Seeds the order and the resampling.
+    snapshot_s
+        Seconds between snapshots at least. The first comes after the first batch, or as soon as the examples tell.
+    checkpoint
+        Called before every batch; raises :class:`workbench.errors.Cancelled` to stop.
+
+    Raises
+    ------
+    WorkloadError
+        When the baseline was judged on another number of examples.
+    WorkbenchError
+        When the metric of the variant's outputs isn't a number.
+    """
+    total = len(data)
+    if len(baseline.terms) != total:
+        raise WorkloadError(f"a baseline judged on {len(baseline.terms)} examples doesn't fit {total}; judge it again")
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
+    figures = _figures(metric, seed)
+    changed = answered = done = 0
+    shown_at = float("-inf")
+    for index in order.split(batch):
+        checkpoint()
+        outputs = _called(variant, data.at(index))
+        figures.add(baseline.terms[index].numpy(), metric.terms(outputs, baseline.targets[index]).numpy())
+        if baseline.answers is not None:
+            changed += int((metric.answers(outputs) != baseline.answers[index]).sum())
+            answered += baseline.answers[index].numel()
+        done += len(index)
+        final = done == total
+        if not final and time.perf_counter() - shown_at < snapshot_s:
+            continue
+        before, after, loss = figures.told(final)
+        if not all(map(math.isfinite, (before.value, after.value, loss.low, loss.high))):
+            if final:
+                raise WorkbenchError(f"{metric.title} of the variant is {after.value}{figures.where()}")
+            continue  # the first few may not tell: of one class, or all the same
+        yield QualitySnapshot(
+            baseline=_quality(before, metric, done),
+            variant=_quality(after, metric, done),
+            loss=loss,
+            changed=None if baseline.answers is None else changed,
+            answers=None if baseline.answers is None else answered,
+            total=total,
+            final=final,
+        )
+        shown_at = time.perf_counter()
+
+
+def doubt(baseline: Judged, metric: Metric) -> str | None:
+    """Words where the untouched model's figure shows that something is amiss; None where it doesn't."""
+    figures = _figures(metric, seed=0)
+    terms = baseline.terms.numpy()
+    figures.add(terms, terms)
+    figure, *_ = figures.told(final=False)
+    return metric.doubt(figure, baseline.targets)
+
+
+def _called(model: Model, data: Data) -> torch.Tensor:
+    return model(*data.inputs).detach().float().cpu()
+
+
+def _quality(figure: Interval, metric: Metric, n: int) -> Quality:
+    return Quality(
+        value=figure.value,
+        low=figure.low,
+        high=figure.high,
+        metric=metric.name,
+        title=metric.title,
+        unit=metric.unit,
+        better=metric.better,
+        n=n,
+    )
+
+
+def _where(terms: torch.Tensor) -> str:
+    bad = (~terms.isfinite()).any(1)
+    return f", since {int(bad.sum())} of {len(bad)} outputs hold NaN or infinity" if bad.any() else ""
+
+
+def _figures(metric: Metric, seed: int) -> _Shares | _Means | _Sets:
+    if isinstance(metric, Mean):
+        return _Shares() if metric.is_share else _Means(metric, seed)
+    return _Sets(metric, seed)
+
+
+class _Shares:
+    """Both sides' shares of right examples so far."""
+
+    def __init__(self) -> None:
+        self._both = self._first = self._second = self._neither = 0
+
+    def add(self, before: np.ndarray, after: np.ndarray) -> None:
+        """Terms of some more examples: 0 or 1, float64 [n, 1] each."""
+        right, still = before[:, 0] > 0, after[:, 0] > 0
+        self._both += int((right & still).sum())
+        self._first += int((right & ~still).sum())
+        self._second += int((~right & still).sum())
+        self._neither += int((~right & ~still).sum())
+
+    def told(self, final: bool) -> tuple[Interval, Interval, Interval]:
+        """The baseline's figure, the variant's, and the loss."""
+        n = self._both + self._first + self._second + self._neither
+        loss = paired_difference(self._both, self._first, self._second, self._neither)
+        return wilson(self._both + self._first, n), wilson(self._both + self._second, n), loss
+
+    def where(self) -> str:
+        return ""
+
+
+class _Means:
+    """Both sides' means of terms so far, and of resamples of the same examples.
+
+    Each example counts in a resample as often as a Poisson variable of mean 1 says, so that what was seen needn't be
+    kept (Chamandy, Muralidharan, Najmi and Naidu 2012, "Estimating uncertainty for massive data streams").
+    """
+
+    def __init__(self, metric: Mean, seed: int) -> None:
+        self._metric, self._random = metric, np.random.default_rng(seed)
+        self._n, self._bad = 0, 0
+        self._sums: np.ndarray | float = 0.0
+        self._resampled: np.ndarray | float = 0.0
+        self._weight = np.zeros(_RESAMPLES)
+
+    def add(self, before: np.ndarray, after: np.ndarray) -> None:
+        """Terms of some more examples: float64 [n, k] each."""
+        both = np.stack([before, after])
+        drawn = self._random.poisson(1.0, (_RESAMPLES, len(before))).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # infinite terms count as told
+            self._sums = self._sums + both.sum(axis=1)
+            self._resampled = self._resampled + drawn @ both
+        self._weight += drawn.sum(axis=1)
+        self._n += len(before)
+        self._bad += int((~np.isfinite(after)).any(axis=1).sum())
+
+    def told(self, final: bool) -> tuple[Interval, Interval, Interval]:
+        """The baseline's figure, the variant's, and the loss."""
+        figures = self._metric.of_means(self._sums / self._n)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            resampled = self._metric.of_means(self._resampled / self._weight[:, None])
+        return _intervals(self._metric, figures, resampled, self._n)
+
+    def where(self) -> str:
+        return f", since {self._bad} of {self._n} outputs hold NaN or infinity" if self._bad else ""
+
+
+class _Sets:
+    """Both sides' terms so far; each resample draws the same examples of both and looks at all of them."""
+
+    def __init__(self, metric: Metric, seed: int) -> None:
+        self._metric, self._random = metric, np.random.default_rng(seed)
+        self._kept: list[np.ndarray] = []
+
+    def add(self, before: np.ndarray, after: np.ndarray) -> None:
+        """Terms of some more examples: float64 [n, k] each."""
+        self._kept.append(np.stack([before, after]))
+
+    def told(self, final: bool) -> tuple[Interval, Interval, Interval]:
+        """The baseline's figure, the variant's, and the loss."""
+        terms = np.concatenate(self._kept, axis=1)
+        self._kept, n = [terms], terms.shape[1]
+        started = time.perf_counter()
+        figures = np.array([self._metric.value(side) for side in terms])
+        affordable = int(_BUDGET_OF_SETS_S / max(time.perf_counter() - started, 1e-9))
+        count = min(max(affordable, _FEWEST_SETS), _MOST_SETS) if final else _FEWEST_SETS
+        draws = self._random.integers(0, n, (count, n))
+        resampled = np.array([[self._metric.value(side[draw]) for draw in draws] for side in terms])
+        return _intervals(self._metric, figures, resampled, n)
+
+    def where(self) -> str:
+        return _where(torch.from_numpy(np.concatenate(self._kept, axis=1)[1]))
+
+
+def _intervals(metric: Metric, figures: np.ndarray, resampled: np.ndarray, n: int) -> tuple[Interval, ...]:
+    """Of both sides and of the loss, from figures [2] and resampled ones [2, resamples]."""
+    before, after = (percentiles(float(figure), some, n) for figure, some in zip(figures, resampled, strict=True))
+    lost = metric.loss_of(resampled[0], resampled[1])
+    return before, after, percentiles(metric.loss_of(before.value, after.value), lost, n)

@@ -1,0 +1,97 @@
+"""What a model has to do, told by its outputs and its targets where nobody says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from workbench.errors import WorkloadError
+from workbench.tasks import Counted, Loss, Metric, Task, losses, metrics
+from workbench.workload import AUTO, Data
+
+_MOST_CHANNELS = 4
+
+
+def task_of(
+    outputs: torch.Tensor, test: Data, train: Data, metric: Any, loss: Any, counted: Counted | None
+) -> tuple[Task, list[str]]:
+    """The task of a model that gives ``outputs`` for the first test examples, and words for what was chosen.
+
+    Raises
+    ------
+    WorkloadError
+        The metric, or each there is, or the loss doesn't fit outputs and targets.
+    """
+    chosen = metrics.automatic(outputs, test.targets) if _is_auto(metric) else metrics.of(metric)
+    for what, data in (("test", test), ("train", train)):
+        _require_fit(chosen, outputs, data, what)
+    trains = _loss(chosen, loss, outputs, train)
+    notes = [f"judged by {chosen.title}"] if _is_auto(metric) and chosen.name != "accuracy" else []
+    if notes and chosen.compares_with_untouched:
+        notes = [f"there are no targets: judged by {chosen.title} with the untouched model"]
+    return Task(chosen, trains, counted or _counted(test, outputs)), notes
+
+
+def as_classes(outputs: torch.Tensor, data: Data, what: str) -> Data:
+    """The same with whole or yes-and-no targets [N] as class numbers, where the model gives several scores.
+
+    Raises
+    ------
+    WorkloadError
+        The targets are other numbers.
+    """
+    targets = data.targets
+    scores = outputs.dim() == 2 and outputs.shape[1] > 1
+    if targets is None or not scores or targets.dim() != 1 or targets.dtype == torch.int64:
+        return data
+    odd = (targets != targets.round()).nonzero() if targets.is_floating_point() else ()
+    if len(odd):
+        first = int(odd[0])
+        raise WorkloadError(
+            f"target {targets[first].item():g} at index {first} of {what} is no class number, and the model gives "
+            f"{outputs.shape[1]} scores; give class numbers from 0, or as many targets as outputs"
+        )
+    return Data(data.inputs, targets.long())
+
+
+def _is_auto(given: Any) -> bool:
+    return isinstance(given, str) and given == AUTO
+
+
+def _require_fit(metric: Metric, outputs: torch.Tensor, data: Data, what: str) -> None:
+    if metric.compares_with_untouched:
+        judged_by = outputs
+    elif data.targets is None:
+        if what == "train":  # needn't be judged
+            return
+        raise WorkloadError(f"{metric.title} needs targets and the data have none; give (inputs, targets)")
+    else:
+        judged_by = data.targets
+    if reason := metric.misfit(outputs, judged_by):
+        raise WorkloadError(f"the {what} examples: {reason}; correct them, or choose another metric")
+
+
+def _loss(metric: Metric, given: Any, outputs: torch.Tensor, train: Data) -> Loss | None:
+    """What trains it; ``None`` where nothing that is known can."""
+    if not _is_auto(given):
+        loss = losses.of(given)
+    elif metric.loss:
+        loss = losses.find(metric.loss)
+    else:
+        return None
+    if train.targets is not None and (reason := loss.misfit(outputs, train.targets)):
+        if _is_auto(given):
+            return None
+        raise WorkloadError(f"the train examples: {reason}; correct them, or choose another loss")
+    return loss
+
+
+def _counted(data: Data, outputs: torch.Tensor) -> Counted:
+    """What a call handles, by the form of the inputs."""
+    first = data.inputs[0]
+    if first.dim() == 4 and (first.shape[1] <= _MOST_CHANNELS or first.shape[3] <= _MOST_CHANNELS):
+        return Counted("images")
+    if first.dim() == 2 and not first.is_floating_point():
+        return Counted("tokens", first.shape[1])
+    return Counted("rows")
