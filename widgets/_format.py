@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from datetime import datetime
 
-from workbench.receipt import Interval
+from workbench.receipt import Interval, Throughput
 
 ABSENT = "—"
+_SHARE = "share"
+_SMALL_SHARE = 0.001
+_DIGITS_OF_STEPS = 3
+"""After the first one of a figure: as many as of 91.62 %, of which a hundredth of a point is the last."""
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -53,6 +60,80 @@ def points(fraction: float, decimals: int = 1) -> str:
     """A difference of shares in percentage points: "−0.2 pt"."""
     text = f"{100 * fraction:+.{decimals}f}"
     return "±0 pt" if float(text) == 0 else signed_text(f"{text} pt")
+
+
+def quality(value: float, unit: str, digits: int = 3) -> str:
+    """A figure of a metric, to so many digits: "91.6 %" of unit "share", "0.412 ppm", "12.3", "1.20·10⁻⁷"."""
+    number = quality_number(value, unit, digits)
+    return f"{number} {quality_unit(unit)}".rstrip() if math.isfinite(value) else number
+
+
+def quality_number(value: float, unit: str, digits: int = 3) -> str:
+    """The same without its unit."""
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else signed_text("∞" if value > 0 else "-∞")
+    if unit == _SHARE:
+        return _short_share(100 * value, digits)
+    power = _power(value)
+    return significant(value / 10**power, digits) + _times(power)
+
+
+def quality_unit(unit: str) -> str:
+    """The unit of :func:`quality_number`: "%", "ppm", ""."""
+    return "%" if unit == _SHARE else unit
+
+
+def quality_change(value: float, unit: str, *figures: float) -> str:
+    """A difference of two ``figures`` of a metric: "−0.02 pt" of unit "share", "+0.004 ppm", "±0"."""
+    text = quality_steps([value], unit, *figures)
+    return text if unit == _SHARE or text == ABSENT else f"{text} {unit}".rstrip()
+
+
+def quality_steps(values: Sequence[float], unit: str, *figures: float) -> str:
+    """Differences of ``figures`` of a metric: "−0.10 – +0.20 pt" of unit "share", "+0.001 – +0.004".
+
+    To the fourth digit of the largest figure. Units but percentage points are left out: they stand at the figure.
+    """
+    if not all(map(math.isfinite, values)):
+        return ABSENT
+    figure = max(map(abs, figures))
+    if unit == _SHARE:
+        decimals = max(2, _DIGITS_OF_STEPS - _magnitude(100 * figure)) if figure < _SMALL_SHARE else 2
+        return " – ".join(points(value, decimals).removesuffix(" pt") for value in values) + " pt"
+    power = _power(figure)
+    decimals = max(0, _DIGITS_OF_STEPS - _magnitude(figure / 10**power))
+    return " – ".join(_step(value / 10**power, decimals) for value in values) + _times(power)
+
+
+def _short_share(per_cent: float, digits: int) -> str:
+    """To one decimal where three digits are asked for, and to three digits where that would show hardly one."""
+    small = 0 < abs(per_cent) < 100 * _SMALL_SHARE
+    return significant(per_cent, digits) if small else signed_text(f"{per_cent:.{digits - 2}f}")
+
+
+def _step(value: float, decimals: int) -> str:
+    text = f"{value:+,.{decimals}f}"
+    return signed_text(text) if text.strip("+-0.,") else "±0"
+
+
+def _magnitude(value: float) -> int:
+    """The power of ten of its first digit; 0 of what has none."""
+    return math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
+
+
+def _power(figure: float) -> int:
+    """Of ten, what figures as large as this are written with: none where that takes few zeros."""
+    magnitude = _magnitude(figure)
+    return 0 if -4 <= magnitude < 7 else magnitude
+
+
+def _times(power: int) -> str:
+    return f"·10{str(power).translate(_SUPERSCRIPTS)}" if power else ""
+
+
+def throughput(rate: Throughput) -> str:
+    """What is handled in a second: "48,000 images/s"."""
+    return f"{significant(rate.value)} {rate.unit}/s"
 
 
 def ratio(value: float) -> str:

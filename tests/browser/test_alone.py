@@ -23,9 +23,9 @@ offered = catalog.Catalog(
     threads=1,
 )
 """
-ROW = {"id": 1, "recipe": "int8 on eager", "when": "now", "latency": "1 ms", "speedup": "2×", "accuracy": "92 %"}
+ROW = {"id": 1, "recipe": "int8 on eager", "when": "now", "latency": "1 ms", "speedup": "2×", "quality": "92 %"}
 ROW |= {"change": "0 pt", "size": "1 MB", "baseline": "eager"}
-POINT = {"id": 1, "ms": 0.5, "accuracy": 91.5, "batch": 1, "label": "int8"}
+POINT = {"id": 1, "ms": 0.5, "quality": 91.5, "figure": "91.50", "batch": 1, "label": "int8"}
 CURVE = {"technique": "prune", "points": [[0.1, 2.0], [0.2, 1.5]], "epochs": 1, "progress": "step 2", "live": False}
 WIDGETS = {
     "Figures": ("Figures(result)", "2.00×"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
+from tests.results import a_result
 from workbench import catalog, events
 from workbench.core import offer
+from workbench.receipt import Interval, Quality, Result
 from workbench.recipe import Recipe
 from workbench.workload import Workload
 
@@ -51,6 +53,22 @@ class HandDrivenSession:
     @property
     def last(self) -> int:
         return self.submitted[-1][0]
+
+
+ERROR = Quality(
+    metric="mae", title="mean absolute error", unit="ppm", better="lower", value=0.4, low=0.38, high=0.42, n=2_000
+)
+
+
+def a_regression(*, before: float = 0.4, after: float = 0.4123, **details) -> Result:
+    """A result that an error in ppm judges, known to a thousandth of it."""
+    result, lost = a_result(**details), after - before
+    sides = {
+        name: getattr(result, name).model_copy(update={"quality": ERROR.model_copy(update={"value": value})})
+        for name, value in (("baseline", before), ("variant", after))
+    }
+    loss = Interval(value=lost, low=lost - 0.001, high=lost + 0.001)
+    return result.model_copy(update=sides | {"quality_loss": loss, "answers_changed": None})
 
 
 def offered() -> catalog.Catalog:

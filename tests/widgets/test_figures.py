@@ -106,7 +106,7 @@ def test_a_dozen_calls_give_no_verdict_anywhere_on_the_page():
     card = view["cards"][1]
     assert (card["value"], card["tone"], card["arrow"], view["verdict"]["tone"]) == ("not known yet", "", "", "")
     assert effects(recipe(QUANTIZE), [result])["quantize"]["against"].startswith("not known yet")
-    assert Row(1, result, "2026-11-28T12:00:00", "int8", 0).history()["speedup"] == "not known yet"
+    assert Row(1, result, "2026-11-28T12:00:00", "int8", 0).history(None)["speedup"] == "not known yet"
 
 
 @given(st.lists(st.floats(1e-4, 1e3), max_size=50), st.lists(st.floats(1e-4, 1e3), max_size=50))
@@ -119,13 +119,14 @@ def test_a_histogram_counts_every_sample_in_the_bin_that_holds_it(first, second)
         assert any(low * (1 - 1e-12) <= sample < high * (1 + 1e-12) for sample in first + second)
 
 
-@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=12))
-def test_nothing_beats_a_point_of_the_front_and_something_beats_each_other_one(pairs):
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=12), st.sampled_from(["higher", "lower"]))
+def test_nothing_beats_a_point_of_the_front_and_something_beats_each_other_one(pairs, better):
     points = {number: pair for number, pair in enumerate(pairs)}
-    front = pareto_front((number, ms, accuracy) for number, (ms, accuracy) in points.items())
+    front = pareto_front(((number, ms, quality) for number, (ms, quality) in points.items()), better)
 
     def beats(one, other):
-        return one != other and one[0] <= other[0] and one[1] >= other[1]
+        at_least_as_good = one[1] >= other[1] if better == "higher" else one[1] <= other[1]
+        return one != other and one[0] <= other[0] and at_least_as_good
 
     assert not any(beats(points[a], points[b]) for a in points for b in front)
     for number in points.keys() - set(front):

@@ -41,12 +41,13 @@ def run_events(number: int) -> list[events.Event]:
             baseline_samples_ms=(0.2, 0.21),
             variant_samples_ms=(0.1, 0.11),
         ),
-        events.Accuracy(
+        events.Quality(
             run=number,
-            baseline=baseline.accuracy,
-            variant=variant.accuracy,
-            drop=interval,
+            baseline=baseline.quality,
+            variant=variant.quality,
+            loss=interval,
             changed=number,
+            answers=10_000,
             total=10_000,
         ),
         events.Notice(run=number, message=f"notice of {number}"),
@@ -74,7 +75,7 @@ def test_any_interleaving_of_runs_ends_in_the_state_of_the_last_one(data, count)
     state = play(sequence)
     assert (state.run, state.phase, state.recipe, state.result) == (count, "finished", alone.recipe, alone.result)
     assert state.latency == alone.latency
-    assert state.accuracy == alone.accuracy
+    assert state.quality == alone.quality
     assert not state.stale
     assert not state.recalled
 
@@ -114,7 +115,7 @@ def test_figures_of_the_run_before_stay_in_sight_marked_stale():
 def test_figures_of_another_workload_never_stay():
     state = play([*run_events(1), Submitted(2, "fashion-mlp", recipe(2))])
     assert state.latency is None
-    assert state.accuracy is None
+    assert state.quality is None
     assert state.receipt == ()
 
 
@@ -124,14 +125,14 @@ def test_earlier_figures_are_marked_until_fresh_ones_come():
     assert state.recalled == PARTS
     assert state.recalled_at
     state = play(sequence[2:6], state)
-    assert state.recalled == {"accuracy"}
+    assert state.recalled == {"quality"}
 
 
 def test_a_cancelled_run_keeps_what_it_measured_and_drops_the_rest():
     state = play([*run_events(1), *(e for e in run_events(2)[:6] if e.kind != "recalled"), events.Cancelled(run=2)])
     assert state.phase == "cancelled"
     assert state.latency.run == 2
-    assert state.accuracy is None
+    assert state.quality is None
 
 
 def test_a_failed_run_shows_its_message_and_no_figures_of_another_recipe():
@@ -157,14 +158,14 @@ def test_a_long_training_keeps_its_first_and_its_last_part_within_bounds():
     assert curve[-1][0] > 4.9
 
 
-def test_a_run_is_waited_for_until_it_has_given_both_latency_and_accuracy():
+def test_a_run_is_waited_for_until_it_has_given_both_latency_and_quality():
     state, awaited = play(run_events(1)), {}
     for event in run_events(2):
         state = reduce(state, event)
         awaited[event.kind] = state.awaited
-    assert awaited["started"] == awaited["recalled"] == awaited["layers"] == {"latency", "accuracy"}
-    assert awaited["latency"] == {"accuracy"}
-    assert awaited["accuracy"] == frozenset()
+    assert awaited["started"] == awaited["recalled"] == awaited["layers"] == {"latency", "quality"}
+    assert awaited["latency"] == {"quality"}
+    assert awaited["quality"] == frozenset()
 
 
 def test_what_is_greyed_for_one_model_never_stays_for_another():

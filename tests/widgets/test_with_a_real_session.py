@@ -155,7 +155,7 @@ def test_a_run_that_overtook_others_ends_in_its_own_figures(page, endings):
 
 
 def test_the_copied_code_of_several_steps_repeats_the_run_in_a_fresh_interpreter(session):
-    """All but the times: accuracy, sizes and what became of each layer are the same for the same seed."""
+    """All but the times: quality, sizes and what became of each layer are the same for the same seed."""
     recipe = Recipe.parse(
         steps=[
             {"do": "prune", "amount": 0.25, "criterion": "random", "finetune_epochs": 0},
@@ -170,8 +170,8 @@ def test_the_copied_code_of_several_steps_repeats_the_run_in_a_fresh_interpreter
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     again = Result.model_validate_json(ran.stdout.splitlines()[-1])
     assert again.recipe == first.recipe
-    assert again.variant.accuracy == first.variant.accuracy
-    assert again.predictions_changed == first.predictions_changed
+    assert again.variant.quality == first.variant.quality
+    assert again.answers_changed == first.answers_changed
     assert again.variant.size_bytes == first.variant.size_bytes
     assert [layer.after for layer in again.receipt] == [layer.after for layer in first.receipt]
 
@@ -196,13 +196,13 @@ def test_measure_again_measures_the_weights_and_the_data_of_now(session, endings
     bench = Workbench(Workload(model, (torch.rand(60, 4), labels)), session=session, recipe={"place": PLACE})
     try:
         bench.frame.views += 1
-        assert of(bench.state.run, endings).result.variant.accuracy.value == 1
+        assert of(bench.state.run, endings).result.variant.quality.value == 1
         always_says(model, 2)
         bench.progress.repeats += 1
-        assert of(bench.state.run, endings).result.variant.accuracy.value == 0
+        assert of(bench.state.run, endings).result.variant.quality.value == 0
         labels += 2
         bench.progress.repeats += 1
-        assert of(bench.state.run, endings).result.variant.accuracy.value == 1
+        assert of(bench.state.run, endings).result.variant.quality.value == 1
     finally:
         bench.close()
 

@@ -329,6 +329,13 @@ def test_a_notice_after_the_end_is_shown_and_the_run_stays_finished(bench, sessi
     assert bench.progress.view["phase"] == "finished"
 
 
+def test_the_code_for_a_task_of_ones_own_says_what_judges_it():
+    workload = Workload("model.pt2", data="test.npz", metric="mae", output=0, call="positional")
+    (line,) = (each for each in code.python(workload, COMPLETE).splitlines() if each.startswith("workload"))
+    assert line.endswith("data='test.npz', metric='mae', output=0, call='positional')")
+    assert "metric: the objects given" in code.python(Workload("model.pt2", metric=max), COMPLETE)
+
+
 def test_the_code_for_a_model_of_ones_own_keeps_all_its_parts():
     workload = Workload(object(), data="test.npz", train=([], []), name="mine")
     lines = code.python(workload, COMPLETE).splitlines()

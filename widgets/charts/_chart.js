@@ -43,14 +43,15 @@ function chartCard(el, title) {
   const look = { class: "wb-twin-body", tabindex: "0", role: "region", "aria-label": `${title}, as a table` };
   const twin = h("div", look);
   const details = h("details", { class: "wb-twin" }, h("summary", {}, "Table"), twin);
+  const heading = h("h2", { id }, title);
   const card = h(
     "section",
     { class: "wb-card wb-chart", "aria-labelledby": id },
-    h("div", { class: "wb-chart-head" }, h("h2", { id }, title), note, details),
+    h("div", { class: "wb-chart-head" }, heading, note, details),
     h("div", { class: "wb-chart-body" }, area, empty),
   );
   el.append(card);
-  return { note, drawing: area, empty, twin, details, card };
+  return { heading, note, drawing: area, empty, twin, details, card };
 }
 
 // Drawing takes the processor away from the very calls that are being timed. So new figures wait a moment, in which

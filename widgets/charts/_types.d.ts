@@ -19,6 +19,7 @@ interface Figure {
 
 /** The parts of a chart's card. */
 interface ChartParts {
+  heading: HTMLElement;
   note: HTMLElement;
   drawing: Drawing;
   empty: HTMLElement;
@@ -62,7 +63,9 @@ interface LatencyPlotTraits extends ChartTraits {
 
 interface ParetoPoint {
   ms: number;
-  accuracy: number;
+  quality: number;
+  /** Quality in digits, without its unit. */
+  figure: string;
   label: string;
 }
 
@@ -71,10 +74,28 @@ interface ParetoRow extends ParetoPoint {
   batch: number;
 }
 
+/** How the metric of all points is named. */
+interface PlottedMetric {
+  heading: string;
+  axis: string;
+  /** "lower is better"; empty where it goes without saying. */
+  direction: string;
+  /** The same, and that the axis is reversed where it is. */
+  axis_direction: string;
+  better: "higher" | "lower";
+  /** What stands before and after a figure. */
+  before: string;
+  after: string;
+  /** What is shown above and below the outermost points at least. */
+  least_margin: number;
+}
+
 interface ParetoPlotTraits extends ChartTraits, RowsTraits<ParetoRow> {
   /** The run under way; empty without one. */
   current: Partial<ParetoPoint>;
   baseline: Partial<ParetoPoint>;
+  /** Empty until a metric is known. */
+  metric: Partial<PlottedMetric>;
   batch: number;
   front: number[];
 }

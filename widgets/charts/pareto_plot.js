@@ -1,4 +1,6 @@
 const CHARACTER = 6; // pixels of a label, on average
+const MARGIN = { l: 54, r: 14, t: 10, b: 40 };
+const LEAST_SHARE = 0.004; // of the largest figure, what is shown above and below the outermost points at least
 
 /**
  * What stands where: on the front, beaten, or out of the competition since its calls are of another batch size.
@@ -16,11 +18,38 @@ function split(model) {
   };
 }
 
+/** Until it is known what tells quality. @type {PlottedMetric} */
+const UNKNOWN = {
+  heading: "Quality",
+  axis: "quality",
+  direction: "",
+  axis_direction: "",
+  better: "higher",
+  before: "",
+  after: "",
+  least_margin: 0,
+};
+
+/** @param {Model<ParetoPlotTraits>} model */
+const metricOf = (model) => ({ ...UNKNOWN, ...model.get("metric") });
+
 /** @type {(values: number[], margin: number) => [low: number, high: number]} */
 function bounds(values, margin) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const space = Math.max(margin, 0.14 * (high - low));
   return [low - space, high + space];
+}
+
+/** In lines of so many characters at most, broken between words. @type {(text: string, most: number) => string[]} */
+function wrapped(text, most) {
+  /** @type {string[]} */
+  const lines = [];
+  for (const word of text.split(" ")) {
+    const longer = `${lines.at(-1) ?? ""} ${word}`.trim();
+    if (lines.length && longer.length <= most) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 /** @type {(point: Partial<ParetoPoint> | undefined) => ParetoPoint | null} */
@@ -30,11 +59,13 @@ const known = (point) => (point?.ms ? /** @type {ParetoPoint} */ (point) : null)
  * All points, and labels at those that matter now.
  * @param {Model<ParetoPlotTraits>} model
  * @param {HTMLElement} card
+ * @param {number} tall what the drawing is, in pixels
  * @returns {Figure | null}
  */
-function figure(model, card) {
+function figure(model, card, tall) {
   const { onFront, beaten, apart } = split(model);
   const rows = model.get("rows");
+  const metric = metricOf(model);
   const [current, baseline] = [known(model.get("current")), known(model.get("baseline"))];
   const all = [...rows, ...[current, baseline].flatMap((point) => point ?? [])];
   if (!all.length) return null;
@@ -47,12 +78,12 @@ function figure(model, card) {
   /** @type {(some: (ParetoPoint & Partial<ParetoRow>)[], marker: object, more?: object) => object} */
   const points = (some, marker, more = {}) => ({
     x: some.map((row) => row.ms),
-    y: some.map((row) => row.accuracy),
-    customdata: some.map((row) => row.id ?? 0),
+    y: some.map((row) => row.quality),
+    customdata: some.map((row) => [row.id ?? 0, row.figure]),
     text: some.map((row) => (row.batch === 1 && model.get("batch") > 1 ? `${row.label} · batch 1` : row.label)),
     mode: "markers",
     marker,
-    hovertemplate: "%{text}<br>%{x:.3~g} ms, %{y:.2f} %<extra></extra>",
+    hovertemplate: `%{text}<br>%{x:.3~g} ms, ${metric.before}%{customdata[1]}${metric.after}<extra></extra>`,
     ...more,
   });
   const shown = known(rows.find((row) => row.id === model.get("selected")));
@@ -70,16 +101,17 @@ function figure(model, card) {
   if (baseline) data.push(points([baseline], { symbol: "diamond", size: 11, color: dim, line: edge }));
   if (shown) data.push(points([shown], ring, { hoverinfo: "skip", hovertemplate: null }));
   if (current) data.push(points([current], { symbol: "star", size: 14, color: blue, line: edge }));
-  const heights = bounds(
-    all.map((point) => point.accuracy),
-    0.4,
-  );
+  const values = all.map((point) => point.quality);
+  const least = Math.max(metric.least_margin, LEAST_SHARE * Math.max(...values.map(Math.abs))) || 1;
+  const heights = bounds(values, least);
+  const up = metric.better === "higher" ? 1 : -1;
+  if (up < 0) heights.reverse();
   const chosen = current ?? shown;
   // two labels never meet: they stand outwards of points that are near each other, inwards, where there is room, of others
   /** @param {ParetoPoint} point */
-  const isHigh = (point) => 2 * point.accuracy > heights[0] + heights[1];
+  const isHigh = (point) => up * (2 * point.quality - heights[0] - heights[1]) > 0;
   const near = !chosen || !baseline || isHigh(chosen) === isHigh(baseline);
-  const upwards = near === (!chosen || !baseline || chosen.accuracy >= baseline.accuracy) ? 1 : -1;
+  const upwards = near === (!chosen || !baseline || up * (chosen.quality - baseline.quality) >= 0) ? 1 : -1;
   const labelled = [
     ...(baseline ? [{ point: baseline, yshift: -16 * upwards, ink: dim }] : []),
     ...(chosen ? [{ point: chosen, yshift: 18 * upwards, ink }] : []),
@@ -90,14 +122,16 @@ function figure(model, card) {
     const xanchor = place < 0.25 ? "left" : place > 0.75 ? "right" : "center";
     const text = point.label.length > most ? `${point.label.slice(0, most - 1)}…` : point.label;
     const look = { showarrow: false, font: { size: 11.5, color: ink }, bgcolor: colour(card, "--wb-bg", 0.7) };
-    return { x: Math.log10(point.ms), y: point.accuracy, text, xanchor, yshift, ...look };
+    return { x: Math.log10(point.ms), y: point.quality, text, xanchor, yshift, ...look };
   });
+  const line = Math.floor((tall - MARGIN.b) / CHARACTER);
+  const height = [metric.axis, metric.axis_direction].flatMap((text) => (text ? wrapped(text, line) : [])).join("<br>");
   const latency = `latency of a call at batch ${model.get("batch")}, ms, logarithmic`;
   const layout = {
     annotations,
     xaxis: axis(card, latency, { type: "log", range: [low, high], ...logTicks(low, high) }),
-    yaxis: axis(card, "accuracy, %", { range: heights, nticks: 6 }),
-    margin: { l: 54, r: 14, t: 10, b: 40 },
+    yaxis: axis(card, height, { range: heights, nticks: 6, automargin: true, exponentformat: "power", minexponent: 5 }),
+    margin: MARGIN,
   };
   return { data, layout };
 }
@@ -113,9 +147,10 @@ function twin(model, parts) {
     const here = row.id === model.get("selected") ? "true" : null;
     const button = h("button", { class: "wb-link", "data-row": row.id, "aria-current": here }, row.label);
     const place = onFront.includes(row) ? "yes" : apart.includes(row) ? "other batch" : "no";
-    return [button, row.batch, row.ms.toPrecision(3), row.accuracy.toFixed(2), place];
+    return [button, row.batch, row.ms.toPrecision(3), row.figure, place];
   });
-  const head = ["recipe", "batch", "ms per call", "accuracy, %", "on the front"];
+  const { axis, direction } = metricOf(model);
+  const head = ["recipe", "batch", "ms per call", [axis, direction].filter(Boolean).join(", "), "on the front"];
   keepingFocus(parts.twin, () =>
     parts.twin.replaceChildren(table("The latest run of each recipe: choose one to bring it back", head, rows)),
   );
@@ -124,24 +159,29 @@ function twin(model, parts) {
 /** @param {Rendered<ParetoPlotTraits>} rendered */
 function render({ model, el }) {
   root(el, "pareto-plot");
-  const parts = chartCard(el, "Accuracy against latency");
-  const chart = drawing(model, parts, () => figure(model, parts.card));
+  const parts = chartCard(el, "Quality against latency");
+  const chart = drawing(model, parts, () => figure(model, parts.card, parts.drawing.clientHeight));
   /** @param {number} id */
   const choose = (id) => chooseRow(model, id);
   let wired = false;
   const wire = () => {
     if (wired || !parts.drawing.on) return;
     wired = true;
-    parts.drawing.on("plotly_click", (event) => choose(event.points[0].customdata));
+    parts.drawing.on("plotly_click", (event) => choose(event.points[0].customdata[0]));
   };
   new MutationObserver(wire).observe(parts.drawing, { childList: true });
   parts.twin.addEventListener("click", (event) => choose(rowAt(event)));
   parts.details.addEventListener("toggle", () => twin(model, parts));
-  follow(model, ["rows", "batch", "front", "selected", "current", "baseline"], () => {
+  follow(model, ["rows", "batch", "metric", "front", "selected", "current", "baseline"], () => {
+    const { heading, direction } = metricOf(model);
+    const title = `${heading} against latency`;
+    write(parts.heading, title);
+    parts.twin.setAttribute("aria-label", `${title}, as a table`);
     const count = model.get("rows").length;
     const { onFront, beaten, apart } = split(model);
-    const told = `${onFront.length + beaten.length} recipes, ${onFront.length} on the Pareto front`;
-    parts.drawing.setAttribute("aria-label", `Accuracy against latency at batch ${model.get("batch")}: ${told}`);
+    const told = [`${onFront.length + beaten.length} recipes`, `${onFront.length} on the Pareto front`, direction];
+    const about = told.filter(Boolean).join(", ");
+    parts.drawing.setAttribute("aria-label", `${title} at batch ${model.get("batch")}: ${about}`);
     write(parts.note, [count && "● front · □ beaten", apart.length && "△ other batch"].filter(Boolean).join(" · "));
     const empty = !count && !known(model.get("baseline")) && !known(model.get("current"));
     write(parts.empty, empty ? "Every recipe that was measured becomes a point here." : "");

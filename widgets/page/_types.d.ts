@@ -3,10 +3,13 @@
 interface FigureCard {
   label: string;
   value: string;
+  unit: string;
   form: "absent" | "number" | "words";
   tone: string;
   arrow: string;
   lines: string[];
+  /** Which figures are better, also as an arrow for narrow cards; null for other cards than that of quality. */
+  direction: { text: string; short: string; obvious: boolean } | null;
   mark: Mark;
 }
 

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from workbench.receipt import Interval, Result
+from workbench.receipt import Interval, Quality, Result
 from workbench.widgets import _format as fmt
+from workbench.widgets.page.metric import Metric
 
 Effect = dict[str, str]
 
@@ -23,14 +24,14 @@ def effects(recipe: dict[str, Any], results: Iterable[Result]) -> dict[str, Effe
     "against": "1.8 – 2.0× over the recipe without it"}``.
 
     ``results`` are finished runs of the same workload, newest first. A step has an effect to show once both
-    recipes, with it and without it, were measured beside baselines on the same engine. A step alone in its recipe
-    is compared with the baseline where the recipe without it wasn't measured so.
+    recipes, with it and without it, were measured by the same metric, beside baselines on the same engine. A step alone
+    in its recipe is compared with the baseline where the recipe without it wasn't measured so.
     """
-    known: dict[tuple[str, str], Result] = {}
+    known: dict[tuple[str, str, Metric], Result] = {}
     newest: dict[str, Result] = {}
     for result in results:
         identity = _identity(result.recipe)
-        known.setdefault((identity, result.baseline.engine), result)
+        known.setdefault((identity, *_beside(result)), result)
         newest.setdefault(identity, result)
     whole = newest.get(_identity(recipe))
     if whole is None:
@@ -39,10 +40,15 @@ def effects(recipe: dict[str, Any], results: Iterable[Result]) -> dict[str, Effe
     found = {}
     for index, step in enumerate(steps):
         shorter = _identity({**recipe, "steps": [*steps[:index], *steps[index + 1 :]]})
-        without = known.get((shorter, whole.baseline.engine))
+        without = known.get((shorter, *_beside(whole)))
         if without is not None or len(steps) == 1:
             found[step["do"]] = _effect(whole, without)
     return found
+
+
+def _beside(result: Result) -> tuple[str, Metric]:
+    """What two results must share for their figures to be held against each other."""
+    return result.baseline.engine, Metric.of(result.variant.quality)
 
 
 def _effect(whole: Result, without: Result | None) -> Effect:
@@ -50,10 +56,9 @@ def _effect(whole: Result, without: Result | None) -> Effect:
     speed = _quotient(whole.speedup, without.speedup) if without else whole.speedup
     kernels = _kernels(whole)
     same_kernels = without is not None and kernels is not None and kernels == _kernels(without)
-    lost = before.accuracy.value - whole.variant.accuracy.value
     few = whole.few_calls or (without is not None and without.few_calls)
     decided = 0 if same_kernels or few else fmt.decided(speed, 1)
-    parts = [fmt.points(-lost, 2)]
+    parts = [_quality(before.quality, whole.variant.quality)]
     if decided:
         parts.insert(0, fmt.ratio(speed.value))
     elif before.size_bytes != whole.variant.size_bytes:  # there is one line: the size where the speed is the same
@@ -71,6 +76,15 @@ def _effect(whole: Result, without: Result | None) -> Effect:
     else:
         against = f"no difference {'with or without it' if without else f'from {whole.baseline.engine} fp32'}: {spread}"
     return {"text": " · ".join(parts), "tone": {1: "better", -1: "worse", 0: ""}[decided], "against": against}
+
+
+def _quality(before: Quality, after: Quality) -> str:
+    """How quality has moved: "−0.02 pt" of a share of what is right, else "0.004 ppm worse"."""
+    metric, moved = Metric.of(after), after.value - before.value
+    change = fmt.quality_change(moved, metric.unit, before.value, after.value)
+    if metric.is_obvious or change[:1] not in "+−":
+        return change
+    return f"{change[1:]} {'better' if metric.moved(-1) * moved > 0 else 'worse'}"
 
 
 def _quotient(with_step: Interval, without: Interval) -> Interval:

@@ -5,9 +5,13 @@ const SIGNS = { better: "▲", worse: "▼", waiting: "…", failed: "✕" };
 const NO_VERDICT = { tone: "", text: "" };
 
 function card() {
-  const [label, value, lines] = [h("h2", {}), h("p", { class: "wb-big" }), [h("p", {}), h("p", {})]];
-  const el = h("section", { class: "wb-card wb-figure" }, label, value, lines);
-  return { el, label, value, lines };
+  const [label, number, unit] = [h("h2", {}), h("span", {}), h("span", { class: "wb-unit" })];
+  const [value, lines] = [h("p", { class: "wb-big" }, number, unit), [h("p", {}), h("p", {})]];
+  const [said, short] = [h("span", { class: "wb-said" }), h("span", { class: "wb-short", "aria-hidden": "true" })];
+  const direction = h("span", { class: "wb-direction" }, said, short);
+  const head = h("div", { class: "wb-figure-head" }, label, direction);
+  const el = h("section", { class: "wb-card wb-figure" }, head, value, lines);
+  return { el, label, number, unit, value, direction, said, short, lines };
 }
 
 /** @param {Rendered<FiguresTraits>} rendered */
@@ -22,9 +26,14 @@ function render({ model, el }) {
   follow(model, ["view"], () => {
     const { cards: shown = [], verdict: said = NO_VERDICT, recalled = "" } = model.get("view");
     shown.forEach((figure, i) => {
-      const { el: box, label, value, lines } = cards[i];
+      const { el: box, label, number, unit, value, direction, said, short, lines } = cards[i];
       write(label, figure.label);
-      write(value, figure.value);
+      label.title = figure.label;
+      write(number, figure.value);
+      write(unit, figure.unit && ` ${figure.unit}`);
+      write(said, figure.direction?.text ?? "");
+      write(short, figure.direction?.short ?? "");
+      direction.classList.toggle("wb-offscreen", Boolean(figure.direction?.obvious));
       value.toggleAttribute("data-absent", figure.form === "absent");
       value.dataset.tone = figure.tone;
       if (figure.arrow) value.dataset.arrow = figure.arrow;

@@ -1,4 +1,4 @@
-"""Latency, speed-up, accuracy and size in large type, each against the baseline, and the verdict in words."""
+"""Latency, speed-up, quality and size in large type, each against the baseline, and the verdict in words."""
 
 from __future__ import annotations
 

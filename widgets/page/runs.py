@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from workbench.receipt import Result
 from workbench.recipe import summary_of
 from workbench.widgets import _format as fmt
+from workbench.widgets.page import quality as _quality
+from workbench.widgets.page.metric import Metric
 
 
 class Entry(Protocol):
@@ -21,7 +23,10 @@ class Entry(Protocol):
 
 @dataclass(frozen=True)
 class Row:
-    """A finished run with a number of its own on this page. ``earlier`` is that of the last run of the same recipe."""
+    """A finished run with a number of its own on this page.
+
+    ``earlier`` is that of the last run of the same recipe by the same metric.
+    """
 
     id: int
     result: Result
@@ -29,9 +34,16 @@ class Row:
     label: str
     earlier: int
 
-    def history(self) -> dict[str, Any]:
-        """As the history shows it."""
-        result = self.result
+    @property
+    def metric(self) -> Metric:
+        """What tells its quality."""
+        return Metric.of(self.result.variant.quality)
+
+    def history(self, metric: Metric | None) -> dict[str, Any]:
+        """As a history of runs that ``metric`` judges shows it; one that another judged names that."""
+        result, quality = self.result, self.result.variant.quality
+        figures = result.baseline.quality.value, quality.value
+        told = fmt.quality(quality.value, quality.unit, 4)
         return {
             "id": self.id,
             "recipe": self.label,
@@ -39,22 +51,16 @@ class Row:
             "latency": fmt.milliseconds(result.variant.latency_ms.p50),
             "baseline": result.baseline.engine,
             "speedup": fmt.speed_difference(result.speedup, few=result.few_calls),
-            "accuracy": fmt.percent(result.variant.accuracy.value, 2),
-            "change": fmt.points(-result.accuracy_drop.value, 2),
+            "quality": told if self.metric == metric else f"{quality.title} {told}",
+            "change": fmt.quality_change(self.metric.moved(result.quality_loss.value), quality.unit, *figures),
             "size": fmt.size(result.variant.size_bytes),
         }
 
     def point(self) -> dict[str, Any]:
-        """As the plot of accuracy against latency shows it."""
+        """As the plot of quality against latency shows it; empty where quality is no number."""
         variant = self.result.variant
-        ms, accuracy = float(f"{variant.latency_ms.p50:.4g}"), round(100 * variant.accuracy.value, 3)
-        return {
-            "id": self.id,
-            "ms": ms,
-            "accuracy": accuracy,
-            "batch": batch_of(self.result.recipe),
-            "label": self.label,
-        }
+        place = _quality.point(variant.latency_ms.p50, variant.quality, self.label)
+        return place and {"id": self.id, "batch": batch_of(self.result.recipe), **place}
 
 
 def batch_of(recipe: dict[str, Any]) -> int:
@@ -98,17 +104,28 @@ class Runs:
         """Newest first."""
         return [row.result for row in reversed(self.rows)]
 
-    def history_rows(self) -> list[dict[str, Any]]:
-        """For the history, oldest first."""
-        return [row.history() for row in self.rows]
+    @property
+    def metric(self) -> Metric | None:
+        """What told the quality of the newest run; ``None`` where there is none."""
+        return self.rows[-1].metric if self.rows else None
 
-    def points(self) -> list[dict[str, Any]]:
-        """For the plot, oldest first: the newest run of each recipe."""
+    def history_rows(self, metric: Metric | None) -> list[dict[str, Any]]:
+        """For a history of runs that ``metric`` judges, oldest first."""
+        return [row.history(metric) for row in self.rows]
+
+    def points(self, metric: Metric | None) -> list[dict[str, Any]]:
+        """For the plot, oldest first: of each recipe the newest run that ``metric`` judged."""
         outdated = {row.earlier for row in self.rows}
-        return [row.point() for row in self.rows if row.id not in outdated]
+        judged = [row.point() for row in self.rows if row.id not in outdated and row.metric == metric]
+        return [point for point in judged if point]
 
     def _append(self, result: Result, finished_at: str) -> Row:
-        number, earlier = len(self.rows) + 1, self.shown(result.recipe)
-        row = Row(number, result, finished_at, summary_of(result.recipe), earlier)
+        row = Row(len(self.rows) + 1, result, finished_at, summary_of(result.recipe), self._earlier(result))
         self.rows.append(row)
         return row
+
+    def _earlier(self, result: Result) -> int:
+        """The id of the newest run of the same recipe by the same metric; 0 where there is none."""
+        metric = Metric.of(result.variant.quality)
+        alike = (row.id for row in reversed(self.rows) if row.result.recipe == result.recipe and row.metric == metric)
+        return next(alike, 0)

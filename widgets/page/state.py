@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from workbench import events
-from workbench.receipt import LayerReceipt, Result
+from workbench.receipt import LayerReceipt, Result, Throughput
 from workbench.widgets.charts import histogram
+from workbench.widgets.page.metric import Metric
 
 Phase = Literal["starting", "idle", "working", "training", "finished", "cancelled", "failed"]
-Part = Literal["latency", "accuracy", "size", "layers"]
-PARTS: frozenset[Part] = frozenset({"latency", "accuracy", "size", "layers"})
+Part = Literal["latency", "quality", "size", "layers"]
+PARTS: frozenset[Part] = frozenset({"latency", "quality", "size", "layers"})
 _CURVE_POINTS = 240
 _NOTICES = 3
 
@@ -51,7 +52,8 @@ class PageState:
     """Everything the page shows but the history. Immutable.
 
     ``stale`` names the parts that still show the run before this one; ``recalled`` those that show
-    an earlier run of the same recipe, finished at ``recalled_at``.
+    an earlier run of the same recipe, finished at ``recalled_at``. ``throughput`` is the variant's,
+    known of finished runs; ``metric`` is what last told this workload's quality.
     """
 
     run: int = 0
@@ -68,7 +70,9 @@ class PageState:
     latency: events.Latency | None = None
     baseline_bins: histogram.Bins = ()
     variant_bins: histogram.Bins = ()
-    accuracy: events.Accuracy | None = None
+    throughput: Throughput | None = None
+    quality: events.Quality | None = None
+    metric: Metric | None = None
     size: events.Size | None = None
     receipt: tuple[LayerReceipt, ...] = ()
     blocked: dict[str, events.Blocked] = field(default_factory=dict)
@@ -89,8 +93,8 @@ class PageState:
 
     @property
     def awaited(self) -> frozenset[Part]:
-        """Which of latency and accuracy this run hasn't given yet: what a person who flipped a toggle waits for."""
-        shown = {"latency": self.latency, "accuracy": self.accuracy}
+        """Which of latency and quality this run hasn't given yet: what a person who flipped a toggle waits for."""
+        shown = {"latency": self.latency, "quality": self.quality}
         return frozenset(part for part, figure in shown.items() if not figure or part in self.stale | self.recalled)
 
 
@@ -137,7 +141,7 @@ def _begin(state: PageState, run: int) -> PageState:
 
 
 def _present(state: PageState) -> frozenset[Part]:
-    shown = {"latency": state.latency, "accuracy": state.accuracy, "size": state.size, "layers": state.receipt}
+    shown = {"latency": state.latency, "quality": state.quality, "size": state.size, "layers": state.receipt}
     return frozenset(part for part, figures in shown.items() if figures)
 
 
@@ -153,7 +157,7 @@ def _started(state: PageState, event: events.Started) -> PageState:
 
 def _show(state: PageState, workload: str, recipe: dict[str, Any]) -> PageState:
     if state.workload != workload:
-        state = replace(_blank(state, PARTS), blocked={})
+        state = replace(_blank(state, PARTS), blocked={}, metric=None)
     return replace(state, workload=workload, recipe=recipe)
 
 
@@ -187,13 +191,14 @@ def _latency(state: PageState, event: events.Latency) -> PageState:
     return replace(
         _arrived(state, "latency"),
         latency=event.model_copy(update={"baseline_samples_ms": (), "variant_samples_ms": ()}),
+        throughput=None,
         baseline_bins=histogram.add(() if fresh else state.baseline_bins, event.baseline_samples_ms),
         variant_bins=histogram.add(() if fresh else state.variant_bins, event.variant_samples_ms),
     )
 
 
-def _accuracy(state: PageState, event: events.Accuracy) -> PageState:
-    return replace(_arrived(state, "accuracy"), accuracy=event)
+def _quality(state: PageState, event: events.Quality) -> PageState:
+    return replace(_arrived(state, "quality"), quality=event, metric=Metric.of(event.variant))
 
 
 def _size(state: PageState, event: events.Size) -> PageState:
@@ -246,9 +251,9 @@ def _blank(state: PageState, parts: frozenset[Part]) -> PageState:
     """Without the figures of ``parts``: they belong to another recipe than the one shown."""
     nothing: dict[str, Any] = {}
     if "latency" in parts:
-        nothing |= {"latency": None, "baseline_bins": (), "variant_bins": (), "verdict": ""}
-    if "accuracy" in parts:
-        nothing["accuracy"] = None
+        nothing |= {"latency": None, "throughput": None, "baseline_bins": (), "variant_bins": (), "verdict": ""}
+    if "quality" in parts:
+        nothing["quality"] = None
     if "size" in parts:
         nothing["size"] = None
     if "layers" in parts:
@@ -270,16 +275,19 @@ def _fill(state: PageState, result: Result, run: int) -> PageState:
             speedup=result.speedup,
             final=True,
         ),
+        throughput=variant.throughput,
         baseline_bins=state.baseline_bins if keeps_bins else (),
         variant_bins=state.variant_bins if keeps_bins else (),
-        accuracy=events.Accuracy(
+        quality=events.Quality(
             run=run,
-            baseline=baseline.accuracy,
-            variant=variant.accuracy,
-            drop=result.accuracy_drop,
-            changed=result.predictions_changed,
-            total=variant.accuracy.n,
+            baseline=baseline.quality,
+            variant=variant.quality,
+            loss=result.quality_loss,
+            changed=result.answers_changed,
+            answers=result.answers,
+            total=variant.quality.n,
         ),
+        metric=Metric.of(variant.quality),
         size=events.Size(
             run=run,
             baseline_bytes=baseline.size_bytes,
@@ -300,7 +308,7 @@ _STEPS = {
     events.Progress: _progress,
     events.Training: _training,
     events.Latency: _latency,
-    events.Accuracy: _accuracy,
+    events.Quality: _quality,
     events.Size: _size,
     events.Layers: _layers,
     events.Notice: _notice,

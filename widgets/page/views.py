@@ -8,6 +8,7 @@ from workbench import events
 from workbench.receipt import LatencyFigures, LayerReceipt, LayerState, weights_first
 from workbench.recipe import Recipe
 from workbench.widgets import _format as fmt
+from workbench.widgets.page import quality
 from workbench.widgets.page.state import PageState, Part
 
 View = dict[str, Any]
@@ -25,7 +26,7 @@ _ZEROS_WORTH_SAYING = 0.005
 
 def figures(state: PageState) -> View:
     """The four large figures and the verdict in words."""
-    cards = [_latency_card(state), _speedup_card(state), _accuracy_card(state), _size_card(state)]
+    cards = [_latency_card(state), _speedup_card(state), _quality_card(state), _size_card(state)]
     return {"cards": cards, "verdict": _verdict(state), "recalled": _recalled_note(state)}
 
 
@@ -57,20 +58,18 @@ def training(state: PageState) -> View:
 
 
 def current_point(state: PageState) -> View:
-    """Where the run under way stands in the plot of accuracy against latency; empty when none is."""
-    if not state.busy or _mark(state, "latency") or _mark(state, "accuracy") or not (state.latency and state.accuracy):
+    """Where the run under way stands in the plot of quality against latency; empty when none is."""
+    if not state.busy or _mark(state, "latency") or _mark(state, "quality") or not (state.latency and state.quality):
         return {}
-    ms, accuracy = state.latency.variant.p50, state.accuracy.variant.value
-    return {"ms": float(f"{ms:.4g}"), "accuracy": round(100 * accuracy, 3), "label": "now"}
+    return quality.point(state.latency.variant.p50, state.quality.variant, "now")
 
 
 def baseline_point(state: PageState) -> View:
     """Where the plain model stands."""
-    if not (state.latency and state.accuracy):
+    if not (state.latency and state.quality):
         return {}
-    ms, accuracy = state.latency.baseline.p50, state.accuracy.baseline.value
     label = f"baseline: fp32 · {state.latency.baseline_engine}"
-    return {"ms": float(f"{ms:.3g}"), "accuracy": round(100 * accuracy, 2), "label": label}
+    return quality.point(state.latency.baseline.p50, state.quality.baseline, label)
 
 
 def progress(state: PageState) -> View:
@@ -169,7 +168,8 @@ def about_the_program(recipe: Recipe) -> str:
 
 
 def _card(label: str, mark: str) -> View:
-    return {"label": label, "value": fmt.ABSENT, "form": "absent", "tone": "", "arrow": "", "lines": [], "mark": mark}
+    empty = {"value": fmt.ABSENT, "unit": "", "form": "absent", "tone": "", "arrow": "", "lines": [], "direction": None}
+    return {"label": label, "mark": mark, **empty}
 
 
 def _latency_card(state: PageState) -> View:
@@ -178,12 +178,12 @@ def _latency_card(state: PageState) -> View:
         now, before = state.latency.variant, state.latency.baseline
         card["value"] = fmt.milliseconds(now.p50)
         card["form"] = "number"
+        rate = [fmt.throughput(state.throughput)] if state.throughput and now.steady else []
+        calls = [f"{now.n:,} calls"] if now.steady else [f"{now.n:,} calls", "not steady yet"]
         card["lines"] = [
             fmt.unbroken(f"was {fmt.milliseconds(before.p50)}", f"p95 {fmt.significant(now.p95)}"),
-            f"{now.n:,} calls",
+            fmt.unbroken(*rate, *calls),
         ]
-        if not now.steady:
-            card["lines"][1] += " · not steady yet"
     return card
 
 
@@ -213,20 +213,11 @@ def _few(latency: events.Latency) -> bool:
     return latency.baseline.few or latency.variant.few
 
 
-def _accuracy_card(state: PageState) -> View:
-    card = _card("Accuracy", _mark(state, "accuracy"))
-    if state.accuracy:
-        event = state.accuracy
-        drop, now = event.drop, event.variant
-        spread = fmt.unbroken(f"({fmt.points(-drop.high, 2)[:-3]} – {fmt.points(-drop.low, 2)})")
-        card["value"] = fmt.percent(now.value)
-        card["form"] = "number"
-        card["tone"] = {1: "worse", -1: "better", 0: ""}[fmt.decided(drop, 0.0)]
-        card["arrow"] = {"worse": "▼", "better": "▲", "": ""}[card["tone"]]
-        seen = f"on {now.n:,}" if now.n == event.total else f"on {now.n:,} of {event.total:,}"
-        difference = [f"{fmt.points(-drop.value, 2)} {spread}", fmt.unbroken(f"{event.changed:,} changed", seen)]
-        card["lines"] = difference if event.changed else ["every prediction the same", seen]
-    return card
+def _quality_card(state: PageState) -> View:
+    card = _card(state.metric.heading if state.metric else "Quality", _mark(state, "quality"))
+    if state.metric:
+        card["direction"] = quality.direction(state.metric)
+    return card | quality.card(state.quality) if state.quality else card
 
 
 def _size_card(state: PageState) -> View:

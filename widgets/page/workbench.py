@@ -21,9 +21,10 @@ from workbench.widgets.charts.pareto_plot import ParetoPlot
 from workbench.widgets.charts.plotly_library import library
 from workbench.widgets.charts.training_plot import TrainingPlot
 from workbench.widgets.controls.recipe_panel import RecipePanel
-from workbench.widgets.page import effects, pump, views
+from workbench.widgets.page import effects, pump, quality, views
 from workbench.widgets.page import state as _state
 from workbench.widgets.page.figures import Figures
+from workbench.widgets.page.metric import Metric
 from workbench.widgets.page.page_frame import PageFrame
 from workbench.widgets.page.pump import Urgency
 from workbench.widgets.page.run_progress import RunProgress
@@ -272,20 +273,37 @@ class Workbench(VBox):
 
     def _write_history(self) -> None:
         with self._lock:
+            metric, selected = self._metric(), self._runs.shown(self.state.recipe)
             self._runs.take_new()  # they are among all the rows
-            rows, points = self._runs.history_rows(), self._runs.points()
-            selected = self._runs.shown(self.state.recipe)
+            rows, points = self._runs.history_rows(metric), self._runs.points(metric)
         with self._writing():
+            self._head(metric)
             self.history.rows, self.pareto_plot.rows = rows, points
             self.pareto_plot.selected = self.history.selected = selected
 
+    def _metric(self) -> Metric | None:
+        """What tells the quality of what is shown; ``None`` until the first run has."""
+        return self.state.metric or self._runs.metric
+
+    def _head(self, metric: Metric | None) -> None:
+        self._headed = metric
+        self.pareto_plot.metric = quality.plotted(metric)
+        self.history.quality_heading = metric.with_direction if metric else "quality"
+
+    _headed: Metric | None = None
+
     def _render(self) -> None:
+        with self._lock:
+            metric = self._metric()
+        if metric != self._headed:
+            self._write_history()
         with self._lock:
             state, runs, new = self.state, self._runs, self._runs.take_new()
         with self._writing():
             for row in new:
-                self.history.append(row.history())
-                self.pareto_plot.append(row.point(), instead_of=row.earlier)
+                self.history.append(row.history(metric))
+                if row.metric == metric and (point := row.point()):
+                    self.pareto_plot.append(point, instead_of=row.earlier)
             self._render_all(state, runs)
 
     def _render_all(self, state: _state.PageState, runs: Runs) -> None:
@@ -343,6 +361,7 @@ def show(
     train: Any = None,
     weights: str | None = None,
     recipe: Recipe | dict | str | None = None,
+    **task: Any,
 ) -> Workbench:
     """Open the workbench on a model and its data, or on the embedded workload.
 
@@ -351,22 +370,25 @@ def show(
     model
         As :class:`Workload` takes it; absent for the embedded ``fashion-cnn``.
     data
-        ``(inputs, labels)``, a ``Dataset`` or a ``DataLoader``; embedded workloads bring their own.
+        ``(inputs, targets)`` or inputs alone, a ``Dataset`` or a ``DataLoader``; embedded workloads bring their own.
     train
         The same, for calibration, fine-tuning and distillation.
     weights
         A ``.safetensors`` file, or a state dictionary (``.pth``, ``.pt``), for a ``"module:factory"`` model.
     recipe
         What to start with.
+    task
+        ``metric``, ``loss``, ``output`` and ``call``, as :class:`Workload` takes them.
 
     Raises
     ------
     WorkloadError
-        When data or weights come without a model, or beside a :class:`Workload`, which has its own.
+        When data, weights or a task come without a model, or beside a :class:`Workload`, which has its own.
     """
     if model is not None and not isinstance(model, Workload):
-        return Workbench(Workload(model, data, train, weights), recipe=recipe)
-    extra = [name for name, given in (("data", data), ("train", train), ("weights", weights)) if given is not None]
+        return Workbench(Workload(model, data, train, weights, **task), recipe=recipe)
+    given = {"data": data, "train": train, "weights": weights, **task}
+    extra = [name for name, value in given.items() if value is not None]
     if extra:
         whose = "without a model" if model is None else "beside a Workload, which has its own"
         raise WorkloadError(f"{' and '.join(extra)} can't be given {whose}; write wb.show(model, data)")

@@ -7,9 +7,14 @@ interface HistoryRow {
   latency: string;
   baseline: string;
   speedup: string;
-  accuracy: string;
+  quality: string;
   change: string;
   size: string;
+}
+
+interface HistoryTableTraits extends RowsTraits<HistoryRow> {
+  /** How the column of quality is headed. */
+  quality_heading: string;
 }
 
 interface LayerRow {

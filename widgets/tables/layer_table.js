@@ -38,7 +38,7 @@ function render({ model, el }) {
   const empty = h(
     "p",
     { class: "wb-empty" },
-    "Layer by layer: what changed, how long it takes, what it costs in accuracy. It comes with the first figures of a run.",
+    "Layer by layer: what changed, how long it takes, how far its output is off. It comes with the first figures of a run.",
   );
   const note = h("p", { class: "wb-note" });
   el.append(

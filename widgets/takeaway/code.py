@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
-from workbench.workload import Workload
+from workbench.workload import AUTO, Workload
 
 
 def python(workload: Workload, recipe: dict[str, Any], baseline: str = "auto") -> str:
@@ -65,12 +66,10 @@ def _literal(value: Any) -> str:
 
 
 def _workload_lines(workload: Workload) -> list[str]:
-    given = _given(workload)
-    paths = {name: os.fspath(value) for name, value in given.items() if isinstance(value, str | os.PathLike)}
-    if given.keys() == paths.keys() == {"model"}:
-        return [f"workload = wb.load({paths['model']!r})"]
-    objects = _objects(workload)
-    arguments = [f"{name}={paths[name]!r}" if name in paths else f"{name}={name}" for name in given]
+    given, objects = _given(workload), _objects(workload)
+    if given.keys() == {"model"} and not objects:
+        return [f"workload = wb.load({_named(given['model'])})"]
+    arguments = [f"{name}={name if name in objects else _named(value)}" for name, value in given.items()]
     comment = (
         [f"# {_listed(objects)}: the objects given to wb.show, to be made here in the same way"] if objects else []
     )
@@ -78,13 +77,21 @@ def _workload_lines(workload: Workload) -> list[str]:
 
 
 def _given(workload: Workload) -> dict[str, Any]:
-    parts = {name: getattr(workload, name) for name in ("model", "data", "train", "weights", "name")}
-    return {name: value for name, value in parts.items() if value is not None}
+    parts = {each.name: getattr(workload, each.name) for each in fields(workload)}
+    return {name: value for name, value in parts.items() if value is not None and not _is_automatic(value)}
+
+
+def _named(value: str | os.PathLike | int) -> str:
+    return repr(os.fspath(value) if isinstance(value, os.PathLike) else value)
+
+
+def _is_automatic(value: Any) -> bool:
+    return isinstance(value, str) and value == AUTO
 
 
 def _objects(workload: Workload) -> list[str]:
     """The parts that no code can name: they live in the notebook that made them."""
-    return [name for name, value in _given(workload).items() if not isinstance(value, str | os.PathLike)]
+    return [name for name, value in _given(workload).items() if not isinstance(value, str | os.PathLike | int)]
 
 
 def _listed(names: list[str]) -> str:

@@ -1,0 +1,57 @@
+"""Every task is live on the page: each embedded workload that is no image classifier, with the toggles turned."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser import the_page
+from tests.browser.hosts import NOTEBOOKS
+
+METRICS = {
+    "co2-forecast": "Mean absolute error",
+    "fashion-anomaly": "AUROC",
+    "fashion-gru": "Accuracy",
+    "fashion-scenes": "Mean IoU",
+    "tinytext-lm": "Perplexity",
+}
+TOGGLES = ("Quantize", "Prune", "Distill")
+
+
+@pytest.fixture(scope="module")
+def own_page(host, open_page) -> Iterator[Page]:
+    """A page of its own: the shared one stays on its workload."""
+    if host.name == "lab":
+        shutil.copy(NOTEBOOKS / "workbench.ipynb", host.server.data / "tasks.ipynb")
+        page = host.open(open_page, "tasks.ipynb")
+    else:
+        page = host.open(open_page)
+    the_page.finished(page)
+    yield page
+    assert page.errors == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("workload", METRICS)
+def test_a_workload_of_any_task_is_measured_quantized_pruned_and_distilled(host, own_page, workload, picture):
+    own_page.get_by_label("Workload", exact=True).select_option(workload)
+    own_page.locator(".wb-code-view code").get_by_text(f"wb.load('{workload}')").wait_for(state="attached")
+    the_page.finished(own_page)
+    plain = the_page.fresh(own_page, METRICS[workload])
+    assert plain.strip("—")
+    for title in TOGGLES:
+        toggle = the_page.switch(own_page, title)
+        if toggle.get_attribute("aria-disabled") == "true" or toggle.is_disabled():
+            assert (workload, title) == ("fashion-gru", "Distill"), "only what is known to have nothing to do is greyed"
+            continue
+        the_page.turn(own_page, title, True)
+        the_page.finished(own_page)
+        assert the_page.fresh(own_page, METRICS[workload]).strip("—")
+        assert the_page.fresh(own_page, "Speed-up").strip("—")
+        if title == "Quantize":
+            picture(own_page, f"{host.name}-{workload}")
+        the_page.turn(own_page, title, False)
+        the_page.finished(own_page)

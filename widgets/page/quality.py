@@ -1,0 +1,78 @@
+"""How quality is shown: in its card, as a point of the plot, and how the plot names its metric."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from workbench import events
+from workbench.receipt import Quality
+from workbench.widgets import _format as fmt
+from workbench.widgets.page.metric import Metric
+
+View = dict[str, Any]
+
+_MARGIN_OF_SHARES = 0.4
+"""Percentage points that the plot shows above and below the outermost points at least."""
+
+
+def card(event: events.Quality) -> View:
+    """The large figure, whether it is better or worse and where it has moved, and two lines on that."""
+    now, metric = event.variant, Metric.of(event.variant)
+    known, decided = math.isfinite(now.value), fmt.decided(event.loss, 0.0)
+    unit = "" if now.unit == "share" or not known else now.unit  # small beside the figure, unlike a per cent sign
+    seen = f"on {now.n:,}" if now.n == event.total else f"on {now.n:,} of {event.total:,}"
+    return {
+        "value": fmt.quality_number(now.value, now.unit) if unit else fmt.quality(now.value, now.unit),
+        "unit": unit,
+        "form": "number" if known else "words",
+        "tone": {1: "worse", -1: "better", 0: ""}[decided],
+        "arrow": {1: "▲", -1: "▼", 0: ""}[metric.moved(decided)],
+        "lines": ["every prediction the same", seen] if event.changed == 0 else _lines(event, metric, seen),
+    }
+
+
+def direction(metric: Metric) -> View:
+    """Which figures are better: in full, as an arrow for narrow cards, and whether it goes without being seen."""
+    arrow = "↑" if metric.better == "higher" else "↓"
+    return {"text": metric.direction, "short": f"{arrow} better", "obvious": metric.is_obvious}
+
+
+def point(ms: float, quality: Quality, label: str) -> View:
+    """A place in the plot of quality against latency; empty where quality is no number."""
+    if not math.isfinite(quality.value):
+        return {}
+    figure = fmt.quality_number(quality.value, quality.unit, 4)
+    height = Metric.of(quality).scaled(quality.value)
+    return {"ms": float(f"{ms:.4g}"), "quality": height, "figure": figure, "label": label}
+
+
+def plotted(metric: Metric | None) -> View:
+    """How the plot of quality against latency names the metric of its points; empty without one."""
+    if metric is None:
+        return {}
+    unit = f" {fmt.quality_unit(metric.unit)}".rstrip()
+    turned = "reversed: " if metric.better == "lower" else ""
+    said = not metric.is_obvious
+    return {
+        "heading": metric.heading,
+        "axis": metric.with_unit,
+        "direction": metric.direction if said else "",
+        "axis_direction": f"{turned}{metric.direction}" if said else "",
+        "better": metric.better,
+        "before": f"{metric.title} " if said else "",
+        "after": f"{unit}<br>{metric.direction}" if said else unit,
+        "least_margin": _MARGIN_OF_SHARES if metric.unit == "share" else 0,
+    }
+
+
+def _lines(event: events.Quality, metric: Metric, seen: str) -> list[str]:
+    """How far the figure has moved, between what bounds, and on how many examples that was seen."""
+    loss, figures = event.loss, (event.baseline.value, event.variant.value)
+    second = fmt.unbroken(*([] if event.changed is None else [f"{event.changed:,} changed"]), seen)
+    if not math.isfinite(loss.value):
+        return [f"was {fmt.quality(event.baseline.value, metric.unit)}", second]
+    ends = sorted((metric.moved(loss.low), metric.moved(loss.high)))
+    step = fmt.quality_steps([metric.moved(loss.value)], metric.unit, *figures)
+    spread = fmt.unbroken(f"({fmt.quality_steps(ends, metric.unit, *figures)})")
+    return [f"{step} {spread}", second]
