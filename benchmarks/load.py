@@ -1,6 +1,7 @@
 """Is the interval honest beside other programs? Compares beside a core that another process takes off and on.
 
     python -m benchmarks.load --runs 100
+    python -m benchmarks.load --runs 100 --processes    # a new process for each, as `workbench run` is
 
 A 95 % interval should contain the quiet machine's ratio in at least 90 of 100 such comparisons, and none should take
 more than 10 seconds. The quiet machine's ratio is the median of the eight quiet comparisons nearest in time, since it
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import random
 import statistics
 import subprocess
@@ -19,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import psutil
 
@@ -84,6 +87,10 @@ class Compared:
         return self.speedup.low <= ratio <= self.speedup.high
 
 
+Comparing = Callable[[int, bool], Compared]
+"""Make the comparison of this number, beside a load or not."""
+
+
 @contextlib.contextmanager
 def load(seed: int) -> Iterator[psutil.Process]:
     """A process that takes a core at random, for half a minute at most and never after the end of the block."""
@@ -95,11 +102,15 @@ def load(seed: int) -> Iterator[psutil.Process]:
         program.wait()
 
 
-def measure(runs: int = 40) -> list[Row]:
-    """How many of ``runs`` comparisons beside a load contain what the quiet ones around them tell."""
+def measure(runs: int = 40, *, processes: bool = False) -> list[Row]:
+    """How many of ``runs`` comparisons beside a load contain what the quiet ones around them tell.
+
+    With ``processes`` each is made in a process of its own.
+    """
     quiet, beside = [], []
-    for pair in _pairs():
-        still, loaded = _by_turns(pair, runs // len(_RECIPES))
+    for name in _RECIPES:
+        comparing = partial(_elsewhere, name) if processes else partial(_compared_beside, _pair(name))
+        still, loaded = _by_turns(comparing, runs // len(_RECIPES))
         quiet += [(each, _ratio(still[:i] + still[i + 1 :], i)) for i, each in enumerate(still)]
         beside += [(each, _ratio(still, i + 1)) for i, each in enumerate(loaded)]
     inside = sum(compared.contains(ratio) for compared, ratio in beside)
@@ -120,30 +131,40 @@ def _row(compared: Compared, ratio: float) -> dict:
     return {**asdict(compared), "speedup": compared.speedup.model_dump(), "ratio": ratio}
 
 
-def _pairs() -> Iterator[Pair]:
-    """One for each recipe."""
+def _pair(name: str) -> Pair:
+    """The recipe of that name and plain eager."""
     workload, shelf = models.load(Workload(_WORKLOAD)), Shelf(10**9)
     context, example = Context(train=workload.train), workload.example(1)
-    for recipe in _RECIPES.values():
-        place = {**recipe["place"], "threads": identity.usable_threads(), "batch": 1}
-        chosen = Recipe.parse(steps=recipe.get("steps", []), place=place)
-        sides = [shelf.prepared(workload, each, context) for each in (plain(chosen.place, "eager"), chosen)]
-        calls = tuple(lambda runner=side.runner: runner(example) for side in sides)
-        yield Pair(calls, tuple(side.pace for side in sides))
+    recipe = _RECIPES[name]
+    place = {**recipe["place"], "threads": identity.usable_threads(), "batch": 1}
+    chosen = Recipe.parse(steps=recipe.get("steps", []), place=place)
+    sides = [shelf.prepared(workload, each, context) for each in (plain(chosen.place, "eager"), chosen)]
+    calls = tuple(lambda runner=side.runner: runner(example) for side in sides)
+    return Pair(calls, tuple(side.pace for side in sides))
 
 
-def _by_turns(pair: Pair, count: int) -> tuple[list[Compared], list[Compared]]:
+def _by_turns(comparing: Comparing, count: int) -> tuple[list[Compared], list[Compared]]:
     """A quiet comparison before each beside a load, and a last one."""
     quiet, beside = [], []
     for number in range(count):
-        quiet.append(_compared(pair, number))
-        beside.append(_beside_a_load(pair, number))
-    quiet.append(_compared(pair, count))
+        quiet.append(comparing(number, False))
+        beside.append(comparing(number, True))
+    quiet.append(comparing(count, False))
     return quiet, beside
 
 
-def _beside_a_load(pair: Pair, number: int) -> Compared:
-    """One that a load fell into: begun at a random moment, and again where none did."""
+def _elsewhere(name: str, number: int, loaded: bool) -> Compared:
+    """In a new process."""
+    task = json.dumps([name, number, loaded])
+    done = subprocess.run([sys.executable, "-m", "benchmarks.load", "--one", task], stdout=subprocess.PIPE, check=True)
+    told = json.loads(done.stdout)
+    return Compared(**told | {"speedup": Interval(**told["speedup"])})
+
+
+def _compared_beside(pair: Pair, number: int, loaded: bool) -> Compared:
+    """A load, if there is to be one, falls into it: it begins at a random moment, and again where it didn't."""
+    if not loaded:
+        return _compared(pair, number)
     for attempt in range(_MOST_TRIES):
         seed = _MOST_TRIES * number + attempt
         with load(seed) as process:
@@ -184,7 +205,15 @@ def main() -> None:
     """Measure, print and keep the rows."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--runs", type=int, default=100)
-    rows = measure(options.parse_args().runs)
+    options.add_argument("--processes", action="store_true", help="a new process for each comparison")
+    options.add_argument("--one", metavar="JSON", help=argparse.SUPPRESS)
+    asked = options.parse_args()
+    if asked.one:
+        name, number, loaded = json.loads(asked.one)
+        compared = _compared_beside(_pair(name), number, loaded)
+        print(json.dumps({**asdict(compared), "speedup": compared.speedup.model_dump()}))
+        return
+    rows = measure(asked.runs, processes=asked.processes)
     quiet = rows[0].detail["quiet"]
     print(table(rows))
     print(f"\nof {len(quiet)} quiet ones {rows[0].detail['quiet_contain']} contain what their neighbours tell")

@@ -67,7 +67,7 @@ class Builds:
         started, late = [], set()
         begin = time.perf_counter()
         for precision in precisions:
-            wanted = case.variant(precision), case.example, case.threads
+            wanted = case.variant(precision), (case.example,), case.threads
             if packages.cached_package(packages.package_target(*wanted)) is not None:
                 continue
             if self.left_s <= 0:
@@ -120,7 +120,7 @@ def accuracy(call: Call, example: Example, batch: int) -> float | None:
     if example.test is None or batch == 1:
         return None
     whole = len(example.test) // batch * batch
-    batches = zip(example.test.inputs[:whole].split(batch), example.test.labels[:whole].split(batch), strict=True)
+    batches = zip(example.test.inputs[0][:whole].split(batch), example.test.targets[:whole].split(batch), strict=True)
     return sum(int((call(inputs).argmax(1) == labels).sum()) for inputs, labels in batches) / whole
 
 

@@ -122,10 +122,31 @@ class Encoder(nn.Module):
         return self.head(self.layers(x).mean(1))
 
 
+class LastStep(nn.Module):
+    """A classifier of what a recurrent layer ends with."""
+
+    def __init__(self, recurrent: nn.RNNBase) -> None:
+        super().__init__()
+        self.recurrent, self.head = recurrent, nn.Linear(recurrent.hidden_size, 10)
+
+    def forward(self, x):
+        return self.head(self.recurrent(x)[0][:, -1])
+
+
+def gru() -> nn.Module:
+    """An image's 28 rows, one after the other (Cho et al. 2014)."""
+    return LastStep(nn.GRU(28, 128, batch_first=True))
+
+
+def lstm() -> nn.Module:
+    """64 vectors of 64 (Hochreiter and Schmidhuber 1997)."""
+    return LastStep(nn.LSTM(64, 256, batch_first=True))
+
+
 def trained(name: str) -> Example:
     """An embedded model with its weights and data."""
     loaded = models.load(Workload(name))
-    return Example(loaded.module.eval(), loaded.train.inputs[:CALIBRATION], loaded.test)
+    return Example(loaded.module.eval(), loaded.train.inputs[0][:CALIBRATION], loaded.test)
 
 
 def untrained(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> Example:
@@ -147,6 +168,8 @@ MODELS: dict[str, tuple[Callable[[], Example], tuple[int, ...]]] = {
     "mobilenet": (partial(untrained, mobilenet, (3, 96, 96)), (1, 32)),
     "resnet18": (partial(untrained, resnet18, (3, 224, 224)), (1, 8)),
     "encoder": (partial(untrained, Encoder, (128, 384)), (1, 8)),
+    "gru": (partial(untrained, gru, (28, 28)), (1, 32)),
+    "lstm": (partial(untrained, lstm, (64, 64)), (1, 32)),
 }
 """Name: how to make it, and the batch sizes it is measured at."""
 

@@ -82,7 +82,7 @@ def quantized_by_onnxruntime(case: Case) -> onnx.ModelProto:
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    model = exported(case.float32, case.example).proto
+    model = exported(case.float32, (case.example,)).proto
 
     class Examples(CalibrationDataReader):
         def __init__(self) -> None:
@@ -106,7 +106,7 @@ def quantized_by_onnxruntime(case: Case) -> onnx.ModelProto:
 def openvino(case: Case, precision: str) -> Call:
     import openvino
 
-    proto = exported(case.variant("int8" if precision == "int8" else "fp32"), case.example).proto
+    proto = exported(case.variant("int8" if precision == "int8" else "fp32"), (case.example,)).proto
     core = openvino.Core()
     model = core.read_model(proto.SerializeToString())
     model.reshape(list(case.example.shape))
@@ -126,10 +126,10 @@ PEERS: dict[tuple[str, str], Callable[[Case], Call]] = {
     ("inductor", "fp32"): lambda case: engine(case, "compiled", "fp32"),
     ("inductor", "bf16"): lambda case: engine(case, "compiled", "bf16"),
     ("inductor", "int8"): lambda case: engine(case, "compiled", "int8"),
-    ("onnxruntime", "fp32"): lambda case: onnxruntime(case, exported(case.float32, case.example).proto),
+    ("onnxruntime", "fp32"): lambda case: onnxruntime(case, exported(case.float32, (case.example,)).proto),
     ("onnxruntime", "int8"): lambda case: onnxruntime(case, quantized_by_onnxruntime(case)),
     ("onnxruntime", "int8 pt2e"): lambda case: onnxruntime(
-        case, with_integer_operations(exported(case.int8, case.example).proto)
+        case, with_integer_operations(exported(case.int8, (case.example,)).proto)
     ),
     ("openvino", "fp32"): lambda case: openvino(case, "fp32"),
     ("openvino", "bf16"): lambda case: openvino(case, "bf16"),
