@@ -10,6 +10,7 @@ function techniqueCard(technique, panel) {
   const effect = h("span", { class: "wb-effect", id: unique("effect") });
   const look = { type: "button", role: "switch", class: "wb-switch", "aria-checked": "false", title: technique.help };
   const toggle = h("button", look, h("span", { class: "wb-track", "aria-hidden": "true" }), technique.title);
+  /** @type {Record<string, OptionValue>} */
   const remembered = {};
   toggle.addEventListener("click", () => {
     if (toggle.getAttribute("aria-disabled")) return;
@@ -19,8 +20,12 @@ function techniqueCard(technique, panel) {
         Object.assign(remembered, step);
         recipe.steps = recipe.steps.filter((other) => other !== step);
       } else {
-        const initial = technique.options.map((option) => [option.name, panel.initialValue(technique, option)]);
-        insert(recipe, technique, { ...Object.fromEntries(initial), ...remembered, do: technique.name });
+        const values = technique.options.map((option) => {
+          const before = remembered[option.name]; // what was chosen for another model may be refused for this one
+          const refused = before === undefined || panel.refusedChoices(technique, option)[String(before)];
+          return [option.name, refused ? panel.initialValue(technique, option) : before];
+        });
+        insert(recipe, technique, { ...Object.fromEntries(values), do: technique.name });
       }
     }, technique.name);
   });
