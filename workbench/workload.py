@@ -22,6 +22,11 @@ Inputs = tuple["torch.Tensor", ...]
 """What a model is called with, one tensor for each of its inputs: [batch, …], floats as float32."""
 
 
+def is_auto(given: Any) -> bool:
+    """Whether it is "auto"; functions, metrics and tensors, which compare in ways of their own, are not."""
+    return isinstance(given, str) and given == AUTO
+
+
 def rows(inputs: Inputs, index: Any) -> Inputs:
     """The examples at ``index`` (a slice, or their numbers int64 [n]) of each of ``inputs``."""
     return tuple(each[index] for each in inputs)
@@ -106,10 +111,12 @@ class Workload:
     def is_a_name(self) -> bool:
         """Whether it is the name of an embedded workload (or of none) and nothing else."""
         brought = any(each is not None for each in (self.data, self.train, self.weights))
-        task = (self.metric, self.loss, self.output, self.call)
-        return (
-            isinstance(self.model, str) and not brought and all(isinstance(each, str) and each == AUTO for each in task)
-        )
+        return isinstance(self.model, str) and not brought and all(map(is_auto, self.asked_task))
+
+    @property
+    def asked_task(self) -> tuple[Any, ...]:
+        """What was asked for as its task: metric, loss, output and call."""
+        return self.metric, self.loss, self.output, self.call
 
     @property
     def display_name(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from workbench.workload import AUTO, Workload
+from workbench.workload import Workload, is_auto
 
 
 def python(workload: Workload, recipe: dict[str, Any], baseline: str = "auto") -> str:
@@ -78,15 +78,11 @@ def _workload_lines(workload: Workload) -> list[str]:
 
 def _given(workload: Workload) -> dict[str, Any]:
     parts = {each.name: getattr(workload, each.name) for each in fields(workload)}
-    return {name: value for name, value in parts.items() if value is not None and not _is_automatic(value)}
+    return {name: value for name, value in parts.items() if value is not None and not is_auto(value)}
 
 
 def _named(value: str | os.PathLike | int) -> str:
     return repr(os.fspath(value) if isinstance(value, os.PathLike) else value)
-
-
-def _is_automatic(value: Any) -> bool:
-    return isinstance(value, str) and value == AUTO
 
 
 def _objects(workload: Workload) -> list[str]:

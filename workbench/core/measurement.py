@@ -13,11 +13,12 @@ from workbench.machine.affinity import core_of_its_own
 from workbench.machine.crowding import WORTH_SAYING, Crowding
 from workbench.measure import latency, layers, quality, work
 from workbench.measure.disturbance import AS_FAST
+from workbench.measure.pace import Pace
 from workbench.measure.verdict import verdict
 from workbench.plumbing.directory import data_directory
 from workbench.receipt import LatencyFigures, LayerReceipt, Quality, Result, Side, Throughput
 from workbench.recipe import Recipe
-from workbench.workload import LoadedWorkload
+from workbench.workload import Inputs, LoadedWorkload
 
 LATENCY_BUDGET_SECONDS = 3.7
 _SECOND_LOOK_SECONDS = 0.3
@@ -62,8 +63,7 @@ class Measurement:
             variant_peak_memory_bytes=self._variant.peak_memory_bytes,
         )
         crowding = Crowding()
-        example = self._workload.example(self.recipe.place.batch)
-        calls = [lambda runner=side.runner: runner(*example) for side in self.sides]
+        example, calls = self._example(), self._calls()
         with core_of_its_own(*calls):
             latencies = self._latencies(run, calls, checkpoint)
             qualities = self._qualities(run, checkpoint)
@@ -108,14 +108,23 @@ class Measurement:
         """
         if not any(side.pace.is_of_one for side in self.sides):
             return False
-        example = self._workload.example(self.recipe.place.batch)
-        calls = [lambda runner=side.runner: runner(*example) for side in self.sides]
-        paces = (self._baseline.pace, self._variant.pace)
+        calls, paces = self._calls(), self._paces()
         before_ms = [pace.quickest_ms for pace in paces]
         with turn.measuring(data_directory(), waiting=checkpoint), core_of_its_own(*calls):
             for _ in latency.compare(*calls, budget_s=_SECOND_LOOK_SECONDS, checkpoint=checkpoint, paces=paces):
                 pass
         return any(math.log(was / pace.quickest_ms) > AS_FAST for was, pace in zip(before_ms, paces, strict=True))
+
+    def _example(self) -> Inputs:
+        return self._workload.example(self.recipe.place.batch)
+
+    def _calls(self) -> list[latency.Call]:
+        """One call of each side, on the same example."""
+        example = self._example()
+        return [lambda runner=side.runner: runner(*example) for side in self.sides]
+
+    def _paces(self) -> tuple[Pace, Pace]:
+        return self._baseline.pace, self._variant.pace
 
     def _latencies(self, run: int, calls: list[latency.Call], checkpoint: Callable[[], None]) -> Iterator[events.Event]:
         snapshots = latency.compare(
@@ -125,7 +134,7 @@ class Measurement:
             steady=(self._baseline.steady, self._variant.steady),
             checkpoint=checkpoint,
             patience_s=LATENCY_PATIENCE_SECONDS,
-            paces=(self._baseline.pace, self._variant.pace),
+            paces=self._paces(),
         )
         for snapshot in snapshots:
             self._latency = snapshot
@@ -163,7 +172,6 @@ class Measurement:
             )
 
     def _verdict(self) -> str:
-        example = self._workload.example(self.recipe.place.batch)
         baseline = f"{self._baseline.place.engine} fp32"
         return verdict(
             self.recipe,
@@ -172,7 +180,7 @@ class Measurement:
             baseline=f"{baseline}, which stands in until {self._awaited} is ready" if self._awaited else baseline,
             calls=min(self._latency.baseline.n, self._latency.variant.n),
             baseline_ms=self._latency.baseline.p50,
-            multiply_adds=sum(work.multiply_adds(self._variant.variant.module, example).values()),
+            multiply_adds=sum(work.multiply_adds(self._variant.variant.module, self._example()).values()),
         )
 
     def _side(self, prepared: Prepared, figures: LatencyFigures, good: Quality) -> Side:

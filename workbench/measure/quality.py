@@ -14,7 +14,7 @@ from workbench.errors import WorkbenchError, WorkloadError
 from workbench.measure.intervals import paired_difference, percentiles, wilson
 from workbench.plumbing.lazy import lazy
 from workbench.receipt import Interval, Quality
-from workbench.tasks.metrics import Mean
+from workbench.tasks.metrics import Mean, Share
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +29,10 @@ Model = Callable[..., "torch.Tensor"]
 _RESAMPLES = 400
 _MOST_SETS, _FEWEST_SETS, _BUDGET_OF_SETS_S = 200, 40, 0.6
 """Where each resample is a look at all examples: as many as take this long, the fewest while more examples come."""
+
+
+_TIMES_TELLING = 4
+"""A snapshot comes after as many times as long as telling the one before took: of sets that takes most of it."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ def evaluate(
     seed
         Seeds the order and the resampling.
     snapshot_s
-        Seconds between snapshots at least. The first comes after the first batch, or as soon as the examples tell.
+        Seconds between snapshots at least, more where telling one takes long. The first comes after the first batch,
+        or as soon as the examples tell.
     checkpoint
         Called before every batch; raises :class:`workbench.errors.Cancelled` to stop.
 
@@ -143,7 +148,7 @@ def evaluate(
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
     figures = _figures(metric, seed)
     changed = answered = done = 0
-    shown_at = float("-inf")
+    shown_at, telling_s = float("-inf"), 0.0
     for index in order.split(batch):
         checkpoint()
         outputs = _called(variant, data.at(index))
@@ -153,9 +158,11 @@ def evaluate(
             answered += baseline.answers[index].numel()
         done += len(index)
         final = done == total
-        if not final and time.perf_counter() - shown_at < snapshot_s:
+        now = time.perf_counter()
+        if not final and now - shown_at < max(snapshot_s, _TIMES_TELLING * telling_s):
             continue
         before, after, loss = figures.told(final)
+        telling_s = time.perf_counter() - now
         if not all(map(math.isfinite, (before.value, after.value, loss.low, loss.high))):
             if final:
                 raise WorkbenchError(f"{metric.title} of the variant is {after.value}{figures.where()}")
@@ -174,11 +181,9 @@ def evaluate(
 
 def doubt(baseline: Judged, metric: Metric) -> str | None:
     """Words where the untouched model's figure shows that something is amiss; None where it doesn't."""
-    figures = _figures(metric, seed=0)
-    terms = baseline.terms.numpy()
-    figures.add(terms, terms)
-    figure, *_ = figures.told(final=False)
-    return metric.doubt(figure, baseline.targets)
+    if not isinstance(metric, Share):
+        return None
+    return metric.doubt(wilson(int(baseline.terms.sum()), len(baseline.terms)), baseline.targets)
 
 
 def _called(model: Model, data: Data) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from workbench.workload import AUTO, Data, Workload
+from workbench.workload import Data, Workload, is_auto
 
 _SETTINGS = (int, float, str, bool, type(None), torch.dtype, torch.Size)
 
@@ -49,10 +49,9 @@ def examples(data: Data) -> str:
 
 def task(workload: Workload) -> str:
     """A digest of what was asked for as the task; "" where nothing was."""
-    asked = (workload.metric, workload.loss, workload.output, workload.call)
-    if all(isinstance(each, str) and each == AUTO for each in asked):
+    if all(map(is_auto, workload.asked_task)):
         return ""
-    return hashlib.sha256(repr([_said(each) for each in asked]).encode()).hexdigest()
+    return hashlib.sha256(repr([_said(each) for each in workload.asked_task]).encode()).hexdigest()
 
 
 def _said(given: Any) -> Any:

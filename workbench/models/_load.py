@@ -15,7 +15,7 @@ from workbench.errors import WorkloadError, unknown
 from workbench.machine import memory
 from workbench.models import _check, _data, _digest, _factory, _task, embedded, intake, loaders, zoo
 from workbench.models._files import STATE_DICTIONARIES, refuse_pickle
-from workbench.workload import AUTO, LoadedWorkload, Workload
+from workbench.workload import LoadedWorkload, Workload, is_auto
 
 _REPEATED_EXAMPLES = 64
 _ID_DIGITS = 12
@@ -60,11 +60,8 @@ def load_workload(workload: Workload) -> LoadedWorkload:
         data_digest = _digest.combine(_digest.examples(test), _digest.examples(train))
     metric, loss, counted = workload.metric, workload.loss, None
     if brought:
-        metric, loss, counted = (
-            _unless_asked(metric, brought.metric),
-            _unless_asked(loss, brought.loss),
-            brought.counted,
-        )
+        metric, loss = _unless_asked(metric, brought.metric), _unless_asked(loss, brought.loss)
+        counted = brought.counted
     task, chosen = _task.task_of(outputs, test, train, metric, loss, counted)
     notes += [*more, *chosen]
     if random := _check.randomness(module, test.at(slice(_REPEATED_EXAMPLES)).inputs):
@@ -88,7 +85,7 @@ def load_workload(workload: Workload) -> LoadedWorkload:
 
 def _unless_asked(given: Any, own: Any) -> Any:
     """What an embedded workload brings, where nothing else was asked for."""
-    return own if isinstance(given, str) and given == AUTO else given
+    return own if is_auto(given) else given
 
 
 def _find(workload: Workload) -> _Model:

@@ -8,7 +8,7 @@ import torch
 
 from workbench.errors import WorkloadError
 from workbench.tasks import Counted, Loss, Metric, Task, losses, metrics
-from workbench.workload import AUTO, Data
+from workbench.workload import Data, is_auto
 
 _MOST_CHANNELS = 4
 
@@ -23,14 +23,14 @@ def task_of(
     WorkloadError
         The metric, or each there is, or the loss doesn't fit outputs and targets.
     """
-    chosen = metrics.automatic(outputs, test.targets) if _is_auto(metric) else metrics.of(metric)
+    chosen = metrics.automatic(outputs, test.targets) if is_auto(metric) else metrics.of(metric)
     for what, data in (("test", test), ("train", train)):
         _require_fit(chosen, outputs, data, what)
     trains = _loss(chosen, loss, outputs, train)
-    notes = [f"judged by {chosen.title}"] if _is_auto(metric) and chosen.name != "accuracy" else []
+    notes = [f"judged by {chosen.title}"] if is_auto(metric) and chosen.name != "accuracy" else []
     if notes and chosen.compares_with_untouched:
         notes = [f"there are no targets: judged by {chosen.title} with the untouched model"]
-    return Task(chosen, trains, counted or _counted(test, outputs)), notes
+    return Task(chosen, trains, counted or _counted(test)), notes
 
 
 def as_classes(outputs: torch.Tensor, data: Data, what: str) -> Data:
@@ -55,10 +55,6 @@ def as_classes(outputs: torch.Tensor, data: Data, what: str) -> Data:
     return Data(data.inputs, targets.long())
 
 
-def _is_auto(given: Any) -> bool:
-    return isinstance(given, str) and given == AUTO
-
-
 def _require_fit(metric: Metric, outputs: torch.Tensor, data: Data, what: str) -> None:
     if metric.compares_with_untouched:
         judged_by = outputs
@@ -74,20 +70,20 @@ def _require_fit(metric: Metric, outputs: torch.Tensor, data: Data, what: str) -
 
 def _loss(metric: Metric, given: Any, outputs: torch.Tensor, train: Data) -> Loss | None:
     """What trains it; ``None`` where nothing that is known can."""
-    if not _is_auto(given):
+    if not is_auto(given):
         loss = losses.of(given)
     elif metric.loss:
         loss = losses.find(metric.loss)
     else:
         return None
     if train.targets is not None and (reason := loss.misfit(outputs, train.targets)):
-        if _is_auto(given):
+        if is_auto(given):
             return None
         raise WorkloadError(f"the train examples: {reason}; correct them, or choose another loss")
     return loss
 
 
-def _counted(data: Data, outputs: torch.Tensor) -> Counted:
+def _counted(data: Data) -> Counted:
     """What a call handles, by the form of the inputs."""
     first = data.inputs[0]
     if first.dim() == 4 and (first.shape[1] <= _MOST_CHANNELS or first.shape[3] <= _MOST_CHANNELS):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from workbench.errors import WorkloadError, unknown
-from workbench.workload import AUTO, Inputs
+from workbench.workload import AUTO, Inputs, is_auto
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def picked(outputs: Any, output: Any = AUTO) -> Any:
     """
     if callable(output):
         return output(outputs)
-    if not isinstance(output, str) or output != AUTO:
+    if not is_auto(output):
         if isinstance(outputs, Mapping) or isinstance(output, int):
             return outputs[output]
         return getattr(outputs, output)

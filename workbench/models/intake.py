@@ -15,7 +15,7 @@ from workbench.models._data import Read
 from workbench.models.calling import Calling, adapted, require_keywords
 from workbench.models.folding import folded_parametrizations
 from workbench.plumbing.words import one_line
-from workbench.workload import AUTO, CALLS, Data
+from workbench.workload import AUTO, CALLS, Data, is_auto
 
 _WRAPPERS = {
     torch.nn.DataParallel: "module",
@@ -141,7 +141,7 @@ def _called(module: torch.nn.Module, read: Read, call: str, output: Any) -> torc
     calling = Calling(names, pairs=call == "pairs", output=output)
     if names:
         require_keywords(module, names)
-    plain = not names and not calling.pairs and isinstance(output, str) and output == AUTO
+    plain = not names and not calling.pairs and is_auto(output)
     return module if plain and _gives_a_tensor(module, read.data) else adapted(module, calling, count)
 
 

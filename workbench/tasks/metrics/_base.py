@@ -61,10 +61,6 @@ class Metric(ABC):
         """What the outputs say, where that is one of several classes: int64 [n, …]; ``None`` where it is a number."""
         return None
 
-    def doubt(self, figure: Interval, targets: torch.Tensor) -> str | None:
-        """Words where the figure of an untouched model shows that something is amiss."""
-        return None
-
     def loss_of(self, baseline: Any, variant: Any) -> Any:
         """By how much ``variant`` is worse; figures, or arrays of them."""
         return baseline - variant if self.better == "higher" else variant - baseline
@@ -91,6 +87,10 @@ class Share(Mean):
 
     def of_means(self, means: np.ndarray) -> np.ndarray:
         return means[..., 0]
+
+    def doubt(self, figure: Interval, targets: torch.Tensor) -> str | None:
+        """Words where the share that an untouched model has right shows that something is amiss."""
+        return None
 
 
 class Ratio(Mean):
