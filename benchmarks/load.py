@@ -139,7 +139,7 @@ def _pair(name: str) -> Pair:
     place = {**recipe["place"], "threads": identity.usable_threads(), "batch": 1}
     chosen = Recipe.parse(steps=recipe.get("steps", []), place=place)
     sides = [shelf.prepared(workload, each, context) for each in (plain(chosen.place, "eager"), chosen)]
-    calls = tuple(lambda runner=side.runner: runner(example) for side in sides)
+    calls = tuple(lambda runner=side.runner: runner(*example) for side in sides)
     return Pair(calls, tuple(side.pace for side in sides))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 
 from workbench import events
@@ -12,7 +11,6 @@ from workbench.machine import identity, turn
 from workbench.machine.affinity import core_of_its_own
 from workbench.machine.crowding import WORTH_SAYING, Crowding
 from workbench.measure import latency, layers, quality, work
-from workbench.measure.disturbance import AS_FAST
 from workbench.measure.pace import Pace
 from workbench.measure.verdict import verdict
 from workbench.plumbing.directory import data_directory
@@ -21,7 +19,6 @@ from workbench.recipe import Recipe
 from workbench.workload import Inputs, LoadedWorkload
 
 LATENCY_BUDGET_SECONDS = 3.7
-_SECOND_LOOK_SECONDS = 0.3
 LATENCY_PATIENCE_SECONDS = 8.0
 """Beside other programs: one that comes and goes within 0.1 to 10 s hardly ever leaves no second free in this time."""
 
@@ -108,12 +105,9 @@ class Measurement:
         """
         if not any(side.pace.is_of_one for side in self.sides):
             return False
-        calls, paces = self._calls(), self._paces()
-        before_ms = [pace.quickest_ms for pace in paces]
+        calls = self._calls()
         with turn.measuring(data_directory(), waiting=checkpoint), core_of_its_own(*calls):
-            for _ in latency.compare(*calls, budget_s=_SECOND_LOOK_SECONDS, checkpoint=checkpoint, paces=paces):
-                pass
-        return any(math.log(was / pace.quickest_ms) > AS_FAST for was, pace in zip(before_ms, paces, strict=True))
+            return latency.is_faster_now(*calls, self._paces(), checkpoint)
 
     def _example(self) -> Inputs:
         return self._workload.example(self.recipe.place.batch)

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import gc
 import itertools
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import numpy as np
 from workbench.machine.crowding import Crowding, cores
 from workbench.machine.spinning import wait_for_sleeping_threads
 from workbench.measure.comparison import FAST, Blocks, estimate
+from workbench.measure.disturbance import AS_FAST
 from workbench.measure.pace import Pace
 from workbench.receipt import Interval, LatencyFigures
 
@@ -36,6 +38,7 @@ settles or times, so there are at least three, unless they take longer than this
 _SETTLED_ANYWAY_S = 0.2  # beyond this, a switch costs under 1 % of the call: a second call would only cost time
 _FEWEST_BLOCKS = 3
 _FEWEST_TO_STOP_EARLY = 24
+_LOOK_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,19 @@ def compare(
             return
         shown_at = time.perf_counter()
         started += shown_at - now  # what the caller did meanwhile is no part of the budget
+
+
+def is_faster_now(
+    baseline: Call,
+    variant: Call,
+    paces: tuple[Pace, Pace],
+    checkpoint: Callable[[], None] = lambda: None,
+) -> bool:
+    """Look for a moment whether either takes less time than it ever did, by more than quiet moments differ."""
+    before_ms = [pace.quickest_ms for pace in paces]
+    for _ in compare(baseline, variant, budget_s=_LOOK_S, checkpoint=checkpoint, paces=paces):
+        pass
+    return any(math.log(was / pace.quickest_ms) > AS_FAST for was, pace in zip(before_ms, paces, strict=True))
 
 
 @dataclass(frozen=True)
