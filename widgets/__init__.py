@@ -5,10 +5,12 @@ from __future__ import annotations
 from workbench.widgets.charts.latency_plot import LatencyPlot
 from workbench.widgets.charts.pareto_plot import ParetoPlot
 from workbench.widgets.charts.training_plot import TrainingPlot
+from workbench.widgets.charts.waterfall_chart import WaterfallChart
 from workbench.widgets.controls.recipe_panel import RecipePanel
 from workbench.widgets.page.figures import Figures
 from workbench.widgets.page.run_progress import RunProgress
 from workbench.widgets.page.tab_strip import Tabs
+from workbench.widgets.page.verdict_line import VerdictLine
 from workbench.widgets.page.workbench import Workbench, show
 from workbench.widgets.page.workload_bar import WorkloadBar
 from workbench.widgets.tables.history_table import HistoryTable
@@ -30,6 +32,8 @@ __all__ = [
     "RunProgress",
     "Tabs",
     "TrainingPlot",
+    "VerdictLine",
+    "WaterfallChart",
     "Workbench",
     "WorkloadBar",
     "show",

@@ -141,16 +141,30 @@ def ratio(value: float) -> str:
     return f"{significant(value)}×"
 
 
-def speed_difference(speedup: Interval, *, few: bool = False) -> str:
-    """A speed-up as far as its interval tells: "10.7×", "no difference", "not known yet".
+def times(speedup: float) -> str:
+    """A speed-up in words: "10.7× faster", "9.12× slower"."""
+    return f"{ratio(speedup)} faster" if speedup > 1 else f"{ratio(1 / speedup)} slower"
 
-    ``few``: it rests on too few calls for a verdict.
+
+def speed_difference(speedup: Interval, *, few: bool = False, done: bool = True) -> str:
+    """A speed-up as far as its interval tells: "10.7×", "9.12× slower", "no difference", "too rough to tell".
+
+    ``few``: it rests on too few calls for a verdict. ``done``: no more will come.
     """
+    untold = "too rough to tell" if done else "not known yet"
     if few:
-        return "not known yet"
+        return untold
     if decided(speedup, 1):
-        return ratio(speedup.value)
-    return "not known yet" if speedup.vague else "no difference"
+        return ratio(speedup.value) if speedup.value > 1 else times(speedup.value)
+    return untold if speedup.vague else "no difference"
+
+
+def speed_range(speedup: Interval, *, done: bool = True) -> str:
+    """The interval of a speed-up alone: "8.50 – 13.0×", "1.20 – 3.40× slower", or words where it holds 1."""
+    if not decided(speedup, 1):
+        return speed_difference(speedup, done=done)
+    ends = (speedup.low, speedup.high) if speedup.low > 1 else (1 / speedup.high, 1 / speedup.low)
+    return " – ".join(map(significant, ends)) + ("×" if speedup.low > 1 else "× slower")
 
 
 def unbroken(*parts: str) -> str:

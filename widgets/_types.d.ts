@@ -8,7 +8,13 @@ interface Model<Traits> {
   on(event: string, listener: (...received: any[]) => void): void;
   send(message: object): void;
   trigger?(event: string): void;
-  widget_manager: { get_model(id: string): Promise<unknown> };
+  /** JupyterLab and Voila tell of their kernel, other hosts don't. */
+  widget_manager: { get_model(id: string): Promise<unknown>; kernel?: Kernel | null };
+}
+
+interface Kernel {
+  connectionStatus: string;
+  statusChanged: { connect(listener: (kernel: Kernel, status: string) => void): void };
 }
 
 /** What `render` is called with. */

@@ -84,6 +84,8 @@ class Latency(_Event):
     speedup: Interval
     baseline_samples_ms: tuple[float, ...] = ()
     variant_samples_ms: tuple[float, ...] = ()
+    settled: bool = True
+    """False where other programs left too little of it alone."""
     final: bool = False
 
 
@@ -131,6 +133,16 @@ class Notice(_Event):
     measure_again: bool = False
 
 
+class Ablation(_Event):
+    """What the first steps of a finished run's recipe come to by themselves, beside the same baseline.
+
+    Measured in idle time; one for the engine alone and one for each step but the last.
+    """
+
+    kind: Literal["ablation"] = "ablation"
+    result: Result
+
+
 class Finished(_Event):
     """The run's end, with its figures."""
 
@@ -164,6 +176,7 @@ Event = Annotated[
     | Size
     | Layers
     | Notice
+    | Ablation
     | Finished
     | Failed
     | Cancelled,
@@ -173,3 +186,5 @@ adapter: TypeAdapter[Event] = TypeAdapter(Event)
 """``adapter.validate_json(text)`` reads any event."""
 
 ENDINGS = ("finished", "failed", "cancelled")
+AFTERWARDS = ("notice", "ablation")
+"""What may still come after a run's end."""

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from workbench.plumbing import html
+from workbench.plumbing.words import size
+
 Reality = Literal["real", "simulated", "unchanged"]
 Direction = Literal["higher", "lower"]
 """Which figures of a metric are the better ones."""
@@ -158,6 +161,10 @@ def weights_first(receipt: Iterable[LayerReceipt]) -> list[LayerReceipt]:
     return sorted(receipt, key=lambda row: not row.has_weight)
 
 
+def _spread(interval: Interval, unit: str = "") -> str:
+    return f"{interval.value:.3g}{unit} ({interval.low:.3g} to {interval.high:.3g})"
+
+
 class Result(_Frozen):
     """A finished run."""
 
@@ -176,6 +183,9 @@ class Result(_Frozen):
     answers: int | None = None
     """How many there were; None also in runs of before that was told."""
     receipt: tuple[LayerReceipt, ...]
+    settled: bool = True
+    """False where other programs left too little of the comparison alone: its interval reaches as far as they may have
+    moved it."""
     verdict: str
     """The outcome in words: how much faster, or why not."""
     notices: tuple[str, ...] = ()
@@ -202,3 +212,30 @@ class Result(_Frozen):
 
     def __repr__(self) -> str:
         return f"<Result on {self.workload}: {self}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook keeps of it: verdict, figures and receipt."""
+        sides = self.baseline, self.variant
+        quality = self.variant.quality
+        unit = "" if quality.unit == "share" else quality.unit
+        figures = html.table(
+            ["", f"baseline: {self.baseline.engine} fp32", f"now: {self.variant.engine}", "change, 95 % interval"],
+            [
+                ["latency, median", *(f"{side.latency_ms.p50:.3g} ms" for side in sides), _spread(self.speedup, "×")],
+                [
+                    quality.title,
+                    *(f"{side.quality.value:.4g} {unit}" for side in sides),
+                    f"loss {_spread(self.quality_loss)}",
+                ],
+                ["size", *(size(side.size_bytes) for side in sides), ""],
+            ],
+        )
+        layers = html.table(
+            ["layer", "kind", "computed in", "kernel", "", "why"],
+            [
+                [row.layer, row.op, row.compute_dtype or "", row.kernel or "", row.reality, row.reason]
+                for row in weights_first(self.receipt)
+            ],
+        )
+        said = "".join(map(html.paragraph, (self.verdict, *self.notices)))
+        return said + figures + html.folded("Receipt, layer by layer", layers)

@@ -110,6 +110,11 @@ class Recipe(BaseModel):
         except ValidationError as error:
             raise RecipeError(one_line(error, document, cls, Place, techniques.find)) from None
 
+    @classmethod
+    def plain(cls) -> Recipe:
+        """The untouched model as PyTorch runs it."""
+        return cls(place=Place(engine=engines.reference().name))
+
     @model_validator(mode="after")
     def _order(self) -> Recipe:
         graph_step = None

@@ -33,8 +33,15 @@ class Server:
 
     def workers(self) -> list[psutil.Process]:
         """The workers of all its kernels."""
+        return self._running("workbench.core.worker")
+
+    def kernels(self) -> list[psutil.Process]:
+        """The kernels of all its pages."""
+        return self._running("ipykernel_launcher")
+
+    def _running(self, module: str) -> list[psutil.Process]:
         below = psutil.Process(self.process.pid).children(recursive=True)
-        return [process for process in below if "workbench.core.worker" in process.cmdline()]
+        return [process for process in below if module in process.cmdline()]
 
 
 def free_port() -> int:

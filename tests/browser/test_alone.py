@@ -27,7 +27,14 @@ ROW = {"id": 1, "recipe": "int8 on eager", "when": "now", "latency": "1 ms", "sp
 ROW |= {"change": "0 pt", "size": "1 MB", "baseline": "eager"}
 POINT = {"id": 1, "ms": 0.5, "quality": 91.5, "figure": "91.50", "batch": 1, "label": "int8"}
 CURVE = {"technique": "prune", "points": [[0.1, 2.0], [0.2, 1.5]], "epochs": 1, "progress": "step 2", "live": False}
+BAR = {"tone": "total", "pending": False, "low": 0, "high": 1}
+FALL = {
+    "columns": [{"name": "eager fp32", "key": ""}, {"name": "now", "key": ""}],
+    "panels": [{"title": "Latency", "bars": [{**BAR, "text": "1.20 ms"}, {**BAR, "text": "0.300 ms"}]}],
+}
 WIDGETS = {
+    "VerdictLine": ("VerdictLine(result)", "2.00× faster"),
+    "WaterfallChart": (f"WaterfallChart(view={FALL})", "1.20 ms"),
     "Figures": ("Figures(result)", "2.00×"),
     "LayerTable": ("LayerTable(result)", "conv1"),
     "ReceiptView": ("ReceiptView(result)", "QLinearConv"),

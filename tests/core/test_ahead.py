@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import subprocess
 import sys
@@ -128,10 +129,40 @@ def test_what_was_compared_for_the_first_time_in_a_slow_moment_is_measured_again
     core.keep_workload(1, pickle.dumps(Workload("fashion-mlp")), known=[])
     core.run(1, 1, Recipe.parse(steps=[{"do": "quantize"}], place={"engine": "native"}), "eager", lambda: None)
     _, measurement = core._last
-    for side in (measurement._baseline, measurement._variant):
-        side.pace._last_ms[0] *= 3
+    took = measurement._latency.variant
+    slow = took.model_copy(update={"p50": 3 * took.p50})
+    measurement._latency = dataclasses.replace(measurement._latency, variant=slow)
     for _ in range(2):
         core.look_ahead(lambda: None)
     again = [event for event in outbox.events if event.kind == "notice" and event.measure_again]
     assert len(again) == 1
     assert "slower than usual" in again[0].message
+
+
+def test_each_beginning_of_a_recipe_is_measured_once_after_it():
+    outbox = Kept()
+    core = Core(outbox)
+    core.keep_workload(1, pickle.dumps(Workload("fashion-mlp")), known=[])
+    place = {"engine": "native", "threads": 1}
+    both = [{"do": "prune", "kind": "weights", "finetune_epochs": 0}, {"do": "quantize"}]
+
+    def ablations(*steps):
+        before = len(outbox.events)
+        core.run(1, 1, Recipe.parse(steps=steps, place=place), "eager", lambda: None)
+        core.look_ahead(lambda: None)
+        return [event.result for event in outbox.events[before:] if event.kind == "ablation"]
+
+    found = ablations(*both)
+    assert [[step["do"] for step in each.recipe["steps"]] for each in found] == [[], ["prune"]]
+    assert all(each.baseline.engine == "eager" and each.variant.engine == "native" for each in found)
+    assert ablations(both[1]) == found[:1]  # its engine alone is known
+
+
+def test_where_the_engine_is_the_baseline_itself_it_has_nothing_of_its_own_to_tell():
+    outbox = Kept()
+    core = Core(outbox)
+    core.keep_workload(1, pickle.dumps(Workload("fashion-mlp")), known=[])
+    recipe = Recipe.parse(steps=[{"do": "quantize"}], place={"engine": "eager", "threads": 1})
+    core.run(1, 1, recipe, "eager", lambda: None)
+    core.look_ahead(lambda: None)
+    assert not [event for event in outbox.events if event.kind == "ablation"]

@@ -19,18 +19,28 @@ class HandDrivenSession:
     def __init__(self) -> None:
         self.submitted: list[tuple[int, Workload, Recipe]] = []
         self.baselines: list[str] = []
+        self.when_quiet: list[bool] = []
         self.cancelled_by: list[object] = []
         self.refusal: Exception | None = None
         self.entries: list = []
         self._numbers = itertools.count(1)
         self._subscribers: list[Callable] = []
 
-    def submit(self, workload: Workload, recipe: Recipe, *, baseline: str = "auto", owner: object = None) -> int:
+    def submit(
+        self,
+        workload: Workload,
+        recipe: Recipe,
+        *,
+        baseline: str = "auto",
+        when_quiet: bool = False,
+        owner: object = None,
+    ) -> int:
         if self.refusal is not None:
             raise self.refusal
         number = next(self._numbers)
         self.submitted.append((number, workload, recipe))
         self.baselines.append(baseline)
+        self.when_quiet.append(when_quiet)
         return number
 
     def cancel(self, number: int | None = None, *, owner: object = None) -> None:

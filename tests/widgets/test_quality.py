@@ -15,12 +15,11 @@ from workbench.receipt import Interval, Result, Throughput
 from workbench.recipe import Recipe
 from workbench.widgets import Figures, ParetoPlot, Workbench, _format
 from workbench.widgets.page import quality, views
-from workbench.widgets.page.effects import effects
 from workbench.widgets.page.metric import Metric
 from workbench.widgets.page.state import PageState, of_result, reduce
 
 QUANTIZED = Recipe.parse(steps=[{"do": "quantize"}]).model_dump(mode="json")
-PLAIN = Recipe.parse(steps=[]).model_dump(mode="json")
+PLAIN = Recipe.plain().model_dump(mode="json")
 
 
 def card(result: Result) -> dict:
@@ -213,19 +212,3 @@ def test_runs_by_another_metric_are_named_in_the_history_and_left_out_of_the_plo
     assert [row["quality"] for row in bench.history.rows] == ["0.4123 ppm", "accuracy 92.00 %", "0.3500 ppm"]
     assert [row["id"] for row in bench.pareto_plot.rows] == bench.pareto_plot.front == [3]
     bench.close()
-
-
-# -- effects
-
-
-@pytest.mark.parametrize(("after", "text"), [(0.42, "0.0200 ppm worse"), (0.38, "0.0200 ppm better"), (0.4, "±0 ppm")])
-def test_a_toggle_s_effect_on_an_error_says_whether_it_is_better(after, text):
-    quantized, plain = a_regression(recipe=QUANTIZED, after=after), a_regression(recipe=PLAIN, after=0.4)
-    assert effects(QUANTIZED, [quantized, plain])["quantize"]["text"] == f"{text} · real"
-
-
-def test_a_toggle_s_effect_is_told_only_between_runs_by_the_same_metric():
-    quantized = a_regression(recipe=QUANTIZED, speedup=3.0)
-    by_another = a_result(recipe=PLAIN, speedup=2.0)
-    effect = effects(QUANTIZED, [quantized, by_another])["quantize"]
-    assert effect["against"] == "2.94 – 3.06× over the baseline, eager fp32"

@@ -24,8 +24,57 @@ def finish(session, **details) -> None:
 
 def test_it_opens_with_the_plain_model_measured_at_once(bench, session):
     number, workload, recipe = session.submitted[0]
-    assert (number, workload.model, recipe) == (1, "fashion-cnn", Recipe())
+    assert (number, workload.model, recipe) == (1, "fashion-cnn", Recipe.plain())
     assert bench.state.busy
+
+
+def test_a_page_that_is_loaded_anew_goes_on_with_what_its_tab_showed(bench, session, settle):
+    bench.bar.workload = "fashion-mlp"
+    bench.panel.baseline = "eager"
+    bench.panel.recipe = INT8
+    settle()
+    another = Workbench(session=session)
+    another.frame.set_state({"restored": bench.frame.kept, "views": 1})
+    number, workload, recipe = session.submitted[-1]
+    assert (workload.model, recipe, session.baselines[number - 1]) == ("fashion-mlp", Recipe.parse(INT8), "eager")
+    assert another.state.run == number
+    another.close()
+
+
+def test_what_a_tab_kept_of_another_version_is_left_alone(session):
+    bench = Workbench(session=session)
+    kept = {"workload": "fashion-cnn", "recipe": {"steps": [{"do": "melt"}]}, "baseline": "auto"}
+    bench.frame.set_state({"restored": kept, "views": 1})
+    assert [recipe for _, _, recipe in session.submitted] == [Recipe.plain()]
+    bench.close()
+
+
+def test_a_quiet_moment_can_be_waited_for(bench, session):
+    bench.verdict.quiet_requests += 1
+    assert session.when_quiet == [False, True]
+
+
+def test_the_loss_that_is_accepted_decides_what_is_called_a_gain(bench, session, settle):
+    finish(session, speedup=3.0)  # 0.1 points lost
+    settle()
+    assert bench.verdict.view["clauses"][0] == {"part": "speed", "text": "3.00× faster", "tone": "better"}
+    bench.verdict.accepted = 0
+    settle()
+    assert bench.verdict.view["clauses"][0] == {"part": "speed", "text": "3.00× faster", "tone": ""}
+    assert bench.figures.view["cards"][1]["tone"] == ""
+
+
+def test_the_waterfall_of_the_recipe_before_is_pale_until_its_own_comes(bench, session, settle):
+    finish(session)
+    settle()
+    assert [column["name"] for column in bench.waterfall.view["columns"]] == ["eager", "now"]
+    bench.panel.recipe = INT8
+    settle()
+    assert bench.waterfall.view["stale"]
+    finish(session)
+    settle()
+    assert [column["key"] for column in bench.waterfall.view["columns"]] == ["", "quantize", ""]
+    assert "stale" not in bench.waterfall.view
 
 
 def test_a_toggle_submits_its_recipe_and_the_page_is_at_work(bench, session, settle):
@@ -165,7 +214,7 @@ def test_an_unknown_workload_is_refused_in_place_with_the_nearest_name(bench, se
 def test_starting_over_goes_back_to_the_plain_model(bench, session):
     bench.panel.recipe = INT8
     bench.bar.resets += 1
-    assert session.submitted[-1][2] == Recipe()
+    assert session.submitted[-1][2] == Recipe.plain()
 
 
 def test_training_takes_the_place_of_latency_while_it_lasts(bench, session, settle):
@@ -195,7 +244,7 @@ def test_the_code_names_the_recipe_that_ran(bench, session, settle):
 
 
 def test_the_baseline_chosen_is_that_of_the_run_and_of_its_code_until_one_starts_over(bench, session, settle):
-    asked = {"client": "browser", "number": 1, "recipe": {}, "baseline": "eager"}
+    asked = {"client": "browser", "number": 1, "recipe": bench.panel.recipe, "baseline": "eager"}
     bench.panel._wanted = asked
     settle()
     assert session.baselines == ["auto", "eager"]

@@ -111,3 +111,17 @@ interface TrainingView {
 interface TrainingPlotTraits extends ChartTraits {
   view: TrainingView;
 }
+
+/** A bar between two places of 0 to 1; "total" stands on the floor. */
+interface WaterfallBar {
+  text: string;
+  tone: "" | "total" | "better" | "worse";
+  pending: boolean;
+  low: number;
+  high: number;
+}
+
+interface WaterfallChartTraits {
+  /** No panels until there is something to tell; `stale` where they tell of an earlier recipe. A total's `key` is "". */
+  view: { columns: { name: string; key: string }[]; panels?: { title: string; bars: WaterfallBar[] }[]; stale?: boolean };
+}

@@ -42,7 +42,7 @@ function techniqueCard(technique, panel) {
   const why = h("p", { class: "wb-why", id: unique("why"), hidden: true });
   const against = h("p", { class: "wb-against", hidden: true });
   const head = h("div", { class: "wb-toggle" }, toggle, effect);
-  const el = h("section", { class: "wb-card wb-technique", "aria-label": technique.title }, head, against, why, body);
+  const el = h("section", { class: "wb-card wb-technique", "aria-label": technique.title, "data-step": technique.name }, head, against, why, body);
   const update = () => {
     const step = stepOf(panel.recipe, technique.name);
     const refused = step ? "" : panel.refusal(technique);
@@ -83,12 +83,13 @@ function placeCard(panel) {
   const never = () => false;
   const devices = schema.devices.map(({ name, title }) => ({ value: name, text: title }));
   const engines = schema.engines.map(({ name }) => ({ value: name, text: name }));
+  const engineChoices = [{ value: "auto", text: "auto" }, ...engines];
   const baselines = engines.map(({ value }) => ({ value, text: `${value} ${UNCHANGED}` }));
   const numbers = { whole: true, minimum: 1, maximum: schema.threads, written: { percent: false, suffix: "" } };
   const device = segmented("Device", devices, (name) =>
     panel.edit((asked) => chooseDevice(asked, name, schema), "place"),
   );
-  const engine = segmented("Engine", engines, set("engine"));
+  const engine = segmented("Engine", engineChoices, set("engine"));
   const batch = slider("Batch", doubling(1024), set("batch"), never);
   const threads = schema.threads > 1 ? slider("Threads", linear(numbers), set("threads"), never) : null;
   const versus = choice("Compare with", [{ value: "auto", text: "auto: the strongest" }, ...baselines], (name) =>
@@ -99,9 +100,11 @@ function placeCard(panel) {
   versus.el.title = `what each figure is set against: the untouched model in ${UNCHANGED} on this engine; auto: the faster of eager and compiled`;
   const one = h("span", { class: "wb-wide wb-quiet" }, "1: this process has one core");
   const single = row(h("span", { class: "wb-option-label" }, "Threads"), one);
-  const body = h("div", { class: "wb-options" }, device.el, engine.el, batch.el, threads?.el ?? single, versus.el);
+  const instead = h("p", { class: "wb-why", hidden: true });
+  const controls = [device.el, engine.el, instead, batch.el, threads?.el ?? single, versus.el];
+  const body = h("div", { class: "wb-options" }, controls);
   const head = h("div", { class: "wb-toggle" }, h("h2", { id }, "Place"), effect);
-  const el = h("section", { class: "wb-card", "aria-labelledby": id }, head, body);
+  const el = h("section", { class: "wb-card", "aria-labelledby": id, "data-step": "place" }, head, body);
   const update = () => {
     const { recipe } = panel;
     const { place } = recipe;
@@ -112,7 +115,11 @@ function placeCard(panel) {
     const chosen = candidates(recipe, schema).find((each) => !refusals(each, place)[precision])?.name ?? place.engine;
     device.set(place.device);
     device.refuse(reasonsBy(schema.devices, (each) => each.unavailable));
-    engine.set(chosen);
+    engine.set(place.engine);
+    const [best] = candidates(recipe, schema);
+    const refused = place.engine === "auto" && best?.name !== chosen && refusals(best, place)[precision];
+    write(instead, refused ? `${refused}; auto runs it on ${chosen}` : "");
+    instead.hidden = !refused;
     engine.refuse(engineRefusals(precision));
     batch.set(place.batch);
     threads?.set(place.threads ?? schema.threads);

@@ -10,8 +10,10 @@ function card() {
   const [said, short] = [h("span", { class: "wb-said" }), h("span", { class: "wb-short", "aria-hidden": "true" })];
   const direction = h("span", { class: "wb-direction" }, said, short);
   const head = h("div", { class: "wb-figure-head" }, label, direction);
-  const el = h("section", { class: "wb-card wb-figure" }, head, value, lines);
-  return { el, label, number, unit, value, direction, said, short, lines };
+  const [interval, one] = [h("i", {}), h("b", {})];
+  const range = h("span", { class: "wb-range", "aria-hidden": "true", hidden: true }, interval, one);
+  const el = h("section", { class: "wb-card wb-figure" }, head, value, lines, range);
+  return { el, range, interval, one, label, number, unit, value, direction, said, short, lines };
 }
 
 /** @param {Rendered<FiguresTraits>} rendered */
@@ -26,7 +28,7 @@ function render({ model, el }) {
   follow(model, ["view"], () => {
     const { cards: shown = [], verdict: said = NO_VERDICT, recalled = "" } = model.get("view");
     shown.forEach((figure, i) => {
-      const { el: box, label, number, unit, value, direction, said, short, lines } = cards[i];
+      const { el: box, range, interval, one, label, number, unit, value, direction, said, short, lines } = cards[i];
       write(label, figure.label);
       label.title = figure.label;
       write(number, figure.value);
@@ -41,6 +43,11 @@ function render({ model, el }) {
       value.classList.toggle("wb-words", figure.form === "words");
       for (const [n, line] of lines.entries()) write(line, figure.lines[n] ?? "");
       box.dataset.mark = figure.mark;
+      range.hidden = !figure.range;
+      if (!figure.range) return;
+      interval.style.left = `${100 * figure.range.low}%`;
+      interval.style.right = `${100 - 100 * figure.range.high}%`;
+      one.style.left = `${100 * figure.range.one}%`;
     });
     write(words, recalled || said.text || "");
     write(sign, recalled ? "↺" : (SIGNS[said.tone] ?? (said.text ? "=" : "")));

@@ -1,4 +1,4 @@
-"""The finished runs of one workload, as the charts, the history and the effects need them."""
+"""The finished runs of one workload, as the charts and the history need them."""
 
 from __future__ import annotations
 
@@ -99,10 +99,6 @@ class Runs:
     def shown(self, recipe: dict[str, Any]) -> int:
         """The id of the newest run of this very recipe; 0 where there is none."""
         return next((row.id for row in reversed(self.rows) if row.result.recipe == recipe), 0)
-
-    def results(self) -> list[Result]:
-        """Newest first."""
-        return [row.result for row in reversed(self.rows)]
 
     @property
     def metric(self) -> Metric | None:

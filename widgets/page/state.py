@@ -19,6 +19,7 @@ Part = Literal["latency", "quality", "size", "layers"]
 PARTS: frozenset[Part] = frozenset({"latency", "quality", "size", "layers"})
 _CURVE_POINTS = 240
 _NOTICES = 3
+_RESULTS = 64
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,14 @@ class Submitted:
     baseline: str = "auto"
 
 
-Own = Ready | GivenUp | Submitted
+@dataclass(frozen=True)
+class Accepted:
+    """The loss of quality that the person accepts: percentage points of shares, else per cent of the baseline."""
+
+    loss: float
+
+
+Own = Ready | GivenUp | Submitted | Accepted
 """What the page itself says happened, besides the events of runs."""
 
 
@@ -53,7 +61,8 @@ class PageState:
 
     ``stale`` names the parts that still show the run before this one; ``recalled`` those that show
     an earlier run of the same recipe, finished at ``recalled_at``. ``throughput`` is the variant's,
-    known of finished runs; ``metric`` is what last told this workload's quality.
+    known of finished runs; ``metric`` is what last told this workload's quality. ``accepted`` is as
+    :class:`Accepted` has it. ``told`` are results that other recipes' beginnings may be found among, newest first.
     """
 
     run: int = 0
@@ -85,6 +94,8 @@ class PageState:
     recalled: frozenset[Part] = frozenset()
     recalled_at: str = ""
     result: Result | None = None
+    accepted: float = 0.5
+    told: tuple[Result, ...] = ()
 
     @property
     def busy(self) -> bool:
@@ -102,14 +113,16 @@ def reduce(state: PageState, event: events.Event | Own) -> PageState:
     """The state after ``event``."""
     if isinstance(event, Ready):
         return replace(state, phase="idle", message="Ready") if state.phase == "starting" else state
+    if isinstance(event, Accepted):
+        return replace(state, accepted=event.loss)
     if isinstance(event, GivenUp):
         return replace(state, phase="failed", message="Failed", error=event.reason)
     if event.run < state.run:
         return state
     if event.run > state.run:
         state = _begin(state, event.run)
-    elif state.phase in events.ENDINGS and not isinstance(event, events.Notice):
-        return state  # only a notice may follow the end: "compiled fp32 is ready"
+    elif state.phase in events.ENDINGS and event.kind not in events.AFTERWARDS:
+        return state
     return _STEPS[type(event)](state, event)
 
 
@@ -157,7 +170,7 @@ def _started(state: PageState, event: events.Started) -> PageState:
 
 def _show(state: PageState, workload: str, recipe: dict[str, Any]) -> PageState:
     if state.workload != workload:
-        state = replace(_blank(state, PARTS), blocked={}, metric=None)
+        state = replace(_blank(state, PARTS), blocked={}, metric=None, told=())
     return replace(state, workload=workload, recipe=recipe)
 
 
@@ -166,7 +179,7 @@ def _loaded(state: PageState, event: events.Loaded) -> PageState:
 
 
 def _recalled(state: PageState, event: events.Recalled) -> PageState:
-    filled = _fill(state, event.result, event.run)
+    filled = _keep(_fill(state, event.result, event.run), event.result)
     return replace(filled, stale=frozenset(), recalled=PARTS, recalled_at=event.finished_at, environment={})
 
 
@@ -215,7 +228,7 @@ def _notice(state: PageState, event: events.Notice) -> PageState:
 
 
 def _finished(state: PageState, event: events.Finished) -> PageState:
-    state = _fill(state, event.result, event.run)
+    state = _keep(_fill(state, event.result, event.run), event.result)
     return replace(
         state,
         phase="finished",
@@ -230,6 +243,17 @@ def _finished(state: PageState, event: events.Finished) -> PageState:
         recalled_at="",
         result=event.result,
     )
+
+
+def _ablation(state: PageState, event: events.Ablation) -> PageState:
+    return _keep(state, event.result)
+
+
+def _keep(state: PageState, result: Result) -> PageState:
+    others = (
+        each for each in state.told if (each.recipe, each.baseline.engine) != (result.recipe, result.baseline.engine)
+    )
+    return replace(state, told=(result, *others)[:_RESULTS])
 
 
 def _failed(state: PageState, event: events.Failed) -> PageState:
@@ -273,6 +297,7 @@ def _fill(state: PageState, result: Result, run: int) -> PageState:
             baseline=baseline.latency_ms,
             variant=variant.latency_ms,
             speedup=result.speedup,
+            settled=result.settled,
             final=True,
         ),
         throughput=variant.throughput,
@@ -312,6 +337,7 @@ _STEPS = {
     events.Size: _size,
     events.Layers: _layers,
     events.Notice: _notice,
+    events.Ablation: _ablation,
     events.Finished: _finished,
     events.Failed: _failed,
     events.Cancelled: _cancelled,

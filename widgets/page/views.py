@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from workbench import events
-from workbench.receipt import LatencyFigures, LayerReceipt, LayerState, weights_first
+from workbench.receipt import Interval, LatencyFigures, LayerReceipt, LayerState, weights_first
 from workbench.recipe import Recipe
 from workbench.widgets import _format as fmt
-from workbench.widgets.page import quality
+from workbench.widgets.page import quality, verdict
 from workbench.widgets.page.state import PageState, Part
 
 View = dict[str, Any]
@@ -22,6 +23,7 @@ _SHORT_DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 _ZEROS_OF_ROUNDING = {"int8": 0.1, "int4": 0.4}
 """Rounding to int8 alone makes a few per cent of small weights zero, to int4 a quarter; that is no pruning."""
 _ZEROS_WORTH_SAYING = 0.005
+_MARGIN = 1.15
 
 
 def figures(state: PageState) -> View:
@@ -123,13 +125,20 @@ def layers(receipt: tuple[LayerReceipt, ...]) -> list[View]:
             "ceiling": _ceiling(layer),
             "bounded": layer.ceiling_share is not None,
             "share": round(layer.time_ms / longest, 3) if layer.time_ms and longest else 0,
-            "error": fmt.percent(layer.output_error) if layer.output_error is not None else fmt.ABSENT,
+            "error": _error(layer.output_error),
             "kernel": layer.kernel or fmt.ABSENT,
             "reality": layer.reality,
             "reason": layer.reason,
         }
         for layer in weights_first(receipt)
     ]
+
+
+def _error(share: float | None) -> str:
+    """How far a layer's output is off, of its size."""
+    if share is None:
+        return fmt.ABSENT
+    return fmt.percent(share) if share <= 1 else "> 100 %"
 
 
 def _ceiling(layer: LayerReceipt) -> str:
@@ -168,7 +177,16 @@ def about_the_program(recipe: Recipe) -> str:
 
 
 def _card(label: str, mark: str) -> View:
-    empty = {"value": fmt.ABSENT, "unit": "", "form": "absent", "tone": "", "arrow": "", "lines": [], "direction": None}
+    empty = {
+        "value": fmt.ABSENT,
+        "unit": "",
+        "form": "absent",
+        "tone": "",
+        "arrow": "",
+        "lines": [],
+        "direction": None,
+        "range": None,
+    }
     return {"label": label, "mark": mark, **empty}
 
 
@@ -192,16 +210,31 @@ def _speedup_card(state: PageState) -> View:
     if state.latency:
         speedup = state.latency.speedup
         decided = _decided_speed(state.latency)
-        few = _few(state.latency) and state.latency.final
-        card["value"] = fmt.speed_difference(speedup, few=few)
+        done = state.latency.final
+        few = _few(state.latency) and done
+        rough = verdict.sureness(state.latency) != "solid"
+        card["value"] = (
+            fmt.speed_range(speedup, done=done)
+            if rough and not few
+            else fmt.speed_difference(speedup, few=few, done=done)
+        )
+        card["range"] = _range(speedup)
         card["form"] = "number" if fmt.decided(speedup, 1) and not few else "words"
-        card["tone"] = {1: "better", -1: "worse", 0: ""}[decided]
+        card["tone"] = {1: verdict.gain(state), -1: "worse", 0: ""}[decided]
         card["arrow"] = {1: "▲", -1: "▼", 0: ""}[decided]
         spread = f"95 %: {fmt.significant(speedup.low)} – {fmt.significant(speedup.high)}×"
         if speedup.vague:
             spread = "95 %: more than 2× either way"
         card["lines"] = [spread, f"against {state.latency.baseline_engine} fp32"]
     return card
+
+
+def _range(speedup: Interval) -> View:
+    """Where interval and 1× lie on a logarithmic axis that holds both, as shares of its length."""
+    ends = min(speedup.low, 1) / _MARGIN, max(speedup.high, 1) * _MARGIN
+    length = math.log(ends[1] / ends[0])
+    places = {"low": speedup.low, "high": speedup.high, "one": 1}
+    return {name: round(math.log(value / ends[0]) / length, 4) for name, value in places.items()}
 
 
 def _decided_speed(latency: events.Latency) -> int:
@@ -226,9 +259,9 @@ def _size_card(state: PageState) -> View:
         event = state.size
         card["value"] = fmt.size(event.variant_bytes)
         card["form"] = "number"
-        card["tone"] = "better" if event.variant_bytes < event.baseline_bytes else ""
-        card["tone"] = "worse" if event.variant_bytes > event.baseline_bytes else card["tone"]
-        card["arrow"] = {"better": "▼", "worse": "▲", "": ""}[card["tone"]]
+        grown = (event.variant_bytes > event.baseline_bytes) - (event.variant_bytes < event.baseline_bytes)
+        card["tone"] = {1: "worse", -1: verdict.gain(state), 0: ""}[grown]
+        card["arrow"] = {1: "▲", -1: "▼", 0: ""}[grown]
         change = fmt.change(event.baseline_bytes, event.variant_bytes)
         was = fmt.unbroken(change, f"was {fmt.size(event.baseline_bytes)}")
         peak = event.variant_peak_memory_bytes
@@ -252,7 +285,11 @@ def _verdict(state: PageState) -> View:
     if not state.verdict:
         return {"tone": "", "text": ""}
     decided = _decided_speed(state.latency) if state.latency else 0
-    return {"tone": {1: "better", -1: "worse", 0: ""}[decided], "text": state.verdict, "mark": _mark(state, "latency")}
+    return {
+        "tone": {1: verdict.gain(state), -1: "worse", 0: ""}[decided],
+        "text": state.verdict,
+        "mark": _mark(state, "latency"),
+    }
 
 
 def _recalled_note(state: PageState) -> str:

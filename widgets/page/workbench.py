@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from workbench.widgets.charts.latency_plot import LatencyPlot
 from workbench.widgets.charts.pareto_plot import ParetoPlot
 from workbench.widgets.charts.plotly_library import library
 from workbench.widgets.charts.training_plot import TrainingPlot
+from workbench.widgets.charts.waterfall_chart import WaterfallChart
 from workbench.widgets.controls.recipe_panel import RecipePanel
-from workbench.widgets.page import effects, pump, quality, views
+from workbench.widgets.page import effects, pump, quality, verdict, views, waterfall
 from workbench.widgets.page import state as _state
 from workbench.widgets.page.figures import Figures
 from workbench.widgets.page.metric import Metric
@@ -30,6 +31,7 @@ from workbench.widgets.page.pump import Urgency
 from workbench.widgets.page.run_progress import RunProgress
 from workbench.widgets.page.runs import Runs, batch_of
 from workbench.widgets.page.tab_strip import Tabs
+from workbench.widgets.page.verdict_line import VerdictLine
 from workbench.widgets.page.workload_bar import WorkloadBar
 from workbench.widgets.tables.history_table import HistoryTable
 from workbench.widgets.tables.layer_table import LayerTable
@@ -56,7 +58,7 @@ class Workbench(VBox):
     session
         Where runs happen; the session of this process when absent.
     recipe
-        What to start with; the plain model on the best engine here when absent.
+        What to start with; the plain model as PyTorch runs it when absent.
     """
 
     def __init__(
@@ -84,15 +86,17 @@ class Workbench(VBox):
         self._wire()
         self._load_history()
 
-    def submit(self) -> int:
+    def submit(self, *, when_quiet: bool = False) -> int:
         """Run the panel's recipe on the chosen workload; overtakes what runs. Returns the run's id.
+
+        ``when_quiet``: as soon as other programs leave the machine alone, and not before.
 
         Raises :class:`WorkbenchError` where it can't be sent off: a model that can't be pickled, a
         worker that doesn't start.
         """
         recipe, baseline = Recipe.parse(self.panel.recipe), self.panel.baseline
         with self._lock:  # held until the id is known: the first event may come before `submit` returns
-            number = self.session.submit(self._workload, recipe, baseline=baseline, owner=self)
+            number = self.session.submit(self._workload, recipe, baseline=baseline, when_quiet=when_quiet, owner=self)
             self._submitted.add(number)
             name = self._workload.display_name
             submitted = _state.Submitted(number, name, recipe.model_dump(mode="json"), baseline)
@@ -114,9 +118,9 @@ class Workbench(VBox):
     # -- making it
 
     def _build(self, recipe: Recipe | dict | str | None) -> None:
-        self.panel = RecipePanel(recipe=recipe)
+        self.panel = RecipePanel(recipe=Recipe.plain() if recipe is None else recipe)
         self.bar = WorkloadBar(workload=self.state.workload)
-        self.figures = Figures()
+        self.verdict, self.figures, self.waterfall = VerdictLine(), Figures(), WaterfallChart()
         self.latency_plot, self.training_plot, self.pareto_plot = LatencyPlot(), TrainingPlot(), ParetoPlot()
         self.layers, self.receipt, self.history = LayerTable(), ReceiptView(), HistoryTable()
         self.code, self.downloads = CodeView(), Downloads(save=self._save)
@@ -126,7 +130,7 @@ class Workbench(VBox):
         live = {"Latency": self.latency_plot, "Training": self.training_plot}
         self.live = Tabs("Live charts", live, hidden=(_TRAINING_TAB,))
         charts = _box(HBox, "wb-charts", self.live, self.pareto_plot)
-        main = _box(VBox, "wb-main", self.figures, charts, self.details)
+        main = _box(VBox, "wb-main", self.verdict, self.figures, self.waterfall, charts, self.details)
         self._body = _box(HBox, "wb-body", _box(VBox, "wb-side", self.panel), main)
         self.details.add_class("wb-details")
         self.bar.add_class("wb-header")
@@ -139,6 +143,8 @@ class Workbench(VBox):
         self.bar.observe(lambda _: self._start_over(), "resets")
         self.progress.observe(lambda _: self.cancel(), "cancels")
         self.progress.observe(lambda _: self._try_to_submit(), "repeats")
+        self.verdict.observe(lambda change: self._dispatch(_state.Accepted(change["new"]), Urgency.ANSWER), "accepted")
+        self.verdict.observe(lambda _: self._try_to_submit(when_quiet=True), "quiet_requests")
         self.pareto_plot.observe(self._on_selected, "selected")
         self.history.observe(self._on_selected, "selected")
         self._unsubscribe = self.session.subscribe(self._on_event)
@@ -150,13 +156,24 @@ class Workbench(VBox):
         """Start with the first look at the page: one that is kept ready for a visitor must not use the machine."""
         if not change["old"]:
             self._load_history()  # others may have finished runs since the page was made
+        if not self._submitted and self.frame.restored:
+            self._restore(self.frame.restored)
         if not self._submitted:
             self._try_to_submit()
 
-    def _try_to_submit(self) -> None:
+    def _restore(self, kept: dict[str, Any]) -> None:
+        """Go on with what the browser's tab showed before, as far as that is still offered."""
+        with suppress(WorkbenchError):
+            self._workload = self._named(kept["workload"])
+            self._workload_id = _known_id(self._workload)
+            self._load_history()
+            self.panel.baseline = kept["baseline"]
+            self.panel.recipe = kept["recipe"]
+
+    def _try_to_submit(self, *, when_quiet: bool = False) -> None:
         """Submit; where that is impossible, say so above the toggles."""
         try:
-            self.submit()
+            self.submit(when_quiet=when_quiet)
         except WorkbenchError as error:
             self._refuse(error)
         else:
@@ -170,7 +187,7 @@ class Workbench(VBox):
 
     def _start_over(self) -> None:
         self.panel.baseline = "auto"
-        self._apply({})
+        self._apply(Recipe.plain().model_dump(mode="json"))
 
     def _on_workload(self, change: t.Bunch) -> None:
         with self._lock:
@@ -307,13 +324,16 @@ class Workbench(VBox):
             self._render_all(state, runs)
 
     def _render_all(self, state: _state.PageState, runs: Runs) -> None:
+        self.frame.kept = {"workload": state.workload, "recipe": self.panel.recipe, "baseline": self.panel.baseline}
+        self.verdict.view = verdict.view(state)
         self.figures.view = views.figures(state)
+        self.waterfall.view = waterfall.view(state, self._titles()) or {**self.waterfall.view, "stale": True}
         self.latency_plot.view = views.latency(state)
         self.training_plot.view = views.training(state)
         self.progress.view = views.progress(state)
         self._render_tables(state)
         self._render_charts(state, runs)
-        self._render_recipe(state, runs)
+        self._render_recipe(state)
 
     def _render_tables(self, state: _state.PageState) -> None:
         mark = "stale" if "layers" in state.stale else "recalled" if "layers" in state.recalled else ""
@@ -338,14 +358,17 @@ class Workbench(VBox):
 
     _live_tab: int = _LATENCY_TAB
 
-    def _render_recipe(self, state: _state.PageState, runs: Runs) -> None:
+    def _titles(self) -> dict[str, str]:
+        return {each.name: each.title for each in self._catalog.techniques} if self._catalog else {}
+
+    def _render_recipe(self, state: _state.PageState) -> None:
         self.panel.busy = state.busy
         self.panel.blocked = {name: each.model_dump() for name, each in state.blocked.items()}
-        self.panel.effects = effects.effects(state.recipe, runs.results())
-        recipe = Recipe.parse(state.recipe) if state.recipe else Recipe()
+        self.panel.effects = effects.effects(state)
+        recipe = Recipe.parse(state.recipe) if state.recipe else Recipe.plain()
         self.bar.workload = state.workload
         self.bar.summary = recipe.summary()
-        self.bar.changed = self.panel.recipe != Recipe().model_dump(mode="json") or self.panel.baseline != "auto"
+        self.bar.changed = self.panel.recipe != Recipe.plain().model_dump(mode="json") or self.panel.baseline != "auto"
         self.code.title = code.title(self._workload)
         self.code.python = code.python(self._workload, state.recipe, state.baseline)
         self.code.recipe = code.recipe_json(state.recipe)

@@ -22,6 +22,8 @@ LATENCY_BUDGET_SECONDS = 3.7
 LATENCY_PATIENCE_SECONDS = 8.0
 """Beside other programs: one that comes and goes within 0.1 to 10 s hardly ever leaves no second free in this time."""
 
+_BEGINNING_SECONDS = 1.0
+
 
 class Measurement:
     """Measure ``variant`` beside ``baseline``; iterate over :meth:`events`, then ask for :meth:`result`.
@@ -39,13 +41,17 @@ class Measurement:
         judged: quality.Judged,
         *,
         awaited: str,
+        budget_s: float = LATENCY_BUDGET_SECONDS,
+        patience_s: float = LATENCY_PATIENCE_SECONDS,
     ) -> None:
-        self._workload = workload
+        self.workload = workload
         self.recipe = recipe
         self._baseline = baseline
         self._variant = variant
         self._judged = judged
         self._awaited = awaited
+        self._budget_s, self._patience_s = budget_s, patience_s
+        self._is_first = not all(pace.is_known for pace in self._paces())
         self._latency: latency.LatencySnapshot | None = None
         self._quality: quality.QualitySnapshot | None = None
         self._receipt: tuple[LayerReceipt, ...] = ()
@@ -67,7 +73,7 @@ class Measurement:
             yield next(latencies)
             yield next(qualities)
             checkpoint()
-            self._receipt = layers.receipt(self._workload.module, self._variant.variant, self._variant.runner, example)
+            self._receipt = layers.receipt(self.workload.module, self._variant.variant, self._variant.runner, example)
             yield events.Layers(run=run, receipt=self._receipt)
             yield from _by_turns(latencies, qualities)
         if message := disturbance_in_words(self._latency, crowding.share()):
@@ -79,8 +85,8 @@ class Measurement:
         environment = identity.environment(threads, self.recipe.seed, offer.libraries())
         environment["quality_batch"] = quality.batch_for(self.recipe.place.batch)
         return Result(
-            workload=self._workload.name,
-            workload_id=self._workload.id,
+            workload=self.workload.name,
+            workload_id=self.workload.id,
             recipe=self.recipe.model_dump(mode="json"),
             baseline=self._side(self._baseline, self._latency.baseline, self._quality.baseline),
             variant=self._side(self._variant, self._latency.variant, self._quality.variant),
@@ -89,28 +95,48 @@ class Measurement:
             answers_changed=self._quality.changed,
             answers=self._quality.answers,
             receipt=self._receipt,
+            settled=self._latency.settled,
             verdict=self._verdict(),
             environment=environment,
         )
+
+    @property
+    def baseline_engine(self) -> str:
+        """What the variant is measured beside."""
+        return self._baseline.place.engine
 
     @property
     def sides(self) -> tuple[Prepared, Prepared]:
         """Baseline and variant."""
         return self._baseline, self._variant
 
-    def was_slow(self, checkpoint: Callable[[], None]) -> bool:
-        """Look again, later, at a side that was compared for the first time, when nothing was there to judge that by.
+    def of_beginning(self, recipe: Recipe, variant: Prepared) -> Measurement:
+        """A short one, of what the first steps of its recipe come to beside the same baseline."""
+        return Measurement(
+            self.workload,
+            recipe,
+            self._baseline,
+            variant,
+            self._judged,
+            awaited=self._awaited,
+            budget_s=_BEGINNING_SECONDS,
+            patience_s=2 * _BEGINNING_SECONDS,
+        )
 
-        Whether one is faster now by more than quiet moments differ.
+    def was_slow(self, checkpoint: Callable[[], None]) -> bool:
+        """Look again, later, at sides of which one was compared for the first time: nothing was there to judge that by.
+
+        Whether either is faster now by more than quiet moments differ.
         """
-        if not any(side.pace.is_of_one for side in self.sides):
+        if not self._is_first:
             return False
-        calls = self._calls()
+        self._is_first = False
+        calls, took_ms = self._calls(), (self._latency.baseline.p50, self._latency.variant.p50)
         with turn.measuring(data_directory(), waiting=checkpoint), core_of_its_own(*calls):
-            return latency.is_faster_now(*calls, self._paces(), checkpoint)
+            return latency.is_faster_now(*calls, took_ms, self._paces(), checkpoint)
 
     def _example(self) -> Inputs:
-        return self._workload.example(self.recipe.place.batch)
+        return self.workload.example(self.recipe.place.batch)
 
     def _calls(self) -> list[latency.Call]:
         """One call of each side, on the same example."""
@@ -124,10 +150,10 @@ class Measurement:
         snapshots = latency.compare(
             *calls,
             seed=self.recipe.seed,
-            budget_s=LATENCY_BUDGET_SECONDS,
+            budget_s=self._budget_s,
             steady=(self._baseline.steady, self._variant.steady),
             checkpoint=checkpoint,
-            patience_s=LATENCY_PATIENCE_SECONDS,
+            patience_s=self._patience_s,
             paces=self._paces(),
         )
         for snapshot in snapshots:
@@ -140,6 +166,7 @@ class Measurement:
                 speedup=snapshot.speedup,
                 baseline_samples_ms=snapshot.baseline_samples_ms,
                 variant_samples_ms=snapshot.variant_samples_ms,
+                settled=snapshot.settled,
                 final=snapshot.final,
             )
 
@@ -147,8 +174,8 @@ class Measurement:
         snapshots = quality.evaluate(
             self._judged,
             self._variant.runner,
-            self._workload.test,
-            self._workload.task.metric,
+            self.workload.test,
+            self.workload.task.metric,
             batch=quality.batch_for(self.recipe.place.batch),
             seed=self.recipe.seed,
             checkpoint=checkpoint,
@@ -178,7 +205,7 @@ class Measurement:
         )
 
     def _side(self, prepared: Prepared, figures: LatencyFigures, good: Quality) -> Side:
-        counted = self._workload.task.counted
+        counted = self.workload.task.counted
         handled = self.recipe.place.batch * counted.per_example
         return Side(
             engine=prepared.place.engine,

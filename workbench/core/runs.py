@@ -14,6 +14,7 @@ from typing import Protocol
 
 from workbench import engines, events, techniques
 from workbench.core import ahead, blocked, offer, saving
+from workbench.core.ablation import Ablations
 from workbench.core.baseline import Baselines
 from workbench.core.measurement import Measurement
 from workbench.core.placing import completions, require_place
@@ -22,6 +23,7 @@ from workbench.core.workloads import Workloads
 from workbench.engines import Runner
 from workbench.errors import Cancelled, EngineError, WorkbenchError
 from workbench.machine import identity, turn
+from workbench.machine.crowding import wait_for_quiet
 from workbench.machine.limits import available_memory_bytes
 from workbench.measure import quality
 from workbench.recipe import Recipe
@@ -57,6 +59,13 @@ class Asked:
         """The recipe on each engine that it may run on, the best first."""
         return completions(self.recipe)
 
+    @property
+    def against(self) -> str:
+        """The engine to compare with, or "auto": the untouched model as PyTorch runs it is compared with itself."""
+        reference = engines.reference().name
+        untouched = not self.recipe.steps and self.recipe.place.engine == reference
+        return reference if untouched and self.baseline == "auto" else self.baseline
+
 
 class Core:
     """Runs recipes one at a time and remembers what may be asked for again."""
@@ -71,6 +80,7 @@ class Core:
         self._blocked: dict[str, dict[str, events.Blocked]] = {}
         self._failed_ahead: set[tuple[str, str]] = set()
         self._last: tuple[Asked, Measurement] | None = None
+        self._ablations = Ablations(self._shelf)
 
     def keep_workload(self, token: int, pickled: bytes, known: list[int]) -> None:
         """Keep a workload's pickled description until a run needs it; let go of all but it and those ``known``."""
@@ -82,8 +92,19 @@ class Core:
                 self._last = None
         self._workloads.keep(token, pickled)
 
-    def run(self, run: int, token: int, recipe: Recipe, baseline: str, checkpoint: Callable[[], None]) -> None:
+    def run(
+        self,
+        run: int,
+        token: int,
+        recipe: Recipe,
+        baseline: str,
+        checkpoint: Callable[[], None],
+        *,
+        when_quiet: bool = False,
+    ) -> None:
         """Carry one recipe out and send its events; the last is ``Finished``.
+
+        ``when_quiet``: measure as soon as other programs leave the machine alone, and not before.
 
         Raises
         ------
@@ -96,13 +117,17 @@ class Core:
         asked = self._resolved(run, token, recipe, baseline, checkpoint)
         measurement = self._prepared(asked)
         result_key = _result_key(asked.workload, measurement.recipe, baseline)
+        if when_quiet:
+            wait_for_quiet(asked.context.checkpoint, lambda words: asked.context.progress(words, 0, 0))
         with turn.measuring(data_directory(), waiting=lambda: self._wait_for_others(asked.context)):
             for event in measurement.events(run, checkpoint):
                 self._outbox.event(event)
         if asked.workload.key not in self._blocked:
             self._say_loaded(asked)
         self._last = asked, measurement
-        self._outbox.event(events.Finished(run=run, result=measurement.result()), result_key)
+        result = measurement.result()
+        self._ablations.keep(measurement, result)
+        self._outbox.event(events.Finished(run=run, result=result), result_key)
 
     def _resolved(self, run: int, token: int, recipe: Recipe, baseline: str, checkpoint: Callable[[], None]) -> Asked:
         """What was asked for, with its workload in memory, once it is known that it can be carried out."""
@@ -130,7 +155,7 @@ class Core:
 
     def _prepared(self, asked: Asked) -> Measurement:
         """Both sides, ready to be compared."""
-        workload, place, baseline = asked.workload, asked.candidates[0].place, asked.baseline
+        workload, place, baseline = asked.workload, asked.candidates[0].place, asked.against
         self._say(asked.run, workload.note, self._baselines.notice(workload, place, baseline))
         judged = self._judgement(workload, asked.context)
         plain_fp32 = self._baselines.strongest(workload, place, baseline, asked.context)
@@ -169,6 +194,8 @@ class Core:
             return
         last, measurement = self._last
         context = Context(last.workload.train, last.workload.task.loss, last.recipe.seed, checkpoint=quietly)
+        for result in self._ablations.of(measurement, context):
+            self._outbox.event(events.Ablation(run=last.run, result=result))
         spent = 0
         for candidate in ahead.neighbours(last.recipe):
             spent += self._prepare_quietly(last.workload, candidate, context)
@@ -177,7 +204,8 @@ class Core:
         if last.baseline == "auto":
             place = last.candidates[0].place
             for message, changed in self._baselines.improve(last.workload, place, context, wait):
-                self._outbox.event(events.Notice(run=last.run, message=message, measure_again=changed))
+                again = changed and last.against == last.baseline
+                self._outbox.event(events.Notice(run=last.run, message=message, measure_again=again))
         if all(map(self._shelf.keeps, measurement.sides)) and measurement.was_slow(quietly):
             message = "this machine was slower than usual while that was measured; measuring again"
             self._outbox.event(events.Notice(run=last.run, message=message, measure_again=True))

@@ -123,7 +123,8 @@ def _run(core: Any, inbox: Inbox, outbox: Outbox, message: dict[str, Any]) -> No
 
     outbox.begun(run)
     try:
-        core.run(run, message["workload"], Recipe.parse(message["recipe"]), message["baseline"], checkpoint)
+        asked = message["workload"], Recipe.parse(message["recipe"]), message["baseline"]
+        core.run(run, *asked, checkpoint, when_quiet=message["when_quiet"])
     except Cancelled:
         outbox.event(events.Cancelled(run=run))
     except Exception as error:  # a run may fail in any library; the worker lives on

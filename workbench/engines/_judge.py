@@ -40,7 +40,7 @@ def judge(variant: Variant, layer: str, quantized: bool, name: str, dtype: str, 
     """
     formats = variant.formats
     if formats.is_plain:
-        return Kernel(name, dtype, "unchanged", "float32, as the recipe leaves it")
+        return Kernel(name, dtype, "unchanged", "computed in float32, since the recipe asks for nothing else")
     if formats.weights and not quantized:
         return Kernel(name, dtype, "unchanged", why_in_float32(variant, layer))
     if dtype == formats.dtype:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import psutil
 
 WORTH_SAYING = 0.15
 """Beyond this share, calls on all cores regularly wait for one that is taken."""
+
+_QUIET_SHARE = 0.05
+_QUIET_SECONDS = 1.0
+_LOOK_EVERY_SECONDS = 0.05
 
 COARSENESS_S = 0.01
 """Linux tells how long each core was idle in whole hundredths of a second."""
@@ -40,6 +45,22 @@ class Crowding:
         now, machine = time.monotonic(), psutil.cpu_times()
         busy = now * cores() - machine.idle - getattr(machine, "iowait", 0.0) if any(machine) else 0.0
         return now, busy, time.process_time()
+
+
+def wait_for_quiet(checkpoint: Callable[[], None], tell: Callable[[str], None]) -> None:
+    """Return once other programs have used next to nothing of the processor for a second; ``tell`` says what they use.
+
+    ``checkpoint`` is called some times a second and raises to give up waiting.
+    """
+    tell("waiting for a quiet moment")
+    while True:
+        crowding, until = Crowding(), time.monotonic() + _QUIET_SECONDS
+        while time.monotonic() < until:
+            checkpoint()
+            time.sleep(_LOOK_EVERY_SECONDS)
+        if (share := crowding.share()) < _QUIET_SHARE:
+            return
+        tell(f"waiting for a quiet moment: other programs use {100 * share:.0f} % of the processor")
 
 
 def cores() -> int:

@@ -185,14 +185,14 @@ def compare(
 def is_faster_now(
     baseline: Call,
     variant: Call,
+    took_ms: tuple[float, float],
     paces: tuple[Pace, Pace],
     checkpoint: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Look for a moment whether either takes less time than it ever did, by more than quiet moments differ."""
-    before_ms = [pace.quickest_ms for pace in paces]
+    """Look for a moment whether either takes less time than it took, by more than quiet moments differ."""
     for _ in compare(baseline, variant, budget_s=_LOOK_S, checkpoint=checkpoint, paces=paces):
         pass
-    return any(math.log(was / pace.quickest_ms) > AS_FAST for was, pace in zip(before_ms, paces, strict=True))
+    return any(math.log(was / pace.quickest_ms) > AS_FAST for was, pace in zip(took_ms, paces, strict=True))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,6 @@ class Pace:
         return min(self._last_ms, default=math.inf)
 
     @property
-    def is_of_one(self) -> bool:
-        """Whether it comes from a single comparison, which nothing was there to judge."""
-        return len(self._last_ms) == 1
+    def is_known(self) -> bool:
+        """Whether it was ever compared."""
+        return bool(self._last_ms)

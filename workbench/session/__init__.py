@@ -108,12 +108,15 @@ class Session:
         recipe: Recipe,
         *,
         baseline: str = "auto",
+        when_quiet: bool = False,
         supersede: bool = False,
         owner: object | None = None,
     ) -> Run:
         """Send a run to the worker and return it.
 
-        ``baseline`` is the fp32 engine to compare with, "auto" the faster of eager and compiled.
+        ``baseline`` is the fp32 engine to compare with, "auto" the faster of eager and compiled, or the untouched model
+        itself where nothing is done to it.
+        ``when_quiet``: measuring begins as soon as other programs leave the machine alone, and not before.
         ``supersede`` cancels the runs before it that have the same ``owner``.
 
         Raises
@@ -128,7 +131,7 @@ class Session:
         parcel = self._parcels.pack(workload)
         with self._lock:
             self._supervisor.require()
-            run = Run(next(self._numbers), parcel, recipe, baseline, owner, self.cancel)
+            run = Run(next(self._numbers), parcel, recipe, baseline, when_quiet, owner, self.cancel)
             if supersede:
                 earlier = [other for other in self._runs.values() if other.owner is owner and not other.cancelled]
                 self._call_off(earlier, _KILL_OVERTAKEN_AFTER_SECONDS)
@@ -137,9 +140,17 @@ class Session:
             self._watch_over(run)
         return run
 
-    def submit(self, workload: Workload, recipe: Recipe, *, baseline: str = "auto", owner: object | None = None) -> int:
+    def submit(
+        self,
+        workload: Workload,
+        recipe: Recipe,
+        *,
+        baseline: str = "auto",
+        when_quiet: bool = False,
+        owner: object | None = None,
+    ) -> int:
         """What a toggle does: start a run that overtakes all earlier ones of its owner; returns its id at once."""
-        return self.start(workload, recipe, baseline=baseline, supersede=True, owner=owner).id
+        return self.start(workload, recipe, baseline=baseline, when_quiet=when_quiet, supersede=True, owner=owner).id
 
     def cancel(self, number: int | None = None, *, owner: object | None = None) -> None:
         """Cancel one run, or all of this owner that are under way."""
@@ -190,6 +201,7 @@ class Session:
                 "workload": run._parcel.token,
                 "recipe": run.recipe.model_dump(mode="json"),
                 "baseline": run.baseline,
+                "when_quiet": run.when_quiet,
             }
         )
 
@@ -281,8 +293,8 @@ class Session:
             run = self._runs.pop(event.run, None) if event.kind in events.ENDINGS else self._runs.get(event.run)
         if run is not None:
             run._receive(event)
-        elif not isinstance(event, events.Notice):
-            return  # it ended on this side already; only news of its baseline still comes
+        elif event.kind not in events.AFTERWARDS:
+            return  # it ended on this side already
         for callback in list(self._subscribers):
             self._call(callback, event)
 

@@ -32,12 +32,20 @@ class Run:
     """
 
     def __init__(
-        self, number: int, parcel: Parcel, recipe: Recipe, baseline: str, owner: object, cancel: Callable[[int], None]
+        self,
+        number: int,
+        parcel: Parcel,
+        recipe: Recipe,
+        baseline: str,
+        when_quiet: bool,
+        owner: object,
+        cancel: Callable[[int], None],
     ) -> None:
         self.id = number
         self.workload = parcel.workload
         self.recipe = recipe
         self.baseline = baseline
+        self.when_quiet = when_quiet
         self.owner = owner
         self.begun = False
         self.cancelled = False

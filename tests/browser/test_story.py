@@ -1,0 +1,88 @@
+"""The page's story: the plain model, the engine as the first gain, each step's share, and what it costs."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser import the_page
+from tests.browser.hosts import ONLY_VOILA
+
+
+def clause(page: Page, text: str) -> Locator:
+    """The clause of the verdict that has this in it."""
+    return page.locator(".wb-clause").filter(has_text=text)
+
+
+def columns(page: Page) -> list[str]:
+    """What the waterfall's bars are called."""
+    return page.get_by_role("region", name="Latency, step by step").locator(".wb-fall-name").all_inner_texts()
+
+
+def complete(page: Page) -> None:
+    """Wait until each share of the recipe that is shown has been measured."""
+    page.wait_for_selector(".wb-waterfall-chart:not([data-mark=stale]) ol")
+    expect(page.locator(".wb-fall-bar[data-pending]")).to_have_count(0)
+
+
+def test_it_opens_on_the_plain_model_against_itself(plain):
+    assert the_page.recipe(plain)["place"]["engine"] == "eager"
+    assert the_page.figure(plain, "Speed-up").locator("p").first.inner_text() == "no difference"
+    assert columns(plain) == ["eager", "now"]
+    clause(plain, "as fast").wait_for()
+    clause(plain, "same size").wait_for()
+
+
+def test_each_step_has_its_share_in_the_waterfall_and_beside_its_toggle(plain, host, picture):
+    the_page.choose(plain, "Place", "Engine", "native")
+    the_page.turn(plain, "Quantize", True)
+    the_page.turn(plain, "Prune", True)
+    the_page.card(plain, "Prune").get_by_label("Fine-tuning").press("Home")
+    the_page.wait_for_recipe(plain, "r.steps[0].finetune_epochs === 0")
+    the_page.finished(plain)
+    complete(plain)
+    picture(plain, f"{host.name}-waterfall")
+    assert columns(plain) == ["eager", "native", "Prune", "Quantize", "now"]
+    for title in ("Prune", "Quantize"):
+        assert "real" in the_page.card(plain, title).locator(".wb-effect").inner_text()
+    assert "native · " in the_page.card(plain, "Place").locator(".wb-effect").inner_text()
+    the_page.switch(plain, "Quantize").hover()
+    assert plain.locator(".wb-waterfall-chart .wb-lit .wb-fall-name").all_inner_texts() == ["Quantize"] * 3
+
+
+@ONLY_VOILA
+def test_what_destroys_the_model_is_no_gain_however_fast(plain, picture):
+    the_page.choose(plain, "Place", "Engine", "native")
+    the_page.turn(plain, "Prune", True)
+    the_page.card(plain, "Prune").get_by_label("Fine-tuning").press("Home")
+    the_page.card(plain, "Prune").get_by_label("Amount").press("End")
+    the_page.wait_for_recipe(plain, "r.steps[0].amount === 0.9 && r.steps[0].finetune_epochs === 0")
+    the_page.finished(plain)
+    picture(plain, "voila-destroyed")
+    assert clause(plain, "accuracy").get_attribute("data-tone") == "worse"
+    assert clause(plain, "smaller").get_attribute("data-tone") == ""
+    assert plain.locator('.wb-big[data-tone="better"]').count() == 0
+
+
+@ONLY_VOILA
+def test_the_loss_that_is_accepted_is_remembered(plain):
+    amount = plain.get_by_role("group", name="Accepted loss").locator("output")
+    assert amount.inner_text() == "0.5 pt"
+    plain.get_by_role("button", name="accept a larger loss").click()
+    expect(amount).to_have_text("1 pt")
+    plain.reload()
+    the_page.drawn(plain)
+    expect(amount).to_have_text("1 pt")
+    plain.get_by_role("button", name="accept a smaller loss").click()
+    expect(amount).to_have_text("0.5 pt")
+
+
+def test_auto_is_a_choice_and_says_what_it_stands_for(plain):
+    the_page.choose(plain, "Place", "Engine", "native")
+    the_page.finished(plain)
+    plain.get_by_role("radio", name="auto", exact=True).click()
+    the_page.turn(plain, "Quantize", True)
+    the_page.choose(plain, "Quantize", "Scheme", "bf16")
+    the_page.finished(plain)
+    place = the_page.card(plain, "Place")
+    assert place.get_by_role("radio", name="auto", exact=True).get_attribute("aria-checked") == "true"
+    expect(place.locator(".wb-effect")).to_contain_text(the_page.recipe(plain)["place"]["engine"])

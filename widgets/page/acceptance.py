@@ -1,0 +1,20 @@
+"""Which loss of quality a person accepts, and what follows from it: a gain is one within that loss only."""
+
+from __future__ import annotations
+
+import math
+
+from workbench.receipt import Interval, Quality
+
+STEPS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""What can be chosen: percentage points of shares, else per cent of the baseline's figure."""
+
+
+def limit(baseline: Quality, accepted: float) -> float:
+    """The largest loss that is accepted, in the metric's unit."""
+    return accepted / 100 * (1 if baseline.unit == "share" else abs(baseline.value))
+
+
+def accepts(loss: Interval, baseline: Quality, accepted: float) -> bool:
+    """Whether a loss is accepted, as far as its value tells; one that is no number isn't."""
+    return math.isfinite(loss.value) and loss.value <= limit(baseline, accepted)
