@@ -96,6 +96,12 @@ def test_how_sure_it_is_stands_beside_it(result, level):
     assert (view["sure"]["level"], view["wait"]) == (level, level != "solid")
 
 
+def test_what_is_rough_is_a_range_in_words_too():
+    assert clauses(fast(13, half=0.2))[0] == ("10.4 – 15.6× faster", "better")
+    slow = a_result().model_copy(update={"speedup": Interval(value=0.5, low=0.4, high=0.6)})
+    assert clauses(slow)[0] == ("1.67 – 2.50× slower", "worse")
+
+
 def test_a_quiet_moment_is_offered_once_a_run_has_ended():
     rough = _state.of_result(fast(13, half=0.2))
     live = reduce(rough, Submitted(2, "fashion-cnn", {}))

@@ -123,5 +123,9 @@ interface WaterfallBar {
 
 interface WaterfallChartTraits {
   /** No panels until there is something to tell; `stale` where they tell of an earlier recipe. A total's `key` is "". */
-  view: { columns: { name: string; key: string }[]; panels?: { title: string; bars: WaterfallBar[] }[]; stale?: boolean };
+  view: {
+    columns: { name: string; key: string }[];
+    panels?: { title: string; bars: WaterfallBar[] }[];
+    stale?: boolean;
+  };
 }

@@ -20,7 +20,11 @@ function render({ model, el }) {
     const drawn = panels?.map(({ title, bars }) =>
       h("section", { "aria-label": `${title}, step by step` }, [
         h("p", { class: "wb-fall-title", "aria-hidden": "true" }, title),
-        h("ol", {}, bars.map((bar, i) => column(bar, columns[i]))),
+        h(
+          "ol",
+          {},
+          bars.map((bar, i) => column(bar, columns[i])),
+        ),
       ]),
     );
     el.replaceChildren(...(drawn ?? Array.from({ length: 3 }, () => h("section", {}))));

@@ -42,7 +42,14 @@ function techniqueCard(technique, panel) {
   const why = h("p", { class: "wb-why", id: unique("why"), hidden: true });
   const against = h("p", { class: "wb-against", hidden: true });
   const head = h("div", { class: "wb-toggle" }, toggle, effect);
-  const el = h("section", { class: "wb-card wb-technique", "aria-label": technique.title, "data-step": technique.name }, head, against, why, body);
+  const el = h(
+    "section",
+    { class: "wb-card wb-technique", "aria-label": technique.title, "data-step": technique.name },
+    head,
+    against,
+    why,
+    body,
+  );
   const update = () => {
     const step = stepOf(panel.recipe, technique.name);
     const refused = step ? "" : panel.refusal(technique);

@@ -45,7 +45,11 @@ const keeping = () => `workbench.kept ${location.pathname}`;
 function watchOver(model, page, whole) {
   const advice = whole ? "" : " Run the cell again; “Copy recipe” keeps what is set here.";
   const words = h("span", {});
-  const reconnect = h("button", { type: "button", class: "wb-button wb-primary", onclick: () => location.reload() }, "Reconnect");
+  const reconnect = h(
+    "button",
+    { type: "button", class: "wb-button wb-primary", onclick: () => location.reload() },
+    "Reconnect",
+  );
   const copied = () => copyText(JSON.stringify(model.get("kept").recipe, null, 2));
   const copy = h("button", { type: "button", class: "wb-button", onclick: copied }, "Copy recipe");
   const banner = h("div", { class: "wb-lost", role: "alert", hidden: true }, words, whole ? reconnect : copy);

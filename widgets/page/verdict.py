@@ -56,7 +56,11 @@ def speed(state: PageState) -> View | None:
     if not decided:
         rough = "speed too rough to tell" if latency.final else "speed not known yet"
         return _clause(rough if latency.speedup.vague else "as fast")
-    return _clause(fmt.times(latency.speedup.value), "worse" if decided < 0 else gain(state))
+    tone = "worse" if decided < 0 else gain(state)
+    if sureness(latency) == "solid":
+        return _clause(fmt.times(latency.speedup.value), tone)
+    spread = fmt.speed_range(latency.speedup)
+    return _clause(spread if decided < 0 else f"{spread} faster", tone)
 
 
 def quality(state: PageState) -> View | None:

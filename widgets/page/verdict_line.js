@@ -32,7 +32,10 @@ function render({ model, el }) {
   /** @param {number} direction */
   const step = (direction) => {
     const { steps } = model.get("view").accepted;
-    const next = direction > 0 ? steps.find((each) => each > model.get("accepted")) : steps.findLast((each) => each < model.get("accepted"));
+    const next =
+      direction > 0
+        ? steps.find((each) => each > model.get("accepted"))
+        : steps.filter((each) => each < model.get("accepted")).at(-1);
     if (next === undefined) return;
     send(model, "accepted", next);
     remember(next);
@@ -43,7 +46,15 @@ function render({ model, el }) {
   const less = stepper(-1, "−", "accept a smaller loss");
   const more = stepper(1, "+", "accept a larger loss");
   const title = "a gain is shown as one, in green, where no more than this is lost";
-  const accept = h("span", { class: "wb-accept", role: "group", "aria-label": "Accepted loss", title }, "accept", less, amount, more, of);
+  const accept = h(
+    "span",
+    { class: "wb-accept", role: "group", "aria-label": "Accepted loss", title },
+    "accept",
+    less,
+    amount,
+    more,
+    of,
+  );
   el.append(clauses, pill, wait, h("span", { class: "wb-space" }), accept);
   follow(model, ["view", "accepted"], () => {
     const { clauses: said, stale, sure, wait: waits, accepted } = model.get("view");

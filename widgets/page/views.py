@@ -219,7 +219,7 @@ def _speedup_card(state: PageState) -> View:
             else fmt.speed_difference(speedup, few=few, done=done)
         )
         card["range"] = _range(speedup)
-        card["form"] = "number" if fmt.decided(speedup, 1) and not few else "words"
+        card["form"] = "number" if fmt.decided(speedup, 1) and not (few or rough) else "words"
         card["tone"] = {1: verdict.gain(state), -1: "worse", 0: ""}[decided]
         card["arrow"] = {1: "▲", -1: "▼", 0: ""}[decided]
         spread = f"95 %: {fmt.significant(speedup.low)} – {fmt.significant(speedup.high)}×"
