@@ -1,7 +1,7 @@
 """Is the interval honest beside other programs? Compares beside a core that another process takes off and on.
 
     python -m benchmarks.load --runs 100
-    python -m benchmarks.load --runs 100 --processes    # a new process for each, looked at again as a page's first run is
+    python -m benchmarks.load --runs 100 --processes    # a new process for each, looked at again as on a page
 
 A 95 % interval should contain the quiet machine's ratio in at least 90 of 100 such comparisons, and none should take
 more than 10 seconds. The quiet machine's ratio is the median of the eight quiet comparisons nearest in time, since it
@@ -49,6 +49,7 @@ _LONGEST_LOAD_S = 30
 _FELL_INTO_S = 0.05
 _MOST_TRIES = 8
 _NEIGHBOURS = 8
+_IDLE_S = 3
 
 _TAKES_A_CORE = """
 import os, random, sys, time
@@ -192,7 +193,8 @@ def _compared(pair: Pair, seed: int, beside: psutil.Process | None = None) -> Co
 
 
 def _looked_at_again(pair: Pair, number: int, compared: Compared, beside: psutil.Process | None = None) -> Compared:
-    """Compared anew where a side turns out to be faster than it was in the first comparison."""
+    """Compared anew where a side turns out, some seconds later, to be faster than it was in the first comparison."""
+    time.sleep(_IDLE_S)
     with core_of_its_own(*pair.calls):
         slow = latency.is_faster_now(*pair.calls, compared.took_ms, pair.paces)
     return _compared(pair, number, beside) if slow else compared
