@@ -16,7 +16,7 @@ from workbench import models
 from workbench.errors import WorkbenchError, WorkloadError, unknown
 from workbench.recipe import Place, Recipe
 from workbench.session import Run, RunCancelled, RunFailed, Session, default_session, history_store
-from workbench.workload import Workload
+from workbench.workload import Workload, is_auto
 
 if TYPE_CHECKING:
     import pandas
@@ -38,6 +38,7 @@ __all__ = [
     "Workload",
     "history",
     "load",
+    "load_program",
     "prepare",
     "run",
     "show",
@@ -84,8 +85,8 @@ def run(
 
 
 def prepare(
-    model: torch.nn.Module,
-    example: Any,
+    model: torch.nn.Module | Workload | str,
+    example: Any = None,
     recipe: Recipe | dict | str | None = None,
     *,
     calibration: Any = None,
@@ -97,7 +98,8 @@ def prepare(
     Parameters
     ----------
     model
-        Any ``nn.Module``; it stays as it is.
+        Any ``nn.Module``; it stays as it is. Or a :class:`Workload`, or the name of an embedded one, which brings
+        examples and calibration of its own.
     example
         A tensor [batch, …], or a tuple or dictionary of several: what it will be called with, mostly. The runner takes
         the tensors one by one, ``f(a, b)``, those of a dictionary in its order.
@@ -115,7 +117,36 @@ def prepare(
     """
     from workbench.core import prepare
 
-    return prepare.prepare(model, example, Recipe.parse(recipe), calibration, call=call, output=output)
+    recipe = Recipe.parse(recipe)
+    if not isinstance(model, Workload | str):
+        return prepare.prepare(model, example, recipe, calibration, call=call, output=output)
+    own = {"example": example, "calibration": calibration, "call": call, "output": output}
+    if given := [name for name, value in own.items() if value is not None and not is_auto(value)]:
+        raise WorkloadError(f"a Workload says all that itself; leave out {' and '.join(given)}")
+    return prepare.prepare_workload(load(model) if isinstance(model, str) else model, recipe)
+
+
+def load_program(path: str | os.PathLike, threads: int | None = None) -> Runner:
+    """Load a ``native.safetensors``, as saving a model writes it, and return what runs it: ``f(x) -> Tensor``.
+
+    It needs neither the model it was made of nor its code. The kernels are those of this machine; what is fastest here
+    is found at the first load. Its receipt was saved beside it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    threads
+        CPU threads; all usable ones when absent.
+
+    Raises
+    ------
+    WorkbenchError
+        When the file holds no program that this version reads, or the kernels weren't built here.
+    """
+    from workbench.engines.native.runner import ProgramRunner
+
+    return ProgramRunner.load(path, threads)
 
 
 def history() -> pandas.DataFrame:

@@ -62,7 +62,8 @@ def test_an_engine_declares_what_others_need_to_know(engine: Engine):
     assert "fp32" in engine.precisions
     assert "torch" in engine.libraries
     assert engine.preference is None or isinstance(engine.preference, int)
-    assert all(suffix.startswith(".") for suffix in engine.exports)
+    for export in engine.exports:
+        compile("\n".join(export.code), export.name, "exec")
     assert engine.unavailable() is None or "\n" not in engine.unavailable()
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from functools import cache
 
-from workbench.engines._base import Build, Engine, Kernel, LayerTimesUnavailable, Runner, Work
+from workbench.engines._base import Build, Engine, Export, Kernel, LayerTimesUnavailable, Runner, Work
 from workbench.errors import RecipeError, unknown
 from workbench.plumbing.registry import classes
 
 __all__ = [
     "Build",
     "Engine",
+    "Export",
     "Kernel",
     "LayerTimesUnavailable",
     "Runner",

@@ -37,6 +37,23 @@ class Kernel:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Export:
+    """A file that runners save, and how it is run elsewhere.
+
+    ``code`` are lines of Python for the file's own folder: from ``inputs``, a list of tensors, they make ``outputs``.
+    Beside torch they need ``module``, which is imported before them; "" for nothing.
+    """
+
+    name: str
+    module: str
+    code: tuple[str, ...]
+
+
+PT2 = Export("model.pt2", "", ('outputs = torch.export.load("model.pt2").module()(*inputs)',))
+"""A :class:`torch.export.ExportedProgram` of PyTorch's own operations, which every engine saves."""
+
+
 class LayerTimesUnavailable(Exception):
     """The engine can't time single layers; the message says why."""
 
@@ -73,7 +90,7 @@ class Runner(ABC):
         return {}
 
     def save(self, directory) -> list:
-        """Write what can be taken away (``model.pt2``, ``model.onnx``, …) and return the paths."""
+        """Write what can be taken away, of what the engine :attr:`exports <Engine.exports>`, and return the paths."""
         return []
 
     def close(self) -> None:  # noqa: B027, most runners have nothing to give back
@@ -115,8 +132,8 @@ class Engine(ABC):
     """Whether it may be the plain fp32 that variants are compared with when the baseline is "auto"."""
     is_reference: ClassVar[bool] = False
     """It runs modules and graphs as PyTorch does: what other engines are compared with. One engine is."""
-    exports: ClassVar[tuple[str, ...]] = (".pt2",)
-    """The suffixes of what its runners save."""
+    exports: ClassVar[tuple[Export, ...]] = (PT2,)
+    """What its runners save."""
     slow_to_prepare: ClassVar[bool] = False
     """Takes seconds even for a small model: never prepared ahead in the worker's own process."""
 

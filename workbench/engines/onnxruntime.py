@@ -11,11 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner
+from workbench.engines._base import PT2, Engine, Kernel, LayerTimesUnavailable, Runner
 from workbench.engines._inputs import InputForm
 from workbench.engines._judge import judge, quantized_layers
 from workbench.engines._program import remembered, save_program
-from workbench.engines.onnx.export import OnnxModel, exported
+from workbench.engines.onnx.export import ONNX, OnnxModel, exported
 from workbench.engines.onnx.integer import with_integer_operations
 from workbench.errors import EngineError
 from workbench.machine.instructions import pairs_saturate
@@ -51,7 +51,7 @@ class OnnxRuntime(Engine):
     libraries = ("torch", "torchao", "onnx", "onnxscript", "onnxruntime")
     rank = 30
     preference = 20
-    exports = (".pt2", ".onnx")
+    exports = (PT2, ONNX)
 
     def unavailable(self) -> str | None:
         missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
@@ -116,7 +116,7 @@ class OnnxRuntimeRunner(Runner):
         return dict(times)
 
     def save(self, directory: str | Path) -> list[Path]:
-        path = Path(directory) / "model.onnx"
+        path = Path(directory) / ONNX.name
         onnx.save(self._model.proto, path)
         return [save_program(self._variant, self._example, directory), path]
 

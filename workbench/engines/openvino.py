@@ -11,11 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.engines._base import Engine, Kernel, LayerTimesUnavailable, Runner
+from workbench.engines._base import PT2, Engine, Kernel, LayerTimesUnavailable, Runner
 from workbench.engines._inputs import InputForm
 from workbench.engines._judge import judge, quantized_layers
 from workbench.engines._program import save_program
-from workbench.engines.onnx.export import OnnxModel, exported
+from workbench.engines.onnx.export import ONNX, OnnxModel, exported
 from workbench.errors import EngineError
 from workbench.graph.layers import weighted
 from workbench.machine.instructions import cpu_flags, pairs_saturate
@@ -49,7 +49,7 @@ class OpenVino(Engine):
     libraries = ("torch", "torchao", "onnx", "onnxscript", "openvino")
     rank = 40
     preference = 30
-    exports = (".pt2", ".onnx")
+    exports = (PT2, ONNX)
 
     def unavailable(self) -> str | None:
         missing = [name for name in ("onnx", "onnxscript", "openvino") if find_spec(name) is None]
@@ -135,7 +135,7 @@ class OpenVinoRunner(Runner):
         return {layer: statistics.median(values) for layer, values in samples.items()}
 
     def save(self, directory: str | Path) -> list[Path]:
-        path = Path(directory) / "model.onnx"
+        path = Path(directory) / ONNX.name
         onnx.save(self._model.proto, path)
         return [save_program(self._variant, self._example, directory), path]
 

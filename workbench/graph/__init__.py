@@ -97,6 +97,12 @@ def dequantize_groups(packed: torch.Tensor, scales: torch.Tensor, group_size: in
     return weights.flatten(1)[:, :inputs]
 
 
+def packed_groups(weights: torch.Tensor) -> torch.Tensor:
+    """What :func:`unpacked_groups` reads: uint8 of int8 [outputs, groups, group size], whole numbers from −8 to 7."""
+    shifted = torch.nn.functional.pad((weights + 8).to(torch.uint8), (0, weights.shape[-1] % 2))
+    return shifted[..., 0::2] | shifted[..., 1::2] << 4
+
+
 def unpacked_groups(packed: torch.Tensor, group_size: int) -> torch.Tensor:
     """Int8 [outputs, groups, group size] from bytes that hold a weight plus 8 in each half, the first in the lower."""
     halves = torch.stack((packed & 15, packed >> 4), -1).flatten(2)

@@ -47,6 +47,13 @@ class Tensor:
         """Of one image, border included."""
         return (self.pads[0] + self.height + self.pads[2]) * self.row_pitch
 
+    def lies_within(self, size_bytes: int) -> bool:
+        """Whether one image of it, border included, is in the first ``size_bytes`` of its place."""
+        top, left, bottom, right = self.pads
+        first = self.offset - top * self.row_pitch - left * self.pixel_pitch
+        last = self.offset + (self.height - 1 + bottom) * self.row_pitch + (self.width - 1 + right) * self.pixel_pitch
+        return first >= 0 and last + self.channels * self.dtype.size <= size_bytes
+
     @property
     def row(self) -> list[int]:
         """As the core reads it."""
@@ -86,6 +93,9 @@ class Program:
         arena_bytes: int,
     ):
         self._core = kernels.core()
+        places = {Place.ARENA: arena_bytes, Place.INPUT: input_bytes, Place.OUTPUT: output_bytes}
+        if not all(tensor.lies_within(places[tensor.place]) for tensor in tensors):  # of a file that was tampered with
+            raise EngineError("the native program can't be built: a tensor lies outside its memory")
         rows = np.array([tensor.row for tensor in tensors], dtype=np.int64).tobytes()
         try:
             self._program = self._core.build(

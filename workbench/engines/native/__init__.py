@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from workbench import kernels
-from workbench.engines._base import Engine, Runner
+from workbench.engines._base import PT2, Engine, Runner
 from workbench.engines.native.pieces import PiecewiseRunner
-from workbench.engines.native.runner import NativeRunner
+from workbench.engines.native.runner import PROGRAM, NativeRunner
 from workbench.errors import EngineError
 from workbench.graph import export
 from workbench.graph.fused.cut import cut
@@ -30,6 +30,7 @@ class Native(Engine):
     libraries = ("torch", "torchao")
     rank = 20
     preference = 10
+    exports = (PT2, PROGRAM)
 
     def unavailable(self) -> str | None:
         if reason := kernels.unavailable():

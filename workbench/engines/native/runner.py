@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench import kernels
-from workbench.engines._base import Kernel, Runner, Work
+from workbench.engines._base import Export, Kernel, Runner, Work
 from workbench.engines._inputs import InputForm
 from workbench.engines._judge import judge, quantized_layers
 from workbench.engines._program import save_program
 from workbench.engines._times import median_times_ms
-from workbench.engines.native.emit.emitter import Emitted
 from workbench.engines.native.pick.plans import Plan, build, choose_plan
 from workbench.errors import EngineError
 from workbench.graph.fused.ir import Graph
 from workbench.graph.fused.ops import Conv, Embedding, Op, Recurrent, Weighted, WeightOnly
+from workbench.graph.fused.stored import restore, store
 from workbench.graph.fused.work import work_of
 from workbench.graph.layers import weighted
 from workbench.machine.limits import usable_threads
@@ -37,17 +38,24 @@ else:
     torch = lazy("torch")
 
 
+PROGRAM = Export(
+    "native.safetensors", "workbench", ('outputs = workbench.load_program("native.safetensors")(*inputs)',)
+)
+
+
 _AROUND_A_LAYER = ("quantize_rows", "rescale_rows")
 """Kernels that a layer needs beside the one that multiplies, which is the one to name."""
 _WAKING_S = 1e-3
 """How long a program runs before its steps are timed, so that its threads have woken up."""
 
 
-class NativeRunner(Runner):
+class ProgramRunner(Runner):
     """A compiled program of one input, float32 in its memory. May be called from several threads at once."""
 
-    def __init__(self, variant: Variant, graph: Graph, example: Inputs, threads: int, checkpoint: Callable[[], None]):
-        self._variant, self._example = variant, example
+    def __init__(
+        self, graph: Graph, example: Inputs, threads: int, checkpoint: Callable[[], None] = lambda: None
+    ) -> None:
+        self._graph, self._example = graph, example
         self._form, self._outputs = InputForm.of(example), graph.output_shape
         self._threads = min(threads, usable_threads())
         self._table_rows = min((len(op.table) for op in graph.ops if isinstance(op, Embedding)), default=0)
@@ -62,10 +70,18 @@ class NativeRunner(Runner):
         self._straight = torch.float32 if self._form.dtypes == (torch.float32,) else None
         self._plans: dict[torch.Size, Plan] = {}
         self._planning = threading.Lock()
-        self.ran = self._ran(emitted)
-        """By layer with weights that this program computes, what does."""
-        self.kernels = {layer: self.ran[layer] for layer in weighted(variant.module) if layer in self.ran}
+        self.kernels: Mapping[str, Kernel] = {}
         self._plan(inputs)
+
+    @classmethod
+    def load(cls, path: Path | str, threads: int | None = None) -> ProgramRunner:
+        """The program in a file that :meth:`NativeRunner.save` wrote; see :func:`workbench.load_program`."""
+        graph, facts = restore(path)
+        example = torch.zeros(facts["batch"], *facts["features"], dtype=getattr(torch, facts["dtype"]))
+        outside = math.prod(facts["features"]), math.prod(graph.output_shape)
+        if outside != (math.prod(graph.input.shape), math.prod(graph.output.shape)):
+            raise EngineError(f"{path} says of inputs and outputs what its program doesn't; save the model again")
+        return cls(graph, (example,), threads or usable_threads())
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
         # A call has a few microseconds: the usual case is known by its shape and goes straight through.
@@ -119,9 +135,6 @@ class NativeRunner(Runner):
             found[op.layers[0]].append(work_of(op, names, len(given), threads))
         return found
 
-    def save(self, directory: str | Path) -> list[Path]:
-        return [save_program(self._variant, self._example, directory)]
-
     def close(self) -> None:
         self._plans.clear()
         self._program = None
@@ -158,10 +171,30 @@ class NativeRunner(Runner):
             raise _closed()
         return self._program
 
-    def _ran(self, emitted: Emitted) -> dict[str, Kernel]:
+
+class NativeRunner(ProgramRunner):
+    """The program of a variant, or of a part of its graph."""
+
+    def __init__(
+        self, variant: Variant, graph: Graph, example: Inputs, threads: int, checkpoint: Callable[[], None]
+    ) -> None:
+        super().__init__(graph, example, threads, checkpoint)
+        self._variant = variant
+        self.ran = self._ran()
+        """By layer with weights that this program computes, what does."""
+        self.kernels = {layer: self.ran[layer] for layer in weighted(variant.module) if layer in self.ran}
+
+    def save(self, directory: str | Path) -> list[Path]:
+        path = Path(directory) / PROGRAM.name
+        [features], [dtype] = self._form.features, self._form.dtypes
+        facts = {"features": features, "dtype": str(dtype).removeprefix("torch."), "batch": len(self._example[0])}
+        store(self._graph, path, facts)
+        return [save_program(self._variant, self._example, directory), path]
+
+    def _ran(self) -> dict[str, Kernel]:
         quantized = quantized_layers(self._variant)
         ran: dict[str, Kernel] = {}
-        for op, name in zip(emitted.ops, emitted.program.kernels, strict=True):
+        for op, name in zip(self._ops, self._open_program().kernels, strict=True):
             if not isinstance(op, (Weighted, Embedding)) or name.startswith(_AROUND_A_LAYER):
                 continue
             dtype, why = _computed_in(op, self._variant.formats)

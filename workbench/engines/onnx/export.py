@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from workbench.engines._base import Export
 from workbench.engines._inputs import InputForm
 from workbench.engines._program import remembered
 from workbench.errors import EngineError
@@ -26,6 +27,15 @@ else:
     torch = lazy("torch")
     onnx = lazy("onnx")
 
+ONNX = Export(
+    "model.onnx",
+    "onnxruntime",
+    (
+        'session = onnxruntime.InferenceSession("model.onnx")',
+        "named = {each.name: given.numpy() for each, given in zip(session.get_inputs(), inputs)}",
+        "outputs = torch.from_numpy(session.run(None, named)[0])",
+    ),
+)
 SEPARATOR = "::"
 MULTIPLY = {"Conv", "ConvTranspose", "ConvInteger", "Gemm", "MatMul", "MatMulInteger"}
 _exporting = threading.Lock()

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import torch
 
-from workbench.graph import dequantize_groups, layer_of
+from workbench.graph import dequantize_groups, layer_of, packed_groups
 from workbench.graph.layers import weights_of
 from workbench.techniques.quantize.constants import constant_of, is_constant
 from workbench.techniques.quantize.pt2e import inside
@@ -73,9 +73,7 @@ def _int4_groups(graph: torch.fx.GraphModule, weight: torch.Tensor, number: int,
     group_size = -(-inputs // groups)  # as many groups, as even as they can be: filling takes memory
     filled = torch.nn.functional.pad(weight, (0, -inputs % group_size)).view(outputs, -1, group_size)
     scales = _scales(filled.abs().amax(2), 7)
-    values = ((filled / scales[..., None]).round() + 8).to(torch.uint8)
-    values = torch.nn.functional.pad(values, (0, group_size % 2))
-    packed = values[..., 0::2] | values[..., 1::2] << 4
+    packed = packed_groups((filled / scales[..., None]).round())
     tensors = {"packed": packed, "scales": scales}
     constants = [_constant(graph, f"_weight{number}_{name}", tensor) for name, tensor in tensors.items()]
     return graph.graph.call_function(dequantize_groups, (*constants, group_size, inputs))
