@@ -5,8 +5,12 @@ import torch
 
 import workbench as wb
 from tests.techniques import parts
-from workbench.errors import WorkbenchError
+from workbench import models
+from workbench.core.shelf import Shelf
+from workbench.errors import WorkbenchError, WorkloadError
 from workbench.models import build
+from workbench.recipe import Recipe
+from workbench.techniques import Context
 
 IMAGES = torch.rand(256, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
@@ -87,3 +91,17 @@ def test_a_model_of_several_named_inputs_is_called_with_them_one_by_one():
         wanted = model(ids, mask)["logits"]
     assert (faster(ids, mask) - wanted).abs().max() < 0.05
     assert "head" in {row.layer for row in faster.receipt}
+
+
+def test_a_workload_brings_its_own_data_and_gives_what_its_run_measures():
+    steps = [{"do": "prune", "amount": 0.25, "finetune_epochs": 0}, {"do": "quantize"}]
+    recipe = Recipe.parse(steps=steps, place={"engine": "eager", "threads": 1}, seed=3)
+    loaded = models.load(wb.load("fashion-student"))
+    context = Context(loaded.train, loaded.task.loss, recipe.seed)
+    measured = Shelf(0).prepared(loaded, recipe, context).runner
+    assert torch.equal(wb.prepare("fashion-student", recipe=recipe)(IMAGES), measured(IMAGES))
+
+
+def test_what_a_workload_says_itself_is_not_said_again():
+    with pytest.raises(WorkloadError, match="leave out example and output"):
+        wb.prepare("fashion-student", IMAGES, output=0)

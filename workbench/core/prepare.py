@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from workbench import models
 from workbench.core import blocked
 from workbench.core.placing import completions, failures_of, require_engine, require_place
 from workbench.engines import Runner
@@ -20,7 +21,15 @@ from workbench.models.intake import Read
 from workbench.recipe import Recipe
 from workbench.techniques import Context
 from workbench.variant import Variant
-from workbench.workload import AUTO, Data, Inputs
+from workbench.workload import AUTO, Data, Inputs, Workload
+
+
+def prepare_workload(workload: Workload, recipe: Recipe) -> Runner:
+    """Apply ``recipe`` to the model of ``workload``, with its own data; see :func:`workbench.prepare`."""
+    loaded = models.load(workload)
+    module, _ = intake.taken_in(loaded.module, own_copy=True)
+    context = Context(loaded.train, loaded.task.loss, recipe.seed)
+    return _applied(recipe, module, loaded.example(recipe.place.batch), context)
 
 
 def prepare(
@@ -28,7 +37,9 @@ def prepare(
 ) -> Runner:
     """Apply ``recipe`` to ``model``; see :func:`workbench.prepare`."""
     if not isinstance(model, torch.nn.Module):
-        raise WorkloadError(f"the model is of type {type(model).__name__}; give a torch.nn.Module")
+        raise WorkloadError(
+            f"the model is of type {type(model).__name__}; give a torch.nn.Module, a Workload or the name of one"
+        )
     module, _ = intake.taken_in(model, own_copy=True)  # what runs is of this moment, and forward may write to buffers
     given = intake.example_of(example, "example")
     train = _training_data(given, calibration, recipe)
@@ -39,11 +50,14 @@ def prepare(
                 "the model takes no uint8; give float32 as it takes it, for instance example.float() / 255, and the "
                 "runner the same"
             )
-    example = test.inputs
+    return _applied(recipe, module, test.inputs, Context(train, seed=recipe.seed))
+
+
+def _applied(recipe: Recipe, module: torch.nn.Module, example: Inputs, context: Context) -> Runner:
+    """The first runner of those that the recipe's engine may stand for which takes the model."""
     if reason := blocked.first_reason(recipe.steps, module):
         raise WorkbenchError(reason)
     require_place(recipe.place)
-    context = Context(train, seed=recipe.seed)
 
     @cache
     def made(saturates: bool) -> Variant:
