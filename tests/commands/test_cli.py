@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from workbench import techniques
+from workbench import kernels, techniques
 from workbench.commands import cli
 from workbench.recipe import Recipe
 
@@ -88,14 +88,11 @@ def test_run_prints_one_json_object_with_the_promised_names(tmp_path):
         assert {"metric", "value", "low", "high", "n", "unit", "better"} <= set(side["quality"])
     for interval in (result["speedup"], result["quality_loss"]):
         assert {"value", "low", "high"} <= set(interval)
-    assert {path.name for path in tmp_path.iterdir()} == {"model.pt2", "model.onnx", "recipe.json", "receipt.json"}
+    models = {"model.pt2", "model.onnx"} | ({"native.safetensors"} if kernels.unavailable() is None else set())
+    others = {"recipe.json", "receipt.json", "report.html", "inputs.npz", "run.py"}
+    assert {path.name for path in tmp_path.iterdir()} == models | others
     assert Recipe.parse((tmp_path / "recipe.json").read_text()).precision == "int8-static"
-    how_to_load = json.loads((tmp_path / "receipt.json").read_text())["load"]
-    assert f"· {how_to_load}\n" in done.stderr
-    code = how_to_load.partition("load it with: ")[2]
-    loading = [sys.executable, "-c", f"{code}; print(model(torch.rand(3, 1, 28, 28)).shape)"]
-    loaded = subprocess.run(loading, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert loaded.stdout.strip() == "torch.Size([3, 10])", loaded.stderr
+    assert all(f"· wrote {tmp_path / name}\n" in done.stderr for name in models | others)
 
 
 @pytest.mark.parametrize(

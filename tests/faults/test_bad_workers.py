@@ -33,7 +33,7 @@ class Core:
     def look_ahead(self, checkpoint):
         {idle}
 
-    def save(self, token, recipe, directory):
+    def save(self, token, recipe, result, target):
         raise KeyError("no such part")
 
     def run(self, run, token, recipe, baseline, checkpoint):

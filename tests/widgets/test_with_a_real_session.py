@@ -166,7 +166,7 @@ def test_the_copied_code_of_several_steps_repeats_the_run_in_a_fresh_interpreter
     )
     workload = wb.load("fashion-student")
     first = session.start(workload, recipe).result()
-    code = _code.python(workload, first.recipe) + "\nprint(result.model_dump_json())"
+    code = _code.python(workload, first.recipe) + "print(wb.run(workload, recipe).result().model_dump_json())"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     again = Result.model_validate_json(ran.stdout.splitlines()[-1])
     assert again.recipe == first.recipe
@@ -176,10 +176,11 @@ def test_the_copied_code_of_several_steps_repeats_the_run_in_a_fresh_interpreter
     assert [layer.after for layer in again.receipt] == [layer.after for layer in first.receipt]
 
 
-def test_a_pruned_and_quantized_model_is_taken_away_in_both_forms_with_its_receipt(session, tmp_path):
+def test_a_pruned_and_quantized_model_is_taken_away_in_every_form_with_its_report(session, tmp_path):
     recipe = Recipe.parse(steps=[{"do": "prune", "finetune_epochs": 0}, {"do": "quantize"}], place=PLACE)
     paths = session.save_model(wb.load("fashion-student"), recipe, tmp_path)
-    assert {path.name for path in paths} == {"model.pt2", "model.onnx", "recipe.json", "receipt.json"}
+    assert {"model.pt2", "model.onnx", "report.html", "run.py"} <= {path.name for path in paths}
+    assert set(paths) == set(tmp_path.iterdir())
     assert all(path.stat().st_size for path in paths)
 
 

@@ -171,8 +171,8 @@ def about_the_program(recipe: Recipe) -> str:
     if recipe.formats.weights is None:
         return ""
     return (
-        f"model.pt2 simulates {recipe.formats.short} in plain PyTorch: the predictions, not the speed. "
-        "The workbench makes its fast program from the same graph; elsewhere model.onnx, where there is one, is fast."
+        f"model.pt2 simulates {recipe.formats.short} in plain PyTorch: the predictions and the size, not the speed. "
+        "Fast are native.safetensors, with this workbench, and model.onnx, where there are such."
     )
 
 

@@ -38,7 +38,7 @@ from workbench.widgets.tables.layer_table import LayerTable
 from workbench.widgets.tables.receipt_view import ReceiptView
 from workbench.widgets.takeaway import code
 from workbench.widgets.takeaway.code_view import CodeView
-from workbench.widgets.takeaway.downloads import Downloads
+from workbench.widgets.takeaway.downloads import Downloads, archive_name
 from workbench.workload import Workload
 
 _DEFAULT_WORKLOAD = "fashion-cnn"
@@ -223,7 +223,9 @@ class Workbench(VBox):
                 self._refuse(error)
 
     def _save(self, directory: Path) -> list[Path]:
-        return self.session.save_model(self._workload, Recipe.parse(self.state.recipe), directory)
+        recipe = Recipe.parse(self.state.recipe)
+        archive = directory / archive_name(self._workload, recipe)
+        return self.session.save_model(self._workload, recipe, archive, self.state.result)
 
     # -- what the session says, on its reader thread
 

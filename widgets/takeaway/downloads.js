@@ -1,5 +1,5 @@
 const ABOUT =
-  "The variant as an exported PyTorch program (.pt2), as ONNX where that exists, and the receipt (JSON), which says how to load it. No pickles.";
+  "One .zip with the model in every form there is, the recipe, a report of what was measured, and run.py, which has each form answer the same examples: unpack it and run python run.py. model.pt2 needs PyTorch alone. No pickles.";
 
 /** @param {Rendered<DownloadsTraits>} rendered */
 function render({ model, el }) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import threading
 from collections.abc import Callable
@@ -10,9 +11,18 @@ from pathlib import Path
 import traitlets as t
 
 from workbench.errors import WorkbenchError
+from workbench.recipe import Recipe
 from workbench.widgets._base import Widget
 from workbench.widgets.page import pump as _pump
 from workbench.widgets.page.pump import Urgency
+from workbench.workload import Workload
+
+
+def archive_name(workload: Workload, recipe: Recipe) -> str:
+    """What the archive of a variant is called: "fashion-cnn_prune-0.5_quantize-int8-static_native.zip"."""
+    steps = [f"{step.do}-{getattr(step, step.main_option)}" for step in recipe.steps] or ["fp32"]
+    words = [workload.display_name, *steps, recipe.place.engine]
+    return "_".join(re.sub(r"[^\w.-]+", "-", word) for word in words) + ".zip"
 
 
 class Downloads(Widget):

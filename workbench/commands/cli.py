@@ -14,6 +14,7 @@ from workbench import models, techniques
 from workbench.commands import doctor, launch
 from workbench.commands.arguments import Parser
 from workbench.core import offer
+from workbench.core.report import figures
 from workbench.core.saving import require_writable
 from workbench.errors import WorkbenchError, unknown
 from workbench.recipe import Recipe
@@ -66,11 +67,9 @@ def _run(chosen: argparse.Namespace) -> int:
                 print(f"· {shown}", file=sys.stderr)
         result = run.result()
         if chosen.save:
-            paths = session.save_model(workload, Recipe.parse(result.recipe), chosen.save)
+            paths = session.save_model(workload, Recipe.parse(result.recipe), chosen.save, result)
             for path in paths:
                 print(f"· wrote {path}", file=sys.stderr)
-            receipt = next(path for path in paths if path.name == "receipt.json")
-            print(f"· {json.loads(receipt.read_text())['load']}", file=sys.stderr)
     except KeyboardInterrupt:
         raise RunCancelled("interrupted") from None
     finally:
@@ -127,31 +126,15 @@ def _recipe(chosen: argparse.Namespace) -> Recipe:
 
 
 def _table(result: workbench.receipt.Result) -> str:
-    def side(figures: workbench.receipt.Side) -> list[str]:
-        latency, throughput = figures.latency_ms, figures.throughput
-        return [
-            f"{latency.p50:.4g} ms (p95 {latency.p95:.4g})",
-            f"{throughput.value:,.0f} {throughput.unit}/s",
-            _quality(figures.quality),
-            f"{figures.size_bytes / 1000:,.0f} kB",
-        ]
-
-    names = ("latency", "throughput", result.variant.quality.title, "size")
-    width = max(map(len, names)) + 2
+    rows = figures(result)
+    width = max(len(name) for name, *_ in rows) + 2
     lines = [f"{'':<{width}}{'baseline: ' + result.baseline.engine:<34}variant: {result.variant.engine}"]
-    for name, before, after in zip(names, side(result.baseline), side(result.variant), strict=True):
-        lines.append(f"{name:<{width}}{before:<34}{after}")
+    lines += [f"{name:<{width}}{before:<34}{after}" for name, before, after in rows]
     lines.append("")
     for row in workbench.receipt.weights_first(result.receipt):
         kernel = f"{row.kernel or '—'} ({row.reality})"
         lines.append(f"  {row.layer:<22}{kernel:<44}{row.reason}".rstrip())
     return "\n".join([*lines, "", result.verdict])
-
-
-def _quality(figure: workbench.receipt.Quality) -> str:
-    if figure.unit == "share":
-        return f"{figure.value:.2%} ({figure.low:.2%} – {figure.high:.2%})"
-    return f"{figure.value:.4g} {figure.unit}".rstrip() + f" ({figure.low:.4g} – {figure.high:.4g})"
 
 
 # -- the parser
@@ -188,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         "--baseline", default="auto", help="fp32 engine to compare with; auto: the faster of eager and compiled"
     )
     run.add_argument("--seed", type=int, default=0)
-    run.add_argument("--save", metavar="DIR", help="write the variant and its receipt there")
+    run.add_argument("--save", metavar="PATH", help="take the variant away: a folder, or a .zip, to write it to")
     run.add_argument("--json", action="store_true", help="print the result as one JSON object")
     run.add_argument("--debug", action="store_true", help="print the traceback of an error")
 

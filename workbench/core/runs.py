@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Protocol
 
 from workbench import engines, events, techniques
-from workbench.core import ahead, blocked, offer, saving
+from workbench.core import ahead, blocked, offer
 from workbench.core.ablation import Ablations
 from workbench.core.baseline import Baselines
 from workbench.core.measurement import Measurement
 from workbench.core.placing import completions, require_place
+from workbench.core.saving import TakeAway
 from workbench.core.shelf import Prepared, Shelf, plain
 from workbench.core.workloads import Workloads
 from workbench.engines import Runner
@@ -26,6 +27,7 @@ from workbench.machine import identity, turn
 from workbench.machine.crowding import wait_for_quiet
 from workbench.machine.limits import available_memory_bytes
 from workbench.measure import quality
+from workbench.receipt import Result
 from workbench.recipe import Recipe
 from workbench.store import data_directory
 from workbench.techniques import Context, TrainingPoint
@@ -210,15 +212,15 @@ class Core:
             message = "this machine was slower than usual while that was measured; measuring again"
             self._outbox.event(events.Notice(run=last.run, message=message, measure_again=True))
 
-    def save(self, token: int, recipe: Recipe, directory: str) -> list[Path]:
-        """Write what can be taken away of a variant; see :func:`workbench.core.saving.save`."""
+    def save(self, token: int, recipe: Recipe, result: Result | None, target: Path) -> list[Path]:
+        """Write what can be taken away of a variant; see :meth:`workbench.core.saving.TakeAway.save`."""
         self._baselines.pause()
         require_place(recipe.place)
         workload, complete = self._workloads.get(token), completions(recipe)[0]
         context = Context(workload.train, workload.task.loss, recipe.seed)
         prepared = self._shelf.prepared(workload, complete, context)
         others = self._runners_that_save_more(workload, complete, context)
-        return saving.save(workload, complete, prepared, others, directory)
+        return TakeAway(workload, complete, prepared, others, result).save(target)
 
     def _runners_that_save_more(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> Iterator[Runner]:
         """The same variant on other engines that are here and take it, as long as one saves a form not yet saved."""

@@ -12,6 +12,7 @@ import queue
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from workbench import events
@@ -19,6 +20,7 @@ from workbench.catalog import Catalog
 from workbench.errors import Cancelled, WorkbenchError
 from workbench.plumbing import wire
 from workbench.plumbing.words import one_line
+from workbench.receipt import Result
 from workbench.recipe import Recipe
 
 
@@ -133,7 +135,9 @@ def _run(core: Any, inbox: Inbox, outbox: Outbox, message: dict[str, Any]) -> No
 
 def _save(core: Any, outbox: Outbox, message: dict[str, Any]) -> None:
     try:
-        paths = core.save(message["workload"], Recipe.parse(message["recipe"]), message["directory"])
+        result = Result.model_validate(message["result"]) if message["result"] else None
+        recipe, target = Recipe.parse(message["recipe"]), Path(message["target"])
+        paths = core.save(message["workload"], recipe, result, target)
     except Exception as error:  # so may saving
         outbox.answer(message["ticket"], error=_one_line(error))
     else:

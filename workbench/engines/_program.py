@@ -7,8 +7,11 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.engines._base import PT2
 from workbench.graph import export
+from workbench.graph.plain import in_plain_operations
 from workbench.plumbing.lazy import lazy
+from workbench.workload import rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from workbench.workload import Inputs
 else:
     torch = lazy("torch")
+
+_OF_THIS_MACHINE = ("stack_trace", "from_node", "torch_fn", "custom")
+"""What an exported node tells of how it came about: paths and lines of code here, longer than small models."""
 
 _memory: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _lock = threading.RLock()
@@ -81,28 +87,20 @@ def remembered(variant: Variant, key: tuple, make: Callable[[], Any]) -> Any:
 
 
 def save_program(variant: Variant, example: Inputs, directory: str | Path) -> Path:
-    """Write ``model.pt2``, which ``torch.export.load`` reads, for any batch size. Returns its path.
+    """Write ``model.pt2``, which ``torch.export.load`` reads without this package. Returns its path.
+
+    It takes any batch size, stores weights in the bits they have, and holds two of the ``example`` inputs.
 
     Raises
     ------
     EngineError
         When the model can't be exported.
     """
-    path = Path(directory) / "model.pt2"
-    torch.export.save(export(executed(variant), example), path)
+    path = Path(directory) / PT2.name
+    module = executed(variant) if variant.graph is None else in_plain_operations(variant.graph)
+    program = export(module, rows(example, slice(2)))
+    for node in program.graph.nodes:
+        for told in _OF_THIS_MACHINE:
+            node.meta.pop(told, None)
+    torch.export.save(program, path)
     return path
-
-
-def how_to_load(variant: Variant) -> str:
-    """One line for those who find a ``model.pt2`` of :func:`save_program`: what it is, and the code that loads it.
-
-    A quantized graph is loaded only where its operations are registered; the import named does that.
-    """
-    if variant.graph is None:
-        graph, modules = "the model's graph", "torch"
-    else:
-        graph, modules = "the quantized graph, simulated", "torch, torch.ao.quantization.fx._decomposed"
-    return (
-        f"model.pt2 is {graph}: PyTorch runs it without this workbench, but it is no engine's fast program; "
-        f'load it with: import {modules}; model = torch.export.load("model.pt2").module()'
-    )

@@ -166,10 +166,13 @@ class Session:
         """Finished runs, newest first, of all workloads or of the one that ``Started`` or a result names by its id."""
         return self.store.entries(workload_id, limit)
 
-    def save_model(self, workload: Workload, recipe: Recipe, directory: Path | str) -> list[Path]:
-        """Write the variant as ``model.pt2`` and, where it exists, ``model.onnx``, with ``receipt.json``.
+    def save_model(
+        self, workload: Workload, recipe: Recipe, target: Path | str, result: Result | None = None
+    ) -> list[Path]:
+        """Write the variant in every form there is, with recipe, receipt, report, some inputs and a ``run.py``.
 
-        Waits for the worker. Raises :class:`WorkbenchError` with the worker's message when it can't.
+        ``target`` is a folder, or a ``.zip`` to hold them all; ``result`` is what a run of this recipe found, for the
+        report. Waits for the worker. Raises :class:`WorkbenchError` with the worker's message when it can't.
         """
         parcel = self._parcels.pack(workload)
         answer: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -177,9 +180,10 @@ class Session:
             self._supervisor.require()
             ticket = f"save-{next(self._numbers)}"
             self._answers[ticket] = answer
-            message = {"do": "save", "ticket": ticket, "recipe": recipe.model_dump(mode="json")}
+            found = result.model_dump(mode="json") if result else None
+            message = {"do": "save", "ticket": ticket, "recipe": recipe.model_dump(mode="json"), "result": found}
             self._send_workload(parcel)
-            self._supervisor.worker.send({**message, "directory": str(directory), "workload": parcel.token})
+            self._supervisor.worker.send({**message, "target": str(target), "workload": parcel.token})
         reply = answer.get()
         if "error" in reply:
             raise WorkbenchError(reply["error"])
