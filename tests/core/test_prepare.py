@@ -105,3 +105,8 @@ def test_a_workload_brings_its_own_data_and_gives_what_its_run_measures():
 def test_what_a_workload_says_itself_is_not_said_again():
     with pytest.raises(WorkloadError, match="leave out example and output"):
         wb.prepare("fashion-student", IMAGES, output=0)
+
+
+def test_a_module_without_an_example_is_told_to_bring_one():
+    with pytest.raises(WorkloadError, match=r"give some of its inputs: wb.prepare\(model, inputs\[:8\]\)"):
+        wb.prepare(torch.nn.Linear(4, 3))

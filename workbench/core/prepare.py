@@ -40,6 +40,8 @@ def prepare(
         raise WorkloadError(
             f"the model is of type {type(model).__name__}; give a torch.nn.Module, a Workload or the name of one"
         )
+    if example is None:
+        raise WorkloadError("a module comes without examples; give some of its inputs: wb.prepare(model, inputs[:8])")
     module, _ = intake.taken_in(model, own_copy=True)  # what runs is of this moment, and forward may write to buffers
     given = intake.example_of(example, "example")
     train = _training_data(given, calibration, recipe)
