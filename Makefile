@@ -70,5 +70,5 @@ clean:
 
 # All that the page needs and the tools of the tests, in one go: the kernels are built once.
 .venv/test.stamp: .venv/torch.stamp $(SOURCES)
-	$(INSTALL) --editable '.[engines,test]'
+	$(INSTALL) --editable '.[engines,keras,transformers,test]'
 	touch .venv/app.stamp $@

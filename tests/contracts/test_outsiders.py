@@ -23,7 +23,7 @@ import torch
 
 import workbench.engines.eager
 from workbench.machine.devices import Device
-from workbench.models.loaders import Loader
+from workbench.models.loaders import FileLoader
 from workbench.models.zoo import Embedded
 from workbench.models.zoo.fashion_student import FASHION_STUDENT
 from workbench.precisions import Integers, Precision
@@ -71,9 +71,10 @@ class Abacus(Device):
         return [{"name": "abacus", "title": "Abacus", "unavailable": "it is at the museum"}]
 
 
-class Sizes(Loader):
+class Sizes(FileLoader):
     """A file that says how wide one linear layer is."""
 
+    title = "a .sizes file"
     suffix = ".sizes"
 
     def read(self, path):

@@ -157,8 +157,8 @@ def test_a_factory_without_weights_gives_the_same_model_each_time(data):
         ("weights.safetensors", "weights alone are read.*weights='weights.safetensors'"),
         ("model.pth", "weights alone are read.*weights='model.pth'"),
         ("model.pkl", "is a pickle, which can run any code"),
-        ("folder/model.txt", "is no model file"),
-        ("model.h5", "is no model file; give a .onnx or .pt2 file or 'module:factory'"),
+        ("folder/model.txt", "is no model and doesn't exist"),
+        ("tests", r"is no model; give .* a \.pt2 file, .* or an \.onnx file, or 'module:factory'"),
         ("missing.pt2", "doesn't exist"),
     ],
 )

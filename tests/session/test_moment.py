@@ -110,6 +110,16 @@ def test_a_file_written_anew_is_read_anew(tmp_path):
     assert parcels.pack(workload) is not first
 
 
+def test_a_folder_in_which_a_file_is_written_anew_is_read_anew(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text("{}")
+    workload, parcels = Workload(str(tmp_path), data=(INPUTS, fresh_labels())), Parcels()
+    first = parcels.pack(workload)
+    assert parcels.pack(workload) is first
+    path.write_text("{ }")
+    assert parcels.pack(workload) is not first
+
+
 @pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile, nn.utils.parametrizations.weight_norm], ids=str)
 def test_what_is_wrapped_around_a_module_comes_off_before_it_is_sent(wrap, session):
     model = always(0)

@@ -150,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Any flag of a technique turns it on; those of its options that aren't given take their defaults.",
     )
     run.set_defaults(command=_run)
-    run.add_argument("workload", help="an embedded workload, a .pt2 or .onnx file, or module:factory")
+    run.add_argument("workload", help="an embedded workload, a model's file or folder, or module:factory")
     run.add_argument("--data", help="an .npz with `inputs` and `targets`, for a model of your own")
     run.add_argument("--weights", help="a .safetensors or .pth file for a module:factory model")
     run.add_argument("--metric", default="auto", help="one of `workbench list metrics`; auto: by what the targets are")

@@ -1,4 +1,4 @@
-"""The embedded models, and the way in for a user's own: modules, ``.pt2``, ``.onnx`` and factories.
+"""The embedded models, and the way in for a user's own: modules, files and folders, and factories.
 
 Nothing here imports torch until something is loaded.
 """

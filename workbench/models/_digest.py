@@ -36,8 +36,9 @@ def architecture(module: torch.nn.Module) -> str:
 
 
 def weights(module: torch.nn.Module) -> str:
-    """A digest of all parameters and buffers by name."""
-    return _tensors(module.state_dict().items())
+    """A digest of all parameters and buffers by name, also of buffers that aren't stored."""
+    stored = module.state_dict()
+    return _tensors([*stored.items(), *((name, each) for name, each in module.named_buffers() if name not in stored)])
 
 
 def examples(data: Data) -> str:

@@ -24,7 +24,7 @@ def digest(workload: Workload) -> bytes:
     seen = _Digest()
     _Walk(seen).dump(workload)
     for part in (workload.model, workload.data, workload.train, workload.weights):
-        seen.write(repr(_file(part)).encode())
+        seen.write(repr(_files(part)).encode())
     return seen.sha.digest()
 
 
@@ -63,9 +63,10 @@ def _checksum(values: Any) -> int:
     return zlib.crc32(values.view(torch.uint8).numpy()) if values.numel() else 0
 
 
-def _file(part: Any) -> tuple[int, int] | None:
-    """When the file of this name was written last, and its size; None where it is none."""
-    if not isinstance(part, str | os.PathLike) or not Path(part).is_file():
-        return None
-    found = Path(part).stat()
-    return found.st_mtime_ns, found.st_size
+def _files(part: Any) -> list[tuple[str, int, int]]:
+    """When the file of this name, or each in the folder, was written last, and its size; empty where it is none."""
+    if not isinstance(part, str | os.PathLike):
+        return []
+    path = Path(part)
+    files = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
+    return [(each.name, each.stat().st_mtime_ns, each.stat().st_size) for each in files if each.is_file()]

@@ -10,16 +10,17 @@ import torch
 
 from workbench.errors import WorkloadError
 from workbench.machine.memory import COPIES_OF_MODEL, refuse_beyond_memory
-from workbench.models.loaders._base import Loader
+from workbench.models.loaders._base import FileLoader
 from workbench.plumbing.words import one_line
 
 if TYPE_CHECKING:
     import onnx
 
 
-class Onnx(Loader):
+class Onnx(FileLoader):
     """ONNX graphs of any inputs and outputs [N, …]."""
 
+    title = "an .onnx file"
     suffix = ".onnx"
 
     def read(self, path: Path) -> torch.nn.Module:

@@ -19,7 +19,7 @@ from workbench.errors import WorkloadError
 from workbench.machine.memory import COPIES_OF_MODEL, refuse_beyond_memory
 from workbench.models._relayer import restore_layers
 from workbench.models.calling import with_parameters
-from workbench.models.loaders._base import Loader
+from workbench.models.loaders._base import FileLoader
 from workbench.plumbing.words import one_line
 
 _SYMBOLIC_NAMES = {"Symbol", "Integer", "Rational", "Float", "Add", "Mul", "Pow", "Max", "Min", *symbolic.__all__}
@@ -29,9 +29,10 @@ _SYMBOLIC_NODES = (
 )  # fmt: skip
 
 
-class Pt2(Loader):
+class Pt2(FileLoader):
     """What ``torch.export.save`` writes."""
 
+    title = "a .pt2 file"
     suffix = ".pt2"
 
     def read(self, path: Path) -> torch.nn.Module:
