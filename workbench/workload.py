@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 AUTO = "auto"
-CALLS = ("one", "positional", "keywords", "pairs")
+PAIRS = "pairs"
+CALLS = ("one", "positional", "keywords", PAIRS)
 """How a model may be called, but for "auto"."""
 
 Inputs = tuple["torch.Tensor", ...]
@@ -69,12 +70,13 @@ class Workload:
     Parameters
     ----------
     model
-        The name of an embedded workload ("fashion-cnn"), an ``nn.Module``, a path to a ``.pt2`` or
-        ``.onnx`` file, or ``"module:factory"`` naming a function that returns an ``nn.Module``.
+        The name of an embedded workload ("fashion-cnn"), an ``nn.Module``, a Keras 3 model, the path of a ``.pt2``,
+        ``.onnx`` or ``.keras`` file or of a Hugging Face folder, or ``"module:factory"`` naming a function that returns
+        an ``nn.Module``.
     data
         ``(inputs, targets)`` or inputs alone, the path of an ``.npz`` with both, a ``Dataset`` of such pairs, or a
-        ``DataLoader``. Inputs are a tensor or array [N, …] of any type, or a tuple or dictionary of several. Embedded
-        workloads bring their own.
+        ``DataLoader``. Inputs are a tensor or array [N, …] of any type, or a tuple or dictionary of several; lists of
+        strings, one or a pair of them, where the model's folder has a tokenizer. Embedded workloads bring their own.
     train
         The same, for calibration, fine-tuning and distillation. Without it, every fifth example of
         ``data`` is set aside for that and not used for quality.
@@ -94,7 +96,7 @@ class Workload:
         a tensor itself, else ``.logits``, else the first tensor.
     call
         How inputs are passed: "one" (a tensor), "positional", "keywords", or "pairs" (the model embeds each of two
-        inputs). "auto" goes by the form of the data.
+        inputs, or both halves of named inputs [N, 2, …]). "auto" goes by the form of the data.
     """
 
     model: Any
@@ -126,6 +128,8 @@ class Workload:
         if not isinstance(self.model, str | os.PathLike):
             return type(self.model).__name__
         text = os.fspath(self.model)
+        if os.path.isdir(text):
+            return Path(text).resolve().name
         if (suffix := Path(text).suffix) and ":" not in suffix:
             return Path(text).stem
         return text.rpartition(":")[2] if ":" in text else text

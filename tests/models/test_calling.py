@@ -141,6 +141,20 @@ def test_pairs_are_embedded_one_after_the_other_in_one_batch():
     assert torch.allclose(found[:, 1], model(X.flip(0)[:4]), atol=1e-6)
 
 
+def test_both_halves_of_named_inputs_are_embedded_in_one_batch():
+    model = Words().eval()
+    both, mask = torch.stack([TOKENS, TOKENS.flip(0)], dim=1), torch.ones(N, 2, 5)
+    data = {"input_ids": both, "attention_mask": mask, "targets": torch.rand(N)}
+    loaded = load(Workload(model, data, call="pairs", metric="spearman"))
+    batch = torch.export.Dim("batch")
+    shapes = ({0: batch}, {0: batch})
+    program = torch.export.export(loaded.module, (both[:2], mask[:2]), dynamic_shapes=shapes).module()
+    for module in (loaded.module, program):
+        found = module(both[:4], mask[:4])
+        assert torch.allclose(found[:, 0], model(TOKENS[:4], mask[:4, 0])["logits"], atol=1e-6)
+        assert torch.allclose(found[:, 1], model(TOKENS.flip(0)[:4], mask[:4, 1])["logits"], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("call", "data", "told"),
     [

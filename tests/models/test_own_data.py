@@ -102,7 +102,7 @@ BAD = {
     ),
     "a wrong shape": (lambda x, y: (x[:, :2], y), r"fails on inputs of shape \[2, 2, 4, 4\]: .*channels"),
     "flat inputs": (lambda x, y: (x[:, 0, 0, 0], y), r"fails on inputs of shape \[2\]"),
-    "words": (lambda x, y: (np.array(["cat"] * 20), y), "no array of numbers"),
+    "words": (lambda x, y: (np.array(["cat"] * 20), y), "holds text and the model brings no tokenizer"),
     "mixed shapes": (lambda x, y: [(x[0], 0), (x[0, :2], 0)], "mixes shapes"),
 }
 

@@ -98,7 +98,7 @@ def read(source: Any, what: str) -> Read:
 def _all(source: Any, what: str, notes: list[str]) -> tuple[Any, Any]:
     """Inputs and targets (None where there are none) of all examples, in whatever holds them."""
     if isinstance(source, str | os.PathLike):
-        source = _npz(Path(source), what)
+        source = npz(Path(source), what)
     if isinstance(source, Data):
         return source.inputs, source.targets
     if isinstance(source, torch.utils.data.TensorDataset):
@@ -108,13 +108,13 @@ def _all(source: Any, what: str, notes: list[str]) -> tuple[Any, Any]:
     if isinstance(source, torch.utils.data.IterableDataset):
         return _joined(_within_budget(source, what, notes), what, torch.stack)
     if _is_array(source) or isinstance(source, Mapping) or _is_pair(source):
-        return _parted(source, what)
+        return parted(source, what)
     if hasattr(source, "__getitem__") and hasattr(source, "__len__") and not isinstance(source, str | bytes):
         return _joined(_examples_of(source, what), what, torch.stack)
     raise WorkloadError(f"{what} is {_kind(source)}; it can be {FORMS}")
 
 
-def _npz(path: Path, what: str) -> dict[str, np.ndarray]:
+def npz(path: Path, what: str) -> dict[str, np.ndarray]:
     advice = f"store {what} with numpy.savez(path, inputs=…, targets=…)"
     try:
         loaded = np.load(path, allow_pickle=False)
@@ -130,7 +130,7 @@ def _npz(path: Path, what: str) -> dict[str, np.ndarray]:
         raise WorkloadError(f"{path} holds no arrays of numbers, or is damaged; {advice}") from error
 
 
-def _parted(item: Any, what: str) -> tuple[Any, Any]:
+def parted(item: Any, what: str) -> tuple[Any, Any]:
     """Inputs and targets of an example, a batch or all examples; the targets are None where there are none."""
     if isinstance(item, Mapping):
         key = next((name for name in _TARGETS if name in item), None)
@@ -154,20 +154,20 @@ def _parted(item: Any, what: str) -> tuple[Any, Any]:
 def _examples_of(source: Any, what: str) -> Iterator[tuple[Any, Any]]:
     if not len(source):
         raise WorkloadError(f"{what} is empty; give at least one example")
-    first = _parted(source[0], what)
+    first = parted(source[0], what)
     tensors = _flat(first, what)
     shapes = " and ".join(str(list(each.shape)) for each in tensors[:1])
     refuse_beyond_memory(f"{what} ({len(source)} examples of shape {shapes})", len(source) * sum(map(_bytes, tensors)))
     yield first
     for index in range(1, len(source)):
-        yield _parted(source[index], what)
+        yield parted(source[index], what)
 
 
 def _batches(loader: torch.utils.data.DataLoader, what: str) -> Iterator[tuple[Any, Any]]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # a shuffling loader then gives the same order each time, so equal keys stay equal
         for number, batch in enumerate(loader):
-            parts = _parted(batch, what)
+            parts = parted(batch, what)
             if not number and hasattr(loader.dataset, "__len__"):
                 refuse_beyond_memory(
                     f"{what} ({len(loader)} batches)", len(loader) * sum(map(_bytes, _flat(parts, what)))
@@ -179,7 +179,7 @@ def _within_budget(stream: Iterable[Any], what: str, notes: list[str]) -> Iterat
     """Examples of a stream, as many as are read of it."""
     used = 0
     for number, item in enumerate(stream):
-        parts = _parted(item, what)
+        parts = parted(item, what)
         used += sum(map(_bytes, _flat(parts, what)))
         if used > _STREAM_BYTES:
             notes.append(
@@ -248,7 +248,8 @@ def tensor(value: Any, what: str) -> torch.Tensor:
         return value.detach().cpu()
     if isinstance(value, str) or (isinstance(value, tuple | list) and value and isinstance(value[0], str)):
         raise WorkloadError(
-            f"{what} holds text, and nothing here turns it into numbers; give what a tokenizer makes of it"
+            f"{what} holds text, and nothing here turns it into numbers; give what a tokenizer makes of it, or lists "
+            "of texts and the folder of a model with its tokenizer"
         )
     try:
         return torch.from_numpy(np.array(value))

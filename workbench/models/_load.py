@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from workbench.datasets.cards import read
 from workbench.errors import WorkloadError, unknown
 from workbench.machine import memory
-from workbench.models import _check, _data, _digest, _factory, _task, embedded, intake, loaders, zoo
+from workbench.models import _check, _data, _digest, _factory, _task, _text, embedded, intake, loaders, zoo
 from workbench.models._files import STATE_DICTIONARIES, refuse_pickle
+from workbench.models.loaders import Tokenizer
 from workbench.workload import LoadedWorkload, Workload, is_auto
 
 _REPEATED_EXAMPLES = 64
@@ -24,13 +25,18 @@ _ID_DIGITS = 12
 
 @dataclass(frozen=True)
 class _Model:
-    """A model as found: ``weights`` is their digest where a card tells it, ``embedded`` what it belongs to."""
+    """A model as found.
+
+    ``weights`` is their digest where a card tells it, ``embedded`` what it belongs to, ``tokenizer`` what lies beside
+    it and makes its inputs of texts.
+    """
 
     name: str
     module: torch.nn.Module
     description: str
     weights: str | None = None
     embedded: zoo.Embedded | None = None
+    tokenizer: Tokenizer | None = None
 
 
 def load_workload(workload: Workload) -> LoadedWorkload:
@@ -42,7 +48,7 @@ def load_workload(workload: Workload) -> LoadedWorkload:
         )
     model = _find(workload)
     module, notes = intake.taken_in(model.module, own_copy=False)
-    brought = model.embedded if workload.data is None else None
+    brought, call = (model.embedded if workload.data is None else None), workload.call
     if brought:
         (test, train), data_digest = brought.source.read(), brought.source.digest()
         read = _data.Read(test)
@@ -51,9 +57,11 @@ def load_workload(workload: Workload) -> LoadedWorkload:
             train, data_digest = learned.data, _digest.combine(data_digest, _digest.examples(learned.data))
             notes += learned.notes
     else:
-        read, train = _data.split(workload.data, workload.train)
-        notes += read.notes
-    module, test, train, more = intake.fitted(module, read, train, workload.call, workload.output)
+        given = _text.tokenized(workload.data, workload.train, model.tokenizer, call)
+        call = given.call
+        read, train = _data.split(given.data, given.train)
+        notes += [*filter(None, [given.note]), *read.notes]
+    module, test, train, more = intake.fitted(module, read, train, call, workload.output)
     outputs = _check.outputs_of(module, test.at(torch.tensor([0, len(test) - 1])).inputs)
     test, train = (_task.as_classes(outputs, part, what) for part, what in ((test, "data"), (train, "train")))
     if not brought:
@@ -105,9 +113,10 @@ def _find(workload: Workload) -> _Model:
     if text in embedded():
         return _embedded_model(text)
     if loader := loaders.find(path):
-        if not path.is_file():
-            raise WorkloadError(f"the model file {path} doesn't exist; give the path of {loaders.in_words()}")
-        return _Model(path.stem, loader.read(path), f"from {path.name}")
+        if not path.exists():
+            raise WorkloadError(f"the model {path} doesn't exist; give the path of {loaders.in_words()}")
+        module = loader.read(path)
+        return _Model(path.stem, module, f"from {path.name}", tokenizer=loader.tokenizer(path, module))
     if path.suffix.lower() in (".safetensors", *STATE_DICTIONARIES):
         raise WorkloadError(
             f"of {path} weights alone are read, since a pickled model can run any code when it is loaded; give "
@@ -117,7 +126,8 @@ def _find(workload: Workload) -> _Model:
     if _is_factory(model):
         return _Model(text.partition(":")[2], _factory.read(text, workload.weights), f"made by {text}")
     if path.exists() or os.sep in text or path.suffix:
-        raise WorkloadError(f"{path} is no model file; give {loaders.in_words()} or 'module:factory'")
+        missing = "" if path.exists() else " and doesn't exist"
+        raise WorkloadError(f"{path} is no model{missing}; give {loaders.in_words()}, or 'module:factory'")
     raise WorkloadError(unknown("workload", text, embedded()))
 
 

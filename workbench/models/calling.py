@@ -19,7 +19,8 @@ class Calling:
     """How a module is called, and what of its output counts.
 
     ``names`` are the keywords of its inputs, empty where it takes them by position; ``pairs``: it embeds each of two
-    inputs, and gives [batch, 2, …]. ``output`` is a key, an attribute, a number or a function of the output, or "auto".
+    inputs, or both halves of named inputs [batch, 2, …], and gives [batch, 2, …]. ``output`` is a key, an attribute, a
+    number or a function of the output, or "auto".
     """
 
     names: tuple[str, ...] = ()
@@ -28,10 +29,13 @@ class Calling:
 
     def outputs(self, forward: Callable[..., Any], inputs: Inputs) -> torch.Tensor:
         """What counts of ``forward``'s output."""
-        if self.pairs:
-            first, second = inputs
-            both = picked(forward(torch.cat([first, second])), self.output)
-            return torch.stack(both.chunk(2), dim=1)
+        if not self.pairs:
+            return self._counting(forward, inputs)
+        pairs = [(each[:, 0], each[:, 1]) for each in inputs] if self.names else [inputs]
+        both = self._counting(forward, [torch.cat(pair) for pair in pairs])
+        return both.unflatten(0, (2, -1)).transpose(0, 1)
+
+    def _counting(self, forward: Callable[..., Any], inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         raw = forward(**dict(zip(self.names, inputs, strict=True))) if self.names else forward(*inputs)
         return picked(raw, self.output)
 
@@ -105,12 +109,17 @@ class _Around(torch.nn.Module):
         self.model = model
 
 
+def keywords(module: torch.nn.Module) -> list[str]:
+    """The names of the inputs that forward takes, those alone that it spells out."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    return [each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+
+
 def require_keywords(module: torch.nn.Module, names: tuple[str, ...]) -> None:
     """Raise :class:`WorkloadError` with the nearest names where forward doesn't take an input of one of ``names``."""
-    parameters = inspect.signature(module.forward).parameters.values()
-    if any(each.kind is each.VAR_KEYWORD for each in parameters):
+    if any(each.kind is each.VAR_KEYWORD for each in inspect.signature(module.forward).parameters.values()):
         return
-    known = [each.name for each in parameters if each.kind is not each.VAR_POSITIONAL]
+    known = keywords(module)
     for name in names:
         if name not in known:
             raise WorkloadError(

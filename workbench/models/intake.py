@@ -10,12 +10,12 @@ import torch
 
 from workbench.errors import WorkloadError, unknown
 from workbench.machine import memory
-from workbench.models import _check, _data
+from workbench.models import _check, _data, loaders
 from workbench.models._data import Read
-from workbench.models.calling import Calling, adapted, require_keywords
+from workbench.models.calling import Calling, adapted, keywords, require_keywords
 from workbench.models.folding import folded_parametrizations
 from workbench.plumbing.words import one_line
-from workbench.workload import AUTO, CALLS, Data, is_auto
+from workbench.workload import AUTO, CALLS, PAIRS, Data, is_auto
 
 _WRAPPERS = {
     torch.nn.DataParallel: "module",
@@ -26,7 +26,7 @@ _WRAPPERS = {
 
 
 def unwrapped(module: torch.nn.Module) -> torch.nn.Module:
-    """The module that does the computing: out of ``DataParallel`` and ``torch.compile``, with plain weights.
+    """The module that does the computing: out of ``DataParallel`` and ``torch.compile``, with plain layers and weights.
 
     Weights that are computed of others at each call (weight norm, spectral norm) are computed once, on a copy.
 
@@ -42,7 +42,7 @@ def unwrapped(module: torch.nn.Module) -> torch.nn.Module:
             "the model is TorchScript, which can't be exported or changed; give the nn.Module it was made from, or "
             "store that with torch.export.save(torch.export.export(…), 'model.pt2')"
         )
-    return folded_parametrizations(module)
+    return folded_parametrizations(loaders.adopted(module))
 
 
 def taken_in(module: torch.nn.Module, *, own_copy: bool) -> tuple[torch.nn.Module, list[str]]:
@@ -134,11 +134,14 @@ def _called(module: torch.nn.Module, read: Read, call: str, output: Any) -> torc
         raise WorkloadError(unknown("call", call, (AUTO, *CALLS)))
     if call == "keywords" and not names:
         raise WorkloadError("call='keywords' needs inputs with names and these have none; give a dictionary of them")
-    if call in ("one", "pairs") and count != (wanted := {"one": 1, "pairs": 2}[call]):
+    if call == PAIRS and names and set(names) <= set(keywords(module)):  # each input holds both of a pair
+        if odd := [list(each.shape) for each in read.data.inputs if each.shape[1:2] != (2,)]:
+            raise WorkloadError(f"call='pairs' needs named inputs of shape [N, 2, …], both of each pair, not {odd[0]}")
+    elif call in ("one", PAIRS) and count != (wanted := {"one": 1, PAIRS: 2}[call]):
         raise WorkloadError(f"call={call!r} needs {wanted} input{'s' * (wanted > 1)} and the data have {count}")
-    if call in ("one", "positional", "pairs"):
+    elif call in ("one", "positional", PAIRS):
         names = ()
-    calling = Calling(names, pairs=call == "pairs", output=output)
+    calling = Calling(names, pairs=call == PAIRS, output=output)
     if names:
         require_keywords(module, names)
     plain = not names and not calling.pairs and is_auto(output)
