@@ -79,6 +79,7 @@ class Latency(_Event):
 
     kind: Literal["latency"] = "latency"
     baseline_engine: str
+    baseline_precision: str = "fp32"
     baseline: LatencyFigures
     variant: LatencyFigures
     speedup: Interval

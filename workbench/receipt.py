@@ -99,6 +99,8 @@ class Side(_Frozen):
     """Weights plus the growth of resident memory in the first calls; None where the system can't say."""
     throughput: Throughput | None = None
     """None in runs of before it was told."""
+    precision: str = "fp32"
+    """The name of what its layers are asked to compute in."""
 
     @model_validator(mode="before")
     @classmethod

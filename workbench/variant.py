@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 class Variant:
     """A model on its way from the techniques to an engine.
 
-    ``module`` always holds the fp32 weights (pruned, distilled, …). ``precision`` is the name of what its layers are
-    asked to compute in. ``graph`` is there once that is of integers: the exported graph with quantize/dequantize pairs
-    (QDQ), or with dequantized weights alone, the first dimension of whose inputs (the batch) is dynamic. Other floats
-    need no graph: the engine casts.
+    ``module`` holds the fp32 weights (pruned, distilled, …), or those of a model that came quantized. ``precision`` is
+    the name of what its layers are asked to compute in. ``graph`` is there once that is of integers: the exported graph
+    with quantize/dequantize pairs (QDQ), or with dequantized weights alone, the first dimension of whose inputs (the
+    batch) is dynamic. Other floats need no graph: the engine casts.
     ``unchanged`` says for a layer's qualified name why a technique left it alone, ``remarks`` what it did there that
     isn't seen from the figures. ``notices`` are for the person: what a technique found out about the whole model.
     """

@@ -105,6 +105,57 @@ def test_a_file_that_is_not_what_its_suffix_says_is_refused(session, tmp_path):
     assert "pt2" in failure(session, wb.Workload(str(path), data=DATA))
 
 
+def raising(outputs, targets):
+    return outputs["logits"]
+
+
+def giving_nan(outputs, targets):
+    return torch.full((len(outputs),), torch.nan)
+
+
+class Two(nn.Module):
+    """Takes two inputs by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(6, 3)
+
+    def forward(self, features, mask):
+        return self.fc(features * mask)
+
+
+ROWS, LABELS = DATA
+ONE = nn.Linear(6, 3)
+BAD_TASKS = {
+    "a metric that raises": (ONE, DATA, {"metric": raising}, r"raising raises .* \(test_bad_input\.py, line \d+\)"),
+    "a metric that gives NaN": (ONE, DATA, {"metric": giving_nan}, "giving_nan gives NaN for example 0"),
+    "targets that don't fit the outputs": (
+        ONE,
+        (ROWS, torch.rand(50, 4)),
+        {},
+        r"no metric fits outputs of shape \[2, 3\]",
+    ),
+    "inputs of different lengths": (Two(), ({"features": ROWS, "mask": ROWS[:7]}, LABELS), {}, "differ in length"),
+    "a key that forward doesn't take": (
+        Two(),
+        ({"features": ROWS, "masks": ROWS}, LABELS),
+        {},
+        "doesn't take 'masks': .*did you mean mask",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TASKS)
+def test_a_task_that_makes_no_sense_is_told_in_one_line_before_anything_is_measured(session, case):
+    model, data, options, told = BAD_TASKS[case]
+    run = session.start(wb.Workload(model, data=data, **options), EAGER)
+    *before, failed = run
+    assert failed.kind == "failed"
+    assert re.search(told, failed.message)
+    assert "\n" not in failed.message
+    assert {event.kind for event in before} <= {"progress"}
+
+
 def test_after_all_of_these_the_same_worker_still_works(session):
     pid = session.worker_pid
     assert session.start(wb.load("fashion-student"), EAGER, baseline="eager").result()

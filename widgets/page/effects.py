@@ -37,7 +37,7 @@ def _effect(link: chain.Link, state: PageState) -> Effect:
 
 
 def _against(link: chain.Link) -> str:
-    speed, baseline = link.speed, f"{link.after.baseline.engine} fp32"
+    speed, baseline = link.speed, f"{link.after.baseline.engine} {link.after.baseline.precision}"
     spread = f"{fmt.significant(speed.low)} – {fmt.ratio(speed.high)}"
     if link.same_kernels:
         return "no difference: the same kernels as without it"

@@ -294,6 +294,7 @@ def _fill(state: PageState, result: Result, run: int) -> PageState:
         latency=events.Latency(
             run=run,
             baseline_engine=baseline.engine,
+            baseline_precision=baseline.precision,
             baseline=baseline.latency_ms,
             variant=variant.latency_ms,
             speedup=result.speedup,

@@ -70,7 +70,7 @@ def baseline_point(state: PageState) -> View:
     """Where the plain model stands."""
     if not (state.latency and state.quality):
         return {}
-    label = f"baseline: fp32 · {state.latency.baseline_engine}"
+    label = f"baseline: {state.latency.baseline_precision} · {state.latency.baseline_engine}"
     return quality.point(state.latency.baseline.p50, state.quality.baseline, label)
 
 
@@ -225,7 +225,7 @@ def _speedup_card(state: PageState) -> View:
         spread = f"95 %: {fmt.significant(speedup.low)} – {fmt.significant(speedup.high)}×"
         if speedup.vague:
             spread = "95 %: more than 2× either way"
-        card["lines"] = [spread, f"against {state.latency.baseline_engine} fp32"]
+        card["lines"] = [spread, f"against {state.latency.baseline_engine} {state.latency.baseline_precision}"]
     return card
 
 

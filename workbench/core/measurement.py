@@ -161,6 +161,7 @@ class Measurement:
             yield events.Latency(
                 run=run,
                 baseline_engine=self._baseline.place.engine,
+                baseline_precision=self._baseline.variant.precision,
                 baseline=snapshot.baseline,
                 variant=snapshot.variant,
                 speedup=snapshot.speedup,
@@ -193,7 +194,7 @@ class Measurement:
             )
 
     def _verdict(self) -> str:
-        baseline = f"{self._baseline.place.engine} fp32"
+        baseline = f"{self._baseline.place.engine} {self._baseline.variant.precision}"
         return verdict(
             self.recipe,
             self._latency.speedup,
@@ -215,6 +216,7 @@ class Measurement:
             size_bytes=prepared.size_bytes,
             peak_memory_bytes=prepared.peak_memory_bytes,
             throughput=Throughput(value=handled / figures.p50 * 1e3, unit=counted.unit),
+            precision=prepared.variant.precision,
         )
 
 

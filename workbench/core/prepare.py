@@ -14,6 +14,7 @@ from workbench.core import blocked
 from workbench.core.placing import completions, failures_of, require_engine, require_place
 from workbench.engines import Runner
 from workbench.errors import EngineError, WorkbenchError, WorkloadError
+from workbench.graph.quantized import untouched
 from workbench.measure import layers
 from workbench.measure.fidelity import require_faithful
 from workbench.models import intake
@@ -63,7 +64,7 @@ def _applied(recipe: Recipe, module: torch.nn.Module, example: Inputs, context: 
 
     @cache
     def made(saturates: bool) -> Variant:
-        variant = Variant(module=module)
+        variant = untouched(module, example)
         for step in recipe.steps:
             variant = step.apply(variant, replace(context, saturates=saturates))
         return variant

@@ -11,6 +11,7 @@ import torch
 
 from workbench.core.placing import failures_of, require_engine
 from workbench.engines import Engine, Runner
+from workbench.graph.quantized import untouched
 from workbench.machine.limits import usable_threads
 from workbench.measure import memory
 from workbench.measure.fidelity import require_faithful
@@ -72,7 +73,8 @@ class Shelf:
         heeding = [False, *itertools.accumulate((step.heeds_saturation for step in recipe.steps), operator.or_)]
         step_keys = ("", *recipe.step_keys())
         keys = [(workload.key, key, heeds and context.saturates) for key, heeds in zip(step_keys, heeding, strict=True)]
-        self._variants.setdefault(keys[0], Variant(module=workload.module))
+        if keys[0] not in self._variants:
+            self._variants[keys[0]] = untouched(workload.module, workload.example(1))
         done = max(n for n, key in enumerate(keys) if key in self._variants)
         variant = self._variants[keys[done]]
         torch.set_num_threads(usable_threads())  # whatever the last run left: equal seeds, equal sums

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import zipfile
 from pathlib import Path
 
 from workbench.errors import WorkloadError
@@ -13,14 +14,27 @@ STATE_DICTIONARIES = (".pt", ".pth", ".bin", ".ckpt")
 PICKLES = (*STATE_DICTIONARIES, ".pkl", ".pickle", ".joblib", ".tar")
 
 
-def refuse_pickle(path: Path) -> None:
-    """Raise ``WorkloadError`` if the file is, by its suffix or first bytes, a pickle."""
+def is_pickle(path: Path) -> bool:
+    """Whether the file is, by its suffix or first bytes, a pickle."""
     head = b""
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(4)
     zipped = head == b"PK\x03\x04" and path.suffix not in (".pt2", ".onnx")
-    if path.suffix.lower() in PICKLES or zipped or (head[:1] == b"\x80" and 2 <= head[1] <= 5):
+    return path.suffix.lower() in PICKLES or zipped or (head[:1] == b"\x80" and 2 <= head[1] <= 5)
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether the file is an archive that holds code, as ``torch.jit.save`` writes it."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.partition("/")[2].startswith("code/") for name in archive.namelist())
+
+
+def refuse_pickle(path: Path) -> None:
+    """Raise ``WorkloadError`` if the file is a pickle."""
+    if is_pickle(path):
         raise WorkloadError(
             f"{path} is a pickle, which can run any code when it is loaded; where you trust it, store its weights "
             "with safetensors.torch.save_file(model.state_dict(), 'weights.safetensors') and give that file"

@@ -13,8 +13,7 @@ from safetensors.torch import load_file
 from workbench.datasets.cards import read
 from workbench.errors import WorkloadError, unknown
 from workbench.machine import memory
-from workbench.models import _check, _data, _digest, _factory, _task, _text, embedded, intake, loaders, zoo
-from workbench.models._files import STATE_DICTIONARIES, refuse_pickle
+from workbench.models import _advice, _check, _data, _digest, _factory, _task, _text, embedded, intake, loaders, zoo
 from workbench.models.loaders import Tokenizer
 from workbench.workload import LoadedWorkload, Workload, is_auto
 
@@ -117,12 +116,7 @@ def _find(workload: Workload) -> _Model:
             raise WorkloadError(f"the model {path} doesn't exist; give the path of {loaders.in_words()}")
         module = loader.read(path)
         return _Model(path.stem, module, f"from {path.name}", tokenizer=loader.tokenizer(path, module))
-    if path.suffix.lower() in (".safetensors", *STATE_DICTIONARIES):
-        raise WorkloadError(
-            f"of {path} weights alone are read, since a pickled model can run any code when it is loaded; give "
-            f"model='module:factory' and weights={text!r}"
-        )
-    refuse_pickle(path)
+    _advice.refuse_weights(path)
     if _is_factory(model):
         return _Model(text.partition(":")[2], _factory.read(text, workload.weights), f"made by {text}")
     if path.exists() or os.sep in text or path.suffix:

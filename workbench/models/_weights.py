@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from workbench.errors import WorkloadError
 from workbench.machine.memory import COPIES_OF_MODEL, refuse_beyond_memory
-from workbench.models._files import STATE_DICTIONARIES, safetensors_header, stored_bytes
+from workbench.models._files import STATE_DICTIONARIES, is_torchscript, safetensors_header, stored_bytes
 from workbench.plumbing.words import one_line
 
 
@@ -40,6 +40,8 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     if path.suffix.lower() not in STATE_DICTIONARIES:
         return load_file(path)
     advice = "store its weights: torch.save(model.state_dict(), 'weights.pth')"
+    if is_torchscript(path):
+        raise WorkloadError(f"{path} is TorchScript; {advice.replace('model', f'torch.jit.load({str(path)!r})')}")
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:

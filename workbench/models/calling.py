@@ -43,8 +43,8 @@ class Calling:
 def picked(outputs: Any, output: Any = AUTO) -> Any:
     """The part of a model's output that counts.
 
-    With "auto" a tensor itself, else ``.logits`` (or the key "logits"), else the first tensor. What there is no tensor
-    in is given back as it is.
+    With "auto" a tensor itself, else ``.logits`` (or the key "logits"), else the first tensor, one of floats where there
+    is one. What there is no tensor in is given back as it is.
     """
     if callable(output):
         return output(outputs)
@@ -60,7 +60,9 @@ def picked(outputs: Any, output: Any = AUTO) -> Any:
     parts = outputs.values() if isinstance(outputs, Mapping) else outputs if isinstance(outputs, tuple | list) else ()
     if not parts and hasattr(outputs, "__dataclass_fields__"):
         parts = [getattr(outputs, name) for name in outputs.__dataclass_fields__]
-    return next((part for part in parts if isinstance(part, torch.Tensor)), outputs)
+    tensors = [part for part in parts if isinstance(part, torch.Tensor)]
+    floats = [part for part in tensors if part.is_floating_point()]
+    return (floats or tensors or [outputs])[0]
 
 
 def adapted(module: torch.nn.Module, calling: Calling, count: int) -> torch.nn.Module:

@@ -39,8 +39,9 @@ def unwrapped(module: torch.nn.Module) -> torch.nn.Module:
         module = getattr(module, holder)
     if isinstance(module, torch.jit.ScriptModule):
         raise WorkloadError(
-            "the model is TorchScript, which can't be exported or changed; give the nn.Module it was made from, or "
-            "store that with torch.export.save(torch.export.export(…), 'model.pt2')"
+            "the model is TorchScript, which can't be exported or changed; give the nn.Module it was made from, or a "
+            "file that torch.export.save makes of torch.export.export(module, (example,), "
+            "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))"
         )
     return folded_parametrizations(loaders.adopted(module))
 

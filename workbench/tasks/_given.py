@@ -26,6 +26,23 @@ def kind_of(given: Any) -> str:
     return f"the class {given.__name__}" if isinstance(given, type) else f"{type(given).__name__} {given!r:.40}"
 
 
+def meant(what: str, given: Any, kind: type, find: Callable[[str], Any], wrap: Callable[[Any], Any], known: str) -> Any:
+    """What is meant by a name, by something of ``kind``, or by a function, which ``wrap`` makes one of.
+
+    Raises
+    ------
+    WorkloadError
+        It is none of these; ``known`` says what can be given.
+    """
+    if isinstance(given, str):
+        return find(given)
+    if isinstance(given, kind):
+        return given
+    if callable(given) and not isinstance(given, type):
+        return wrap(given)
+    raise WorkloadError(f"{what} is {kind_of(given)}; it can be one of {known}")
+
+
 def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """What the user's ``function`` returns; ``what`` names it in messages.
 

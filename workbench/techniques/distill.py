@@ -12,12 +12,12 @@ from workbench import models
 from workbench.errors import RecipeError, WorkbenchError, unknown
 from workbench.plumbing.lazy import lazy
 from workbench.techniques._base import Context, Form, Technique, option
+from workbench.variant import Variant
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.tasks import Loss
-    from workbench.variant import Variant
 else:
     torch = lazy("torch")
 
@@ -108,7 +108,7 @@ class Distill(Technique):
         taught = outputs(variant.module, context, "distill: asking the teacher") if self._soft else None
         loss_of = self._loss(loss, taught, context.train.targets)
         train(student, Plan("distill", self.epochs, self.learning_rate), context, loss_of)
-        return variant.having(module=student, unchanged=kept)
+        return Variant(student, unchanged=kept, notices=variant.notices)
 
     def blocked(self, module: torch.nn.Module, form: Form | None = None) -> str | None:
         if self.student != HALF_WIDTH:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +20,8 @@ from workbench.models.onnx_import import (
 )
 from workbench.models.onnx_import.definitions import DOMAINS, RANDOM, spelled_out
 from workbench.models.onnx_import.dtypes import DTYPES, WIDE_UNSIGNED
+from workbench.models.onnx_import.pairs import as_pairs
+from workbench.models.onnx_import.quantized import integers_of
 from workbench.models.onnx_import.scope import OPERATORS, WIDE, Build, Scope, Unsupported, as_tensor
 from workbench.plumbing.words import one_line
 
@@ -27,14 +30,15 @@ def build(model: onnx.ModelProto, what: str, *, for_workload: bool = False) -> f
     """Build the module for a checked model whose weights are in memory; ``what`` names it in messages.
 
     Its ``forward`` takes the graph's inputs in their order, each a tensor of the type the file says, and gives
-    the output, or a tuple of several. ``for_workload``: it can be exported with a free batch dimension.
+    the output, or a tuple of several. ``for_workload``: it can be exported with a free batch dimension, and outputs of
+    strings are left out.
 
     Raises
     ------
     WorkloadError
         Naming the operator, its use, or the type of input that isn't imported.
     """
-    model = spelled_out(model)
+    model = as_pairs(spelled_out(model))
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     inputs = [entry for entry in graph.input if entry.name not in constants]
@@ -54,8 +58,9 @@ def build(model: onnx.ModelProto, what: str, *, for_workload: bool = False) -> f
     making.values.update(constants)
     for index, entry in enumerate(inputs):
         making.values[entry.name] = making.graph.placeholder("inputs" if len(inputs) == 1 else f"inputs_{index}")
-    _walk(graph, making, what)
-    outputs = tuple(_output(making, entry.name, what) for entry in graph.output)
+    results = [entry for entry in graph.output if not (for_workload and _is_text(entry))] or graph.output
+    _walk(graph, _needed(graph, results), making, what)
+    outputs = tuple(_output(making, entry.name, what) for entry in results)
     making.graph.output(outputs[0] if len(outputs) == 1 else outputs)
     module = fx.GraphModule(making.root, making.graph, class_name="OnnxModule")
     module.graph.eliminate_dead_code()
@@ -63,10 +68,25 @@ def build(model: onnx.ModelProto, what: str, *, for_workload: bool = False) -> f
     return module
 
 
-def _walk(graph: onnx.GraphProto, making: Build, what: str) -> None:
+def _needed(graph: onnx.GraphProto, results: Iterable[onnx.ValueInfoProto]) -> list[onnx.NodeProto]:
+    """The nodes that these outputs depend on."""
+    names, found = {entry.name for entry in results}, []
+    for node in reversed(graph.node):
+        if not names.isdisjoint(node.output):
+            found.append(node)
+            names.update(filter(None, node.input))
+    return found[::-1]
+
+
+def _is_text(entry: onnx.ValueInfoProto) -> bool:
+    """Whether it holds strings, as the names of classes are."""
+    return entry.type.tensor_type.elem_type == onnx.TensorProto.STRING
+
+
+def _walk(graph: onnx.GraphProto, nodes: list[onnx.NodeProto], making: Build, what: str) -> None:
     biases = _biases_added(graph, {name: making.values[name] for name in making.trainable})
     skipped: set[str] = set()
-    for node in graph.node:
+    for node in nodes:
         if node.output[0] in skipped:
             continue
         try:
@@ -118,7 +138,8 @@ def _output(making: Build, name: str, what: str) -> fx.Node:
 def _import(scope: Scope) -> tuple[Any, ...]:
     """The values of one node's outputs."""
     node, making = scope.node, scope.build
-    if node.domain not in DOMAINS or node.op_type in RANDOM:
+    name = _full_name(node)
+    if name in RANDOM or (node.domain not in DOMAINS and name not in OPERATORS):
         raise Unsupported("")
     if scope.attribute("broadcast", 0):  # before opset 7 the sides of an addition were matched by attributes
         raise Unsupported("with the attribute 'broadcast'")
@@ -128,12 +149,12 @@ def _import(scope: Scope) -> tuple[Any, ...]:
     rank = sizes.rank_of(scope)
     if rank is not None:
         return (_from_sizes(scope, given, rank),)
-    if node.op_type not in OPERATORS:
+    if name not in OPERATORS:
         raise Unsupported("")
     wide = {scope.dtype(index) for index in range(len(node.input))} & set(WIDE_UNSIGNED)
-    if wide and node.op_type not in WIDE:
+    if wide and name not in WIDE:
         raise Unsupported(f"on {str(wide.pop()).removeprefix('torch.')} values")
-    results = OPERATORS[node.op_type](scope)
+    results = OPERATORS[name](scope)
     results = results if isinstance(results, tuple) else (results,)
     if any(node.output[len(results) :]):
         raise Unsupported(f"with {len(node.output)} outputs")
@@ -150,6 +171,9 @@ def _from_sizes(scope: Scope, given: list[Any], rank: int) -> fx.Node:
 def _folded(scope: Scope) -> tuple[np.ndarray, ...]:
     """Compute a node on constants alone now, with ONNX's own reference implementation."""
     node = scope.node
+    if integers := integers_of(scope):
+        scope.build.integers[node.output[0]] = integers
+        return (integers.floats,)
     feeds = {name: scope.build.values[name] for name in node.input if name}
     graph = onnx.helper.make_graph(
         [node],
@@ -223,4 +247,4 @@ def _fixed_batch(entry: onnx.ValueInfoProto) -> int:
 
 
 def _full_name(node: onnx.NodeProto) -> str:
-    return f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+    return node.op_type if node.domain in DOMAINS else f"{node.domain}.{node.op_type}"

@@ -63,7 +63,7 @@ def _convolution(scope: Scope) -> fx.Node:
         groups=groups,
         bias=bias is not None,
     )
-    return scope.layer(filled(layer, weight, bias), inputs, weight=1, bias=name_of(scope, 2))
+    return scope.layer(filled(layer, weight, bias, scope.integers(1)), inputs, weight=1, bias=name_of(scope, 2))
 
 
 @operator("ConvTranspose")
@@ -85,7 +85,7 @@ def _transposed_convolution(scope: Scope) -> fx.Node:
         groups=groups,
         bias=bias is not None,
     )
-    return scope.layer(filled(layer, weight, bias), scope.value(0), weight=1, bias=name_of(scope, 2))
+    return scope.layer(filled(layer, weight, bias, scope.integers(1)), scope.value(0), weight=1, bias=name_of(scope, 2))
 
 
 def _transposed(data, weight, bias, kernel, strides, dilations, before, after, automatic, groups, more, shape):

@@ -3,6 +3,7 @@
 from workbench.models.onnx_import import (  # noqa: F401
     activations,
     arranging,
+    classical,
     convolution,
     elementwise,
     filling,

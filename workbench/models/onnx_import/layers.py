@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 
 from workbench.models.onnx_import.dtypes import tensor_of
+from workbench.models.onnx_import.integers import Integers, of_integers
 from workbench.models.onnx_import.scope import Scope
 
 
@@ -18,12 +19,12 @@ def has_constants(scope: Scope, weight: int, bias: int) -> bool:
     return floating and not (scope.has(bias) and scope.constant(bias) is None)
 
 
-def filled(layer: Any, weight: np.ndarray, bias: np.ndarray | None) -> Any:
-    """The layer with these weights."""
+def filled(layer: Any, weight: np.ndarray, bias: np.ndarray | None, integers: Integers | None = None) -> Any:
+    """The layer with these weights, kept as ``integers`` where there are such."""
     layer.weight = nn.Parameter(tensor_of(weight))
     if bias is not None:
         layer.bias = nn.Parameter(tensor_of(bias))
-    return layer
+    return of_integers(layer, integers) if integers else layer
 
 
 def name_of(scope: Scope, index: int) -> str:

@@ -16,10 +16,10 @@ def _gemm(scope: Scope) -> fx.Node:
     plain = scope.attribute("alpha", 1.0) == 1.0 and scope.attribute("beta", 1.0) == 1.0
     vector = not scope.has(2) or (bias is not None and bias.ndim == 1)
     if has_constants(scope, 1, 2) and plain and vector and not scope.attribute("transA", 0):
-        oriented = weight if scope.attribute("transB", 0) else weight.T
+        flipped = not scope.attribute("transB", 0)
         if bias is not None and len(bias) == 1:
-            bias = np.repeat(bias, len(oriented))
-        return _linear(scope, oriented, bias, name_of(scope, 2))
+            bias = np.repeat(bias, weight.shape[flipped])
+        return _linear(scope, bias, name_of(scope, 2), flipped=flipped)
     options = {key: scope.attribute(key, 1.0) for key in ("alpha", "beta")}
     flips = bool(scope.attribute("transA", 0)), bool(scope.attribute("transB", 0))
     return scope.call(_general_product, scope.tensor(0), scope.tensor(1), scope.tensor(2), *flips, **options)
@@ -41,13 +41,17 @@ def _matrix_product(scope: Scope) -> fx.Node:
     name, bias = scope.following_bias or ("", None)
     if bias is not None and len(bias) == weight.shape[1]:
         scope.took_bias = True
-        return _linear(scope, weight.T, bias, name)
-    return _linear(scope, weight.T, None, "")
+        return _linear(scope, bias, name, flipped=True)
+    return _linear(scope, None, "", flipped=True)
 
 
-def _linear(scope: Scope, weight: np.ndarray, bias: np.ndarray | None, bias_name: str) -> fx.Node:
+def _linear(scope: Scope, bias: np.ndarray | None, bias_name: str, *, flipped: bool) -> fx.Node:
+    """By input 1, [outputs, inputs], or ``flipped``: [inputs, outputs]."""
+    weight, integers = scope.constant(1), scope.integers(1)
+    if flipped:
+        weight, integers = weight.T, integers and integers.transposed((1, 0))
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
-    return scope.layer(filled(layer, weight, bias), scope.tensor(0), weight=1, bias=bias_name)
+    return scope.layer(filled(layer, weight, bias, integers), scope.tensor(0), weight=1, bias=bias_name)
 
 
 @operator("Einsum")

@@ -1,14 +1,37 @@
-"""Quantization, and products of quantized values computed exactly."""
+"""Quantization, and products of quantized values computed exactly.
+
+What is quantized and dequantized again in one range that the file holds, or in its own, is written with the operations
+that engines know.
+"""
 
 from __future__ import annotations
 
+import operator as arithmetic
+from typing import NamedTuple
+
+import numpy as np
 import torch
+import torch.ao.quantization.fx._decomposed  # makes the operations that graphs name
 from torch import fx
 from torch.nn import functional
 
 from workbench.models.onnx_import.convolution import Window, window_of_weight
 from workbench.models.onnx_import.dtypes import torch_dtype
+from workbench.models.onnx_import.integers import Integers
 from workbench.models.onnx_import.scope import Scope, Unsupported, operator
+
+_OPERATIONS = torch.ops.quantized_decomposed
+_BYTE = (0, 255, torch.uint8)
+_ABOVE_UNSIGNED = {torch.uint8: 0, torch.int8: 128}
+"""What a byte and its zero point lack, as numbers, of the unsigned ones that stand for the same."""
+
+
+class _Rounded(NamedTuple):
+    """Floats and the range that they are quantized in: the file's, or their own (then nodes of the graph)."""
+
+    floats: fx.Node
+    scale: float | fx.Node
+    zero_point: int | fx.Node
 
 
 @operator("QuantizeLinear", wide=True)
@@ -18,12 +41,25 @@ def _quantize(scope: Scope) -> fx.Node:
         raise Unsupported("to a type that isn't known or not imported")
     precision = scope.attribute("precision", 0)
     options = scope.attribute("axis", 1), scope.attribute("block_size", 0), target
-    return scope.call(
+    quantized = scope.call(
         _quantized,
         *(scope.tensor(index) for index in range(3)),
         *options,
         torch_dtype(precision) if precision else None,
     )
+    if (known := _range(scope, target)) and not precision:
+        scope.build.rounded[quantized] = _Rounded(scope.tensor(0), *known)
+    return quantized
+
+
+def _range(scope: Scope, kind: torch.dtype | None) -> tuple[float, int] | None:
+    """The one scale that the file holds for a tensor of ``kind``, and its zero point as an unsigned byte."""
+    scale, zero_point = scope.constant(1), scope.constant(2) if scope.has(2) else np.zeros(1, int)
+    if scale is None or zero_point is None or kind not in _ABOVE_UNSIGNED or scale.dtype != np.float32:
+        return None
+    if scale.size != 1 or zero_point.size != 1:
+        return None
+    return scale.item(), zero_point.item() + _ABOVE_UNSIGNED[kind]
 
 
 def _quantized(data, scale, zero_point, axis, block, target, precision):
@@ -51,8 +87,54 @@ def _along(parameter, data, axis, block):
 @operator("DequantizeLinear", wide=True)
 def _dequantize(scope: Scope) -> fx.Node:
     kind = scope.attribute("output_dtype", 0)
+    if not kind and (rounded := _rounded_before(scope)):
+        return _rounded(scope, rounded)
     options = scope.attribute("axis", 1), scope.attribute("block_size", 0), torch_dtype(kind) if kind else None
     return scope.call(_dequantized, *(scope.tensor(index) for index in range(3)), *options)
+
+
+def _rounded_before(scope: Scope) -> _Rounded | None:
+    """What was quantized to give input 0, if in the very range that it is dequantized in."""
+    quantized = scope.value(0)
+    rounded = scope.build.rounded.get(quantized) if isinstance(quantized, fx.Node) else None
+    if rounded is None:
+        return None
+    if isinstance(rounded.scale, fx.Node):
+        same = rounded.scale is scope.value(1) and rounded.zero_point is scope.value(2)
+    else:
+        same = rounded[1:] == _range(scope, scope.dtype(2) if scope.has(2) else scope.dtype(0))
+    return rounded if same else None
+
+
+def _rounded(scope: Scope, rounded: _Rounded) -> fx.Node:
+    """The floats quantized and dequantized, by calls that are there already where there are such."""
+    floats, *limits = rounded
+    overload = "default"
+    if isinstance(rounded.scale, fx.Node):  # the smallest scale that torch lets be
+        chosen = _called(
+            scope, _OPERATIONS.choose_qparams.tensor, floats, 0, 255, torch.finfo(torch.float32).eps, torch.uint8
+        )
+        limits, overload = [_called(scope, arithmetic.getitem, chosen, index) for index in range(2)], "tensor"
+    quantized = _called(scope, getattr(_OPERATIONS.quantize_per_tensor, overload), floats, *limits, *_BYTE)
+    return _called(scope, getattr(_OPERATIONS.dequantize_per_tensor, overload), quantized, *limits, *_BYTE)
+
+
+def _called(scope: Scope, function, source: fx.Node, *others) -> fx.Node:
+    """The call of a function that the graph has already, or a new one."""
+    same = (node for node in source.users if node.target is function and node.args == (source, *others))
+    return next(same, None) or scope.call(function, source, *others)
+
+
+def integers_of(scope: Scope) -> Integers | None:
+    """The bytes that a node on constants makes a matrix or more of, or rearranges."""
+    if scope.node.op_type == "Transpose" and (source := scope.integers(0)):
+        return source.transposed(scope.attribute("perm") or range(source.values.ndim)[::-1])
+    if scope.node.op_type != "DequantizeLinear" or scope.attribute("block_size", 0):
+        return None
+    values, scales, zero_points = (scope.constant(index) for index in range(3))
+    if values.dtype.name not in ("int8", "uint8") or values.ndim < 2 or scales.dtype != np.float32 or scales.ndim > 1:
+        return None
+    return Integers.of(values, scales, zero_points, scope.attribute("axis", 1))
 
 
 def _dequantized(data, scale, zero_point, axis, block, target):
@@ -64,7 +146,10 @@ def _dequantized(data, scale, zero_point, axis, block, target):
 
 @operator("DynamicQuantizeLinear")
 def _dynamic_quantize(scope: Scope) -> tuple[fx.Node, ...]:
-    return scope.parts(scope.call(_dynamically_quantized, scope.tensor(0)), 3)
+    floats = scope.tensor(0)
+    parts = scope.parts(scope.call(_dynamically_quantized, floats), 3)
+    scope.build.rounded[parts[0]] = _Rounded(floats, *parts[1:])
+    return parts
 
 
 def _dynamically_quantized(data):

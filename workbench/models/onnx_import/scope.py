@@ -13,6 +13,7 @@ import torch
 from torch import fx, nn
 
 from workbench.models.onnx_import.dtypes import Unsupported, dtype_of, tensor_of
+from workbench.models.onnx_import.integers import DEQUANTIZE, RANGE, Integers
 
 if TYPE_CHECKING:
     import onnx
@@ -74,6 +75,10 @@ class Build:
     layers: dict[str, tuple] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     """Where in the module a constant lies, by its name in the file."""
+    integers: dict[str, Integers] = field(default_factory=dict)
+    """Constants that are made of bytes, as these."""
+    rounded: dict[fx.Node, tuple] = field(default_factory=dict)
+    """Values that are quantized, and what was: see the operators that do it."""
 
     def constant(self, name: str, array: np.ndarray) -> fx.Node:
         """A parameter (a floating-point initializer) or buffer of the module, by its name in the file."""
@@ -86,6 +91,12 @@ class Build:
                 self.container(owner).register_buffer(leaf, tensor)
             self.constants[name] = path
         return self.graph.get_attr(self.constants[name])
+
+    def dequantized(self, name: str) -> fx.Node:
+        """The constant ``name``, made of its bytes when the module runs."""
+        integers = self.integers[name]
+        parts = [self.constant(f"{name}_{part}", each.numpy()) for part, each in integers.tensors().items()]
+        return self.graph.call_function(DEQUANTIZE, (*parts, integers.axis, *RANGE))
 
     def _free(self, path: str) -> str:
         """``path``, with a number behind it where that is the place of something else."""
@@ -148,10 +159,16 @@ class Scope:
         value = self.value(index)
         return value if isinstance(value, np.ndarray) else None
 
+    def integers(self, index: int) -> Integers | None:
+        """The bytes that input ``index`` is made of, if it is a constant made of some."""
+        return self.build.integers.get(self.node.input[index]) if self.has(index) else None
+
     def tensor(self, index: int) -> Any:
         """Input ``index`` as a tensor; None where it is left out."""
         value = self.value(index)
         if isinstance(value, np.ndarray):
+            if self.integers(index):
+                return self.build.dequantized(self.node.input[index])
             return self.build.constant(self.node.input[index], value)
         if value in self.build.sizes:
             return self.call(as_tensor, value, self.dtype(index))
@@ -233,7 +250,9 @@ class Scope:
 
     def _layer_name(self, tensors: list[str]) -> str:
         for name in tensors:
-            if match := re.fullmatch(r"([\w.]+?)[._](?:weight|bias)", name):
+            if match := re.fullmatch(
+                r"([\w.]+?)[._](?:weight|bias)(?:_(?:quantized|DequantizeLinear|dequantized)\w*)?", name
+            ):
                 return identifier(match[1])
         if self.node.name.startswith("/"):  # torch's older exporter: "/block1/conv1/Conv"
             path = self.node.name.strip("/").split("/")[:-1]

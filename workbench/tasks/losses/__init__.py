@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.errors import WorkloadError, unknown
 from workbench.plumbing.registry import instances
-from workbench.tasks._given import kind_of
+from workbench.tasks._given import meant
 from workbench.tasks.losses._base import Loss
 from workbench.tasks.losses._function import FunctionLoss
 
@@ -38,13 +38,5 @@ def of(given: Any) -> Loss:
     WorkloadError
         It is none of these, or there is none of that name.
     """
-    if isinstance(given, str):
-        return find(given)
-    if isinstance(given, Loss):
-        return given
-    if callable(given) and not isinstance(given, type):
-        return FunctionLoss(given)
-    raise WorkloadError(
-        f"loss is {kind_of(given)}; it can be one of {', '.join(registered())}, or a function (outputs, targets) -> "
-        "scalar"
-    )
+    forms = f"{', '.join(registered())}, or a function (outputs, targets) -> scalar"
+    return meant("loss", given, Loss, find, FunctionLoss, forms)

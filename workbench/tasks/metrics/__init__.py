@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkloadError, unknown
 from workbench.plumbing.registry import instances
-from workbench.tasks._given import kind_of
+from workbench.tasks._given import meant
 from workbench.tasks.metrics._base import Mean, Metric, Ratio, Share
 from workbench.tasks.metrics._function import FunctionMetric
 from workbench.tasks.metrics._torchmetrics import TorchMetric, is_one
@@ -44,18 +44,10 @@ def of(given: Any) -> Metric:
     WorkloadError
         It is none of these, or there is none of that name.
     """
-    if isinstance(given, str):
-        return find(given)
-    if isinstance(given, Metric):
-        return given
     if is_one(given):
         return TorchMetric(metric=given.clone().cpu())
-    if callable(given) and not isinstance(given, type):
-        return FunctionMetric(function=given)
-    raise WorkloadError(
-        f"metric is {kind_of(given)}; it can be one of {', '.join(registered())}, a function (outputs, targets) -> "
-        "[N], or a torchmetrics metric"
-    )
+    forms = f"{', '.join(registered())}, a function (outputs, targets) -> [N], or a torchmetrics metric"
+    return meant("metric", given, Metric, find, lambda function: FunctionMetric(function=function), forms)
 
 
 def automatic(outputs: torch.Tensor, targets: torch.Tensor | None) -> Metric:

@@ -19,7 +19,7 @@ NOT_A_NUMBER = -1
 
 
 @dataclass(frozen=True)
-class Form:
+class Layout:
     """Outputs with a score for each class along one of their dimensions, and targets without that dimension."""
 
     outputs: tuple[str, ...]
@@ -40,9 +40,9 @@ class Form:
         return out_of_range(targets, outputs.shape[self.dim])
 
 
-EXAMPLES = Form(("N", "classes"), 1, "class")
-PIXELS = Form(("N", "classes", "H", "W"), 1, "class")
-TOKENS = Form(("N", "T", "tokens"), 2, "token")
+EXAMPLES = Layout(("N", "classes"), 1, "class")
+PIXELS = Layout(("N", "classes", "H", "W"), 1, "class")
+TOKENS = Layout(("N", "T", "tokens"), 2, "token")
 
 
 def classes(outputs: torch.Tensor, dim: int) -> torch.Tensor:

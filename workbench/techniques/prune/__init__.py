@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import model_validator
 
 from workbench.errors import RecipeError
+from workbench.graph.quantized import already_quantized
 from workbench.plumbing.lazy import lazy
 from workbench.techniques._base import Context, Form, Technique, option
 
@@ -118,6 +119,8 @@ class Prune(Technique):
         return variant.having(module=module, unchanged={**variant.unchanged, **kept})
 
     def blocked(self, module: torch.nn.Module, form: Form | None = None) -> str | None:
+        if reason := already_quantized(module):
+            return reason
         if self.kind == "weights":
             from workbench.techniques.prune.masks import weights
 

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator
 from workbench import precisions
 from workbench.errors import RecipeError, WorkbenchError, unknown
 from workbench.graph import export
+from workbench.graph.quantized import already_quantized
 from workbench.plumbing.lazy import lazy
 from workbench.techniques._base import Context, Form, Technique, option
 from workbench.techniques.quantize.layers import own_layers, quantizable_layers
@@ -145,11 +146,11 @@ class Quantize(Technique):
         EngineError
             The model can't be exported.
         """
+        if reason := self.blocked(variant.module):
+            raise WorkbenchError(reason)
         if self._formats.cast:
             return variant.having(precision=self.scheme, graph=None)
         self._check_overrides(variant.module)
-        if reason := self.blocked(variant.module):
-            raise WorkbenchError(reason)
         from workbench.techniques.quantize.pt2e import layers_by_dtype
 
         original = self._original(variant.module, context)
@@ -245,6 +246,8 @@ class Quantize(Technique):
         return [*kept, f"{self.scheme} {collapsed}"] if collapsed else kept
 
     def blocked(self, module: torch.nn.Module, form: Form | None = None) -> str | None:
+        if reason := already_quantized(module):
+            return reason
         if self._formats.cast or own_layers(module):
             return None
         if quantizable_layers(module, self._formats):

@@ -8,6 +8,7 @@ import torch
 
 from workbench.graph import layer_of
 from workbench.graph.layers import weights_of
+from workbench.graph.quantized import allow_other_layouts
 from workbench.plumbing.quiet import quiet
 from workbench.techniques.quantize.hidden import hide, uncover
 from workbench.techniques.quantize.reduced import Bits, spell_out_range
@@ -144,9 +145,7 @@ def quantized(
         calibrate(observed)
         graph = convert_pt2e(observed)
         uncover(graph)
-    for node in graph.graph.nodes:
-        if node.target is aten.view.default:  # int8 kernels hand on other memory layouts than those exported
-            node.target = aten.reshape.default
+    allow_other_layouts(graph)
     spell_out_range(graph)
     return graph.requires_grad_(False)
 
