@@ -55,7 +55,7 @@ def test_what_is_no_model_file_is_answered_with_what_leads_to_one(name, model, d
 
 
 def test_a_module_of_torchscript_is_answered_with_how_to_store_the_one_it_was_made_from(model, data, tmp_path):
-    with pytest.raises(WorkloadError, match="is TorchScript.*; give the nn.Module it was made from") as caught:
+    with pytest.raises(WorkloadError, match=r"is TorchScript.*; give the nn.Module it was made from") as caught:
         load(Workload(torch.jit.trace(model, data[0][:2]), data))
     export = re.search(r"torch\.export\.export\(.*\)", str(caught.value))[0]
     program = eval(export, {"torch": torch, "module": TwoLayers().eval(), "example": data[0][:2]})

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from tests.models.quantized_files import FORMS, IMAGES, LAYERS, STATIC, float_file, outputs_of, quantized_file
+from workbench import engines
 from workbench.engines._judge import quantized_layers
 from workbench.errors import WorkbenchError
 from workbench.graph.quantized import is_quantized, untouched
+from workbench.measure.fidelity import require_faithful
 from workbench.measure.memory import stored_bytes
 from workbench.models import load
 from workbench.techniques import Context
@@ -80,5 +82,15 @@ def test_it_is_not_quantized_or_pruned_again(step, module):
 
 
 def test_quantizing_it_again_is_refused_where_nobody_asked_before(module):
-    with pytest.raises(WorkbenchError, match="is quantized already: .*; give the float model"):
+    with pytest.raises(WorkbenchError, match=r"is quantized already: .*; give the float model"):
         Quantize(scheme="bf16").apply(Variant(module), Context(train=None))
+
+
+@pytest.mark.parametrize(("engine", "reality"), [("eager", "simulated"), ("onnxruntime", "real"), ("openvino", "real")])
+def test_engines_say_what_they_make_of_it(engine, reality, form, variant):
+    found = engines.find(engine)
+    if reason := found.unavailable() or (form not in STATIC and found.refuses("int8-dynamic", "cpu")):
+        pytest.skip(reason)
+    runner = found.prepare(variant, IMAGES[:2], threads=1)
+    assert {name: kernel.reality for name, kernel in runner.kernels.items()} == dict.fromkeys(LAYERS, reality)
+    require_faithful(found, runner, variant, IMAGES, batch=2)

@@ -100,7 +100,7 @@ def test_layers_beside_what_keeps_its_channels_lose_half(name):
 
 
 def test_an_encoder_of_pairs_is_narrowed_as_one():
-    pairs = load(Workload(mlp(6, 16), ((LEFT, RIGHT), torch.rand(N)), call="pairs"))
+    pairs = load(Workload(mlp(6, 16), ((LEFT, RIGHT), torch.rand(N)), call="pairs", metric="spearman"))
     variant = Prune(finetune_epochs=0).apply(Variant(pairs.module), Context(train=pairs.train))
     assert variant.module[0].out_features == 16
     assert variant.module(LEFT, RIGHT).shape == (N, 2, 16)

@@ -28,6 +28,10 @@ those three, none was more than 1.01 times as far from the module as the simulat
 _NOTHING = 1e-6
 """Outputs smaller than this are as good as zero: what is left of sums that cancel."""
 _BUDGET_S = 0.3
+_OVERFLOWS = (
+    "; it adds pairs of 8-bit products in 16 bits on this processor, which overflow where both factors use all of their "
+    "bits: choose native, which adds them exactly"
+)
 
 
 def require_faithful(
@@ -74,6 +78,7 @@ def require_faithful(
         raise EngineError(
             f"{engine.title} computes something else than the model: its output is off by {_percent(found)} of its "
             f"norm for {size} examples at a time, where {variant.precision} explains {_percent(explained)}"
+            f"{_OVERFLOWS if engine.saturates() and variant.formats.activations else ''}"
         )
 
 

@@ -62,10 +62,9 @@ def build(model: onnx.ModelProto, what: str, *, for_workload: bool = False) -> f
     _walk(graph, _needed(graph, results), making, what)
     outputs = tuple(_output(making, entry.name, what) for entry in results)
     making.graph.output(outputs[0] if len(outputs) == 1 else outputs)
-    module = fx.GraphModule(making.root, making.graph, class_name="OnnxModule")
+    module = fx.GraphModule(making.root, making.graph)
     module.graph.eliminate_dead_code()
-    module.recompile()
-    return module
+    return fx.GraphModule(module, module.graph, class_name="OnnxModule")  # without what nothing uses any more
 
 
 def _needed(graph: onnx.GraphProto, results: Iterable[onnx.ValueInfoProto]) -> list[onnx.NodeProto]:

@@ -138,10 +138,20 @@ class _Rewriting:
             self._dequantized(quantized, chooser.output[1], zero_point),
             self._dequantized(weight, scale, weight_zero_point, axis=axis),
         ]
-        whole = helper.make_node(node.op_type, node.input, scaled.output, name=node.name)
+        last = self._sum_with_bias(scaled) if node.op_type == "ConvInteger" else None
+        if last:
+            inputs.append(self._producers[_other(last, scaled.output[0])].input[0])
+        whole = helper.make_node(node.op_type, node.input, (last or scaled).output, name=node.name)
         self._add(_INTEGER_OPERATORS[node.op_type], inputs, whole, (), **_attributes(node))
-        self._done |= {cast.output[0], scaled.output[0]}
+        self._done |= {each.output[0] for each in (cast, scaled, last or scaled)}
         return True
+
+    def _sum_with_bias(self, product: onnx.NodeProto) -> onnx.NodeProto | None:
+        """The sum of a product and one number for each channel, where nothing else uses the product."""
+        total = self._only_user(product.output[0], "Add")
+        reshape = total and self._producers.get(_other(total, product.output[0]))
+        known = reshape and reshape.op_type == "Reshape" and self._are_known(reshape.input[:1])
+        return total if known and self._constants[reshape.input[0]].ndim == 1 else None
 
     def _move(self, node: onnx.NodeProto) -> bool:
         value_range = self._ranges[node.input[0]]
