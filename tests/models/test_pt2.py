@@ -9,8 +9,13 @@ import torch
 from torch import nn
 
 from workbench import graph
+from workbench.engines._judge import quantized_layers
 from workbench.errors import WorkloadError
 from workbench.models import build, load
+from workbench.techniques import Context
+from workbench.techniques.prune import Prune
+from workbench.techniques.quantize import Quantize
+from workbench.variant import Variant
 from workbench.workload import Workload
 
 
@@ -39,6 +44,43 @@ def test_layers_of_a_pt2_file_are_layers_again_and_can_be_copied(data, tmp_path:
     inputs = torch.rand(3, 1, 28, 28)
     with torch.no_grad():
         assert torch.equal(copy.deepcopy(loaded)(inputs), module(inputs))
+
+
+class Rows(nn.Module):
+    """Linear layers over sequences, with and without biases, between a norm, a softmax and a pool."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(16, 8), nn.Linear(8, 8, bias=False)
+        self.norm, self.conv, self.head = nn.LayerNorm(8), nn.Conv1d(8, 4, 3), nn.Linear(4, 5)
+
+    def forward(self, images):
+        rows = self.norm(torch.softmax(self.second(torch.relu(self.first(images.flatten(2)))), -1))
+        return self.head(torch.relu(self.conv(rows.transpose(1, 2))).mean(2))
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"), [(build("fashion-resnet8"), (1, 28, 28)), (Rows(), (3, 4, 4))], ids=["images", "rows"]
+)
+def test_a_decomposed_file_has_its_layers_again(module, shape, tmp_path: Path):
+    inputs = torch.rand(10, *shape)
+    program = graph.export(module.eval(), inputs).run_decompositions()
+    torch.export.save(program, tmp_path / "m.pt2")
+    loaded = load(Workload(tmp_path / "m.pt2", (inputs, torch.arange(10) % 5))).module
+    kinds = (nn.Conv1d, nn.Conv2d, nn.BatchNorm2d, nn.Linear, nn.LayerNorm)
+    layers = {name: str(part) for name, part in module.named_modules() if isinstance(part, kinds)}
+    assert {name: str(part) for name, part in loaded.named_modules() if isinstance(part, kinds)} == layers
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(inputs), module(inputs))  # sums in another order
+
+
+def test_a_decomposed_file_is_quantized_and_pruned(model, data, tmp_path: Path):
+    torch.export.save(graph.export(model, data[0]).run_decompositions(), tmp_path / "m.pt2")
+    loaded = load(Workload(tmp_path / "m.pt2", data))
+    context = Context(train=loaded.train)
+    quantized = Quantize().apply(Variant(loaded.module), context)
+    assert quantized_layers(quantized) == {"conv", "fc"}
+    assert Prune(finetune_epochs=0).apply(Variant(loaded.module), context).module.conv.out_channels == 2
 
 
 def test_settings_of_a_layer_survive_a_pt2_file(data, tmp_path: Path):

@@ -44,7 +44,7 @@ def _layer(part: nn.Module, graph: fx.Graph) -> nn.Module | None:
     names = {node.target for node in graph.find_nodes(op="get_attr")}
     if not {"weight"} <= names <= {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}:
         return None
-    arguments = _arguments(operation)
+    arguments = arguments_of(operation)
     if any(isinstance(value, fx.Node) and value.target != key for key, value in _tensors(arguments).items()):
         return None
     layer = _made(operation, arguments, part)
@@ -80,7 +80,7 @@ def _made(operation: fx.Node, arguments: dict[str, Any], part: nn.Module) -> nn.
     return None
 
 
-def _arguments(operation: fx.Node) -> dict[str, Any]:
+def arguments_of(operation: fx.Node) -> dict[str, Any]:
     """The operation's arguments by their names in its schema, defaults filled in."""
     if not isinstance(operation.target, torch._ops.OpOverload):
         return {}

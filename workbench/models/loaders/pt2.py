@@ -17,6 +17,7 @@ from torch.utils._sympy import functions as symbolic
 
 from workbench.errors import WorkloadError
 from workbench.machine.memory import COPIES_OF_MODEL, refuse_beyond_memory
+from workbench.models._recompose import recompose
 from workbench.models._relayer import restore_layers
 from workbench.models.calling import with_parameters
 from workbench.models.loaders._base import FileLoader
@@ -54,6 +55,7 @@ class Pt2(FileLoader):
                 raise WorkloadError(f"{path} can't be read: {reason}; save it again with torch.export.save") from error
             examples = _inputs(program, path)
             _refuse_training(program, path)
+            recompose(program)
             module = torch.export.unflatten(program)
         names = [str(name) for name in program.graph_signature.user_inputs]
         module.__class__ = with_parameters(Exported, Exported.forward, names)
