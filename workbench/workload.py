@@ -93,7 +93,7 @@ class Workload:
         the metric.
     output
         What of the model's output counts: a key, an attribute or a number, or a function of the output. "auto" takes
-        a tensor itself, else ``.logits``, else the first tensor.
+        a tensor itself, else ``.logits``, else the first tensor, one of floats where there is one.
     call
         How inputs are passed: "one" (a tensor), "positional", "keywords", or "pairs" (the model embeds each of two
         inputs, or both halves of named inputs [N, 2, …]). "auto" goes by the form of the data.
@@ -141,9 +141,9 @@ class LoadedWorkload:
 
     ``id`` is what its runs are kept under: the name of an embedded workload, else the beginning of ``key``.
     ``key`` is a sha256 over the architecture, weights and data: equal keys mean equal workloads.
-    ``module`` is in eval mode, its parameters fp32 (or whole numbers, where it came quantized) and untouched by any run.
-    It is called with the tensors of an example one by one and gives one float tensor [batch, *output_shape]. ``note``
-    says in one line what was assumed about the data.
+    ``module`` is in eval mode, its parameters fp32 (whole numbers where it came quantized) and untouched by any run. It
+    is called with the tensors of an example one by one and gives one float tensor [batch, *output_shape]. ``note`` says
+    in one line what was assumed about the data.
     """
 
     name: str

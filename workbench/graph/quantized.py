@@ -60,7 +60,7 @@ def untouched(module: torch.nn.Module, example: Inputs | torch.Tensor) -> Varian
 
 
 def allow_other_layouts(graph: torch.fx.GraphModule) -> None:
-    """Let a quantized graph's calls take any memory layout, in place: int8 kernels hand on others than those exported."""
+    """Let a graph's calls take any memory layout, in place: int8 kernels hand on others than those exported."""
     for node in graph.graph.nodes:
         if node.target is torch.ops.aten.view.default:
             node.target = torch.ops.aten.reshape.default

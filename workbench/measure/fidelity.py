@@ -29,7 +29,7 @@ _NOTHING = 1e-6
 """Outputs smaller than this are as good as zero: what is left of sums that cancel."""
 _BUDGET_S = 0.3
 _OVERFLOWS = (
-    "; it adds pairs of 8-bit products in 16 bits on this processor, which overflow where both factors use all of their "
+    "; it adds pairs of 8-bit products in 16 bits on this processor, which overflow where both factors use all their "
     "bits: choose native, which adds them exactly"
 )
 

@@ -43,8 +43,8 @@ class Calling:
 def picked(outputs: Any, output: Any = AUTO) -> Any:
     """The part of a model's output that counts.
 
-    With "auto" a tensor itself, else ``.logits`` (or the key "logits"), else the first tensor, one of floats where there
-    is one. What there is no tensor in is given back as it is.
+    With "auto" a tensor itself, else ``.logits`` (or the key "logits"), else the first tensor of floats, else the first.
+    What there is no tensor in is given back as it is.
     """
     if callable(output):
         return output(outputs)
