@@ -43,7 +43,7 @@ class Calling:
 def picked(outputs: Any, output: Any = AUTO) -> Any:
     """The part of a model's output that counts.
 
-    With "auto" a tensor itself, else ``.logits`` (or the key "logits"), else the first tensor of floats, else the first.
+    With "auto" a tensor itself, else ``.logits`` (or the key "logits"), else the first of floats, else the first.
     What there is no tensor in is given back as it is.
     """
     if callable(output):
