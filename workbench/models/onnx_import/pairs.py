@@ -85,7 +85,7 @@ class _Rewriting:
             return self._join(node)
         if node.op_type in _INTEGER_OPERATORS:
             return self._compute_in_own_range(node)
-        if node.op_type in _MOVING and node.input[0] in self._ranges:
+        if node.op_type in _MOVING and node.input[0] in self._ranges and (len(node.output) == 1 or _splits(node)):
             return self._move(node)
         return False
 
@@ -98,9 +98,8 @@ class _Rewriting:
         rest = list(filter(None, rest))
         if not self._have_ranges(operands) or not self._are_known(filter(None, [*rest, bias])):
             return False
-        if any(name in settings for name in _IGNORED_WHERE_0):
-            return False
-        if settings.get("alpha", 1.0) != 1.0 and kind == "Gemm":
+        scaled = kind == "Gemm" and settings.get("alpha", 1.0) != 1.0  # which its bias would have to be as well
+        if scaled or any(name in settings for name in _IGNORED_WHERE_0):
             return False
         axes = {"Conv": 0, "Gemm": 0 if settings.get("transB") else 1, "MatMul": -1}
         inputs = [self._dequantized(*operand, axis=axes.get(kind, 0)) for operand in operands]
@@ -150,8 +149,10 @@ class _Rewriting:
         """The sum of a product and one number for each channel, where nothing else uses the product."""
         total = self._only_user(product.output[0], "Add")
         reshape = total and self._producers.get(_other(total, product.output[0]))
-        known = reshape and reshape.op_type == "Reshape" and self._are_known(reshape.input[:1])
-        return total if known and self._constants[reshape.input[0]].ndim == 1 else None
+        if not reshape or reshape.op_type != "Reshape" or not self._are_known(reshape.input[:2]):
+            return None
+        bias, shape = (self._constants[name] for name in reshape.input[:2])
+        return total if bias.ndim == 1 and len(shape) > 1 and {*shape[:1], *shape[2:]} == {1} else None
 
     def _move(self, node: onnx.NodeProto) -> bool:
         value_range = self._ranges[node.input[0]]
@@ -210,6 +211,11 @@ class _Rewriting:
     def _only_user(self, name: str, kind: str) -> onnx.NodeProto | None:
         users = self._users.get(name, [])
         return users[0] if len(users) == 1 and users[0].op_type == kind and name not in self._results else None
+
+
+def _splits(node: onnx.NodeProto) -> bool:
+    """Whether all its outputs are values: the second of a pool are places."""
+    return node.op_type == "Split" and all(node.output)
 
 
 def _other(node: onnx.NodeProto, name: str) -> str:
