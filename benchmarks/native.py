@@ -116,12 +116,15 @@ def measure(name: str, example: Example, inputs: torch.Tensor, calls: dict, seco
 
 
 def accuracy(call: Call, example: Example, batch: int) -> float | None:
-    """Share of labelled inputs put in the right class; None without labels, and at batch 1, where it is the same."""
+    """Share of labelled inputs, or of their pixels, put in the right class.
+
+    None without labels, and at batch 1, where it is the same.
+    """
     if example.test is None or batch == 1:
         return None
     whole = len(example.test) // batch * batch
     batches = zip(example.test.inputs[0][:whole].split(batch), example.test.targets[:whole].split(batch), strict=True)
-    return sum(int((call(inputs).argmax(1) == labels).sum()) for inputs, labels in batches) / whole
+    return sum(float((call(inputs).argmax(1) == labels).float().mean()) for inputs, labels in batches) * batch / whole
 
 
 def run(

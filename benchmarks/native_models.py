@@ -1,4 +1,4 @@
-"""The models that the native engine is compared on: two embedded ones with their data, others with random weights.
+"""The models that the native engine is compared on: three embedded ones with their data, others with random weights.
 
 Speed doesn't depend on the weights.
 """
@@ -168,6 +168,7 @@ MODELS: dict[str, tuple[Callable[[], Example], tuple[int, ...]]] = {
     "mobilenet": (partial(untrained, mobilenet, (3, 96, 96)), (1, 32)),
     "resnet18": (partial(untrained, resnet18, (3, 224, 224)), (1, 8)),
     "encoder": (partial(untrained, Encoder, (128, 384)), (1, 8)),
+    "fashion-scenes": (partial(trained, "fashion-scenes"), (1, 8)),
     "gru": (partial(untrained, gru, (28, 28)), (1, 32)),
     "lstm": (partial(untrained, lstm, (64, 64)), (1, 32)),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -57,6 +58,7 @@ class Around(nn.Module):
         self.one = nn.Buffer(torch.rand(1) + 0.5)
         self.visible = nn.Buffer(torch.tril(torch.ones(TOKENS, TOKENS, dtype=torch.bool)))
         self.numbers = nn.Buffer(torch.arange(WIDTH))
+        self.square = nn.Parameter(torch.randn(TOKENS, TOKENS) / 2)
 
     def forward(self, x):
         return self.last(self.inner(self, self.first(x)))
@@ -98,6 +100,11 @@ def _heads(x: torch.Tensor) -> torch.Tensor:
 def _attended(x: torch.Tensor, mask: torch.Tensor | None = None, **settings) -> torch.Tensor:
     query, key = _heads(x), _heads(x * 0.5)
     return F.scaled_dot_product_attention(query, key, query, mask, **settings).transpose(1, 2).flatten(2)
+
+
+def _attended_by_hand(x: torch.Tensor, masked: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    query, key = _heads(x), _heads(x * 0.5)
+    return (masked(query @ key.transpose(-1, -2)).softmax(-1) @ query).transpose(1, 2).flatten(2)
 
 
 def _changed_through_a_view(x: torch.Tensor) -> torch.Tensor:
@@ -194,6 +201,25 @@ FORWARDS: dict[str, Callable[[Around, torch.Tensor], torch.Tensor]] = {
     "size of a merged batch": lambda m, x: x.reshape(-1, 2).reshape(x.reshape(-1, 2).shape[0] // 2, 4).view(x.shape),
     "flattened in the middle": lambda m, x: x.unflatten(2, (2, 2, 2)).flatten(1, 2).flatten(1).view(x.shape),
     "split unevenly": lambda m, x: torch.cat(x.split([3, 5], -1)[::-1], -1),
+    "every other token": lambda m, x: x[:, ::2].repeat(1, 3, 1),
+    "each token twice": lambda m, x: x.repeat_interleave(2, 1)[:, :TOKENS],
+    "tiled": lambda m, x: x.tile(2)[..., 3:-5],
+    "across tokens": lambda m, x: F.linear(x.transpose(1, 2), m.square).transpose(1, 2),
+    "across heads": lambda m, x: F.layer_norm(x.unflatten(2, (2, 4)).permute(0, 3, 1, 2), (2,)).reshape(x.shape),
+    "times one token": lambda m, x: x * x[:, :1],
+    "plus one feature": lambda m, x: x + x[..., :1],
+    "filled": lambda m, x: x.masked_fill(m.row > 1, 0.25),
+    "filled by rows": lambda m, x: torch.where(m.visible[0, :, None], x, -1.5) + torch.where(m.row > 1, m.row, x),
+    "filled by the input": lambda m, x: x.masked_fill(x > 0, 0.25),
+    "masked by hand": lambda m, x: _attended_by_hand(x, lambda scores: scores.masked_fill(~m.visible, -math.inf)),
+    "masked by a sum": lambda m, x: _attended_by_hand(x, lambda scores: scores + torch.zeros(()).where(m.visible, -1e30)),
+    "masked by a choice": lambda m, x: _attended_by_hand(x, lambda scores: torch.where(m.visible, scores, -1e9)),
+    "a mask that hides nothing": lambda m, x: _attended_by_hand(x, lambda scores: scores.masked_fill(m.row[0] < 0, -1e9)),
+    "scores with a bias": lambda m, x: _attended_by_hand(x, lambda scores: scores + m.square),
+    "earlier tokens hidden": lambda m, x: _attended(x, m.visible.T),
+    "keys turned": lambda m, x: F.scaled_dot_product_attention(
+        _heads(x), _heads(x.transpose(1, 2).reshape(x.shape)), _heads(x)
+    ).transpose(1, 2).flatten(2),
     "without gradients": lambda m, x: _without_gradients(x),
 }  # fmt: skip
 
@@ -237,6 +263,23 @@ ON_IMAGES: dict[str, Callable[[AroundImages, torch.Tensor], torch.Tensor]] = {
     "turned": lambda m, x: x.transpose(2, 3),
     "flattened over the batch": lambda m, x: x.flatten(0, 1).relu().view(x.shape),
     "two channels of each": lambda m, x: torch.cat([x[:, :2], x[:, 2:] * 2], 1),
+    "upsampled": lambda m, x: F.interpolate(x, scale_factor=2),
+    "upsampled by fractions": lambda m, x: F.interpolate(x, scale_factor=(1.5, 2.7)),
+    "upsampled by a fraction anew": lambda m, x: F.interpolate(x, scale_factor=1.3, recompute_scale_factor=True),
+    "upsampled to a size": lambda m, x: F.interpolate(x, (11, 5)),
+    "upsampled from the middle": lambda m, x: F.interpolate(x, (11, 5), mode="nearest-exact"),
+    "upsampled line": lambda m, x: F.interpolate(x[:, :, 0], 17) + F.interpolate(x[:, :, 1], 17, mode="nearest-exact"),
+    "one channel for all": lambda m, x: x[:, 1:2].repeat(1, CHANNELS, 1, 1),
+    "gate expanded": lambda m, x: x * x.mean((2, 3), keepdim=True).expand_as(x),
+    "tiled": lambda m, x: x.tile(2, 1)[..., 3:8, :],
+    "pixels filled": lambda m, x: x.masked_fill(m.pixels > 0, -0.5),
+    "pixels after channels": lambda m, x: x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, CHANNELS).relu(),
+    "shuffled": lambda m, x: x.unflatten(1, (2, 2)).transpose(1, 2).flatten(1, 2),
+    "shuffled pixels": lambda m, x: F.pixel_shuffle(x, 2),
+    "unshuffled pixels": lambda m, x: F.pixel_unshuffle(x[..., :6, 1:], 3),
+    "turned and convolved": lambda m, x: m.second(x.transpose(1, 2)[:, :4]).transpose(2, 3),
+    "transposed": lambda m, x: F.conv_transpose2d(x, m.kernel, stride=2, padding=1, output_padding=1),
+    "transposed line": lambda m, x: F.conv_transpose1d(x.flatten(2), m.kernel[:, :, 0], m.row, stride=3, groups=1),
 }
 
 ON_IDS: dict[str, Callable[[AroundIds, torch.Tensor], torch.Tensor]] = {

@@ -114,7 +114,7 @@ def test_later_tokens_change_nothing_before_them(engine, name):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("name", ["causal", "recurrent"])
+@pytest.mark.parametrize("name", MODELS)
 def test_a_language_model_is_one_native_program(name, precision):
     made = runner("native", name, precision)
     assert isinstance(made, NativeRunner)

@@ -43,7 +43,17 @@ READ_AS_A_WHOLE = [
     "a sum of constants", "a single number", "whole numbers", "arange", "token types", "new token types",
     "expanded positions", "repeated positions", "ones like it", "dropout that is off", "relu in place",
     "kept under the old name", "clamped from above", "hardtanh", "gelu by tanh", "norm without weights", "attention",
-    "causal", "scaled", "batch merged",
+    "causal", "scaled", "batch merged", "repeated", "expanded like another", "turned and reshaped", "masked", "shared keys",
+    "every other token", "each token twice", "tiled", "across tokens", "across heads", "times one token",
+    "plus one feature", "filled", "filled by rows", "masked by hand", "masked by a sum", "masked by a choice",
+    "a mask that hides nothing", "keys turned",
+]  # fmt: skip
+
+IMAGES_READ_AS_A_WHOLE = [
+    "channels last", "every other column", "from the second row", "turned", "two channels of each", "upsampled",
+    "upsampled by fractions", "upsampled by a fraction anew", "upsampled to a size", "upsampled from the middle",
+    "upsampled line", "one channel for all", "gate expanded", "tiled", "pixels filled", "pixels after channels",
+    "shuffled", "shuffled pixels", "unshuffled pixels", "turned and convolved", "transposed", "transposed line",
 ]  # fmt: skip
 
 
@@ -114,9 +124,12 @@ def test_a_forward_gives_what_eager_gives_or_is_refused_in_one_line(make, name, 
     assert "\n" not in refusal
 
 
-@pytest.mark.parametrize("name", READ_AS_A_WHOLE)
-def test_nothing_in_these_forwards_is_left_to_pytorch(name):
-    assert isinstance(prepare(*exported(around, name)), NativeRunner)
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [*((around, name) for name in READ_AS_A_WHOLE), *((around_images, name) for name in IMAGES_READ_AS_A_WHOLE)],
+)
+def test_nothing_in_these_forwards_is_left_to_pytorch(make, name):
+    assert isinstance(prepare(*exported(make, name)), NativeRunner)
 
 
 @pytest.mark.parametrize("name", [name for name in FORWARDS if name.startswith("own ")])

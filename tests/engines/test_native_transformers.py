@@ -119,12 +119,12 @@ def test_a_token_outside_the_table_is_refused(wrong):
         runner(torch.tensor([[1.0, 2.0, wrong, 4.0]]))
 
 
-def test_attention_with_a_mask_is_left_to_pytorch():
+def test_attention_with_a_mask_of_earlier_tokens_is_left_to_pytorch():
     class Masked(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.inner, self.outer = nn.Linear(16, 64), nn.Linear(64, 16)
-            self.mask = nn.Buffer(torch.tril(torch.ones(6, 6, dtype=torch.bool)))
+            self.mask = nn.Buffer(torch.triu(torch.ones(6, 6, dtype=torch.bool)))
 
         def forward(self, x):
             x = self.outer(torch.relu(self.inner(x)))

@@ -32,6 +32,7 @@ class Kind(IntEnum):
     RESCALE_ROWS = 12
     WEIGHT_ONLY = 13
     RECURRENT = 14
+    GATHER = 15
 
 
 class Dtype(IntEnum):
@@ -307,6 +308,12 @@ def recurrent(
     bits = 8 if weights.dtype == np.int8 else 32
     head = [Kind.RECURRENT, input, output, _or_none(memory), CELLS.index(cell), directions, bits]
     return _record(head, [], weights if bits == 8 else _f32(weights), _f32(scale), _f32(bias))
+
+
+def gather(input: int, output: int, rows: np.ndarray, columns: np.ndarray, channels: np.ndarray) -> Record:
+    """Elements of a dense tensor: that at [y, x, c] lies rows[y] + columns[x] + channels[c] elements into it."""
+    places = (each.astype(np.int32) for each in (rows, columns, channels))
+    return _record([Kind.GATHER, input, output], [], *places)
 
 
 def _or_none(tensor: int | None) -> int:

@@ -18,6 +18,19 @@ struct Shape {
 constexpr int64_t kClamp = number(Act::clamp), kZeroPoint = 7;
 const float kInfinity = INFINITY;
 
+// Weights of so many outputs and taps, scales and biases.
+std::vector<std::vector<uint8_t>> layer(int64_t outputs, int64_t taps, bool u8, std::mt19937& random) {
+    std::vector<int8_t> whole(static_cast<size_t>(outputs * taps));
+    std::vector<float> real(whole.size());
+    for (size_t i = 0; i < whole.size(); ++i) {
+        whole[i] = static_cast<int8_t>(static_cast<int>(random() % 256) - 128);
+        real[i] = static_cast<float>(whole[i]) / 128;
+    }
+    const auto channels = static_cast<size_t>(outputs);
+    return {u8 ? raw(whole) : raw(real), raw(std::vector<float>(channels, u8 ? 0.003f : 1.0f)),
+            raw(std::vector<float>(channels, 0.25f))};
+}
+
 // image in → convolution (or depthwise) → max pool → out as floats
 std::unique_ptr<Program> make(const KernelTable& kernels, const Shape& s, std::mt19937& random) {
     const Dtype dtype = s.u8 ? Dtype::u8 : Dtype::f32;
@@ -43,17 +56,7 @@ std::unique_ptr<Program> make(const KernelTable& kernels, const Shape& s, std::m
     if (!alone) convolution.integers.insert(convolution.integers.end(), {s.groups, s.vectors});
     convolution.integers.insert(convolution.integers.end(), {zero_point, kClamp, zero_point});
     convolution.floats = ending;
-    const auto weights = static_cast<size_t>(s.outputs * (s.inputs / s.groups) * s.kernel * s.kernel);
-    std::vector<int8_t> whole(weights);
-    std::vector<float> real(weights);
-    for (size_t i = 0; i < weights; ++i) {
-        whole[i] = static_cast<int8_t>(static_cast<int>(random() % 256) - 128);
-        real[i] = static_cast<float>(whole[i]) / 128;
-    }
-    convolution.arrays.push_back(s.u8 ? raw(whole) : raw(real));
-    const auto outputs = static_cast<size_t>(s.outputs);
-    convolution.arrays.push_back(raw(std::vector<float>(outputs, s.u8 ? 0.003f : 1.0f)));
-    convolution.arrays.push_back(raw(std::vector<float>(outputs, 0.25f)));
+    convolution.arrays = layer(s.outputs, (s.inputs / s.groups) * s.kernel * s.kernel, s.u8, random);
 
     Record pooling;
     pooling.integers = {number(Kind::pool), 1, 2, 2, 2, 2, 2, 0, 0, 1, 1, 0, 1, zero_point, zero_point};
@@ -65,6 +68,53 @@ std::unique_ptr<Program> make(const KernelTable& kernels, const Shape& s, std::m
     return std::make_unique<Program>(kernels, std::vector<Tensor>{image, conv, pool, out},
                                      std::vector<Record>{in, convolution, pooling, last},
                                      s.size * s.size * s.inputs * 4, bytes(out), arena);
+}
+
+// image in → each pixel twice both ways → a transposed convolution of stride 2 → out as floats
+std::unique_ptr<Program> make_upsampled(const KernelTable& kernels, int64_t size, int64_t channels, bool u8,
+                                        std::mt19937& random) {
+    const Dtype dtype = u8 ? Dtype::u8 : Dtype::f32;
+    const int64_t zero_point = u8 ? kZeroPoint : 0, twice = 2 * size;
+    const Tensor image = tensor(Place::arena, 0, size, size, channels, dtype, 0, 0);
+    const Tensor larger = tensor(Place::arena, bytes(image) + 64, twice, twice, channels, dtype, 0, 0);
+    const Tensor largest = tensor(Place::arena, larger.offset + bytes(larger) + 64, 2 * twice, 2 * twice, channels, dtype, 0, 0);
+    const Tensor out = tensor(Place::output, 0, 2 * twice, 2 * twice, channels, Dtype::f32, 0, 0);
+    std::vector<Tensor> tensors{image, larger, largest, out};
+    const float low = static_cast<float>(-zero_point), high = 255 + low;
+    const std::vector<float> ending{0, -kInfinity, kInfinity, 1, low, high};
+
+    std::vector<Record> records(2);
+    records[0].integers = {number(Kind::image_in), 0, kClamp, zero_point};
+    records[0].floats = ending;
+    records[0].floats.push_back(u8 ? 40.0f : 1.0f);
+    std::vector<int32_t> rows, columns, whole;
+    for (int64_t i = 0; i < twice; ++i) rows.push_back(static_cast<int32_t>(i / 2 * size * channels));
+    for (int64_t i = 0; i < twice; ++i) columns.push_back(static_cast<int32_t>(i / 2 * channels));
+    for (int64_t i = 0; i < channels; ++i) whole.push_back(static_cast<int32_t>(i));
+    records[1].integers = {number(Kind::gather), 0, 1};
+    records[1].arrays = {raw(rows), raw(columns), raw(whole)};
+    for (int64_t y = 0; y < 2; ++y) {
+        for (int64_t x = 0; x < 2; ++x) {
+            Tensor part = largest;
+            part.offset += y * part.row_pitch + x * part.pixel_pitch;
+            part.height = part.width = twice;
+            part.row_pitch *= 2;
+            part.pixel_pitch *= 2;
+            Record convolution;
+            convolution.integers = {number(Kind::conv), 1, static_cast<int64_t>(tensors.size()), -1, 1, 1, 1, 1, 0, 0, 1, 1, 1,
+                                    2, zero_point, kClamp, zero_point};
+            convolution.floats = ending;
+            convolution.arrays = layer(channels, channels, u8, random);
+            tensors.push_back(part);
+            records.push_back(convolution);
+        }
+    }
+    Record last;
+    last.integers = {number(Kind::elementwise), 2, -1, 3, 0, kClamp, 0};
+    last.floats = {0, -kInfinity, kInfinity, 1, 0, 0, 1, 1, 0, 0};
+    records.push_back(last);
+    return std::make_unique<Program>(kernels, tensors, records, size * size * channels * 4, bytes(out),
+                                     largest.offset + bytes(largest) + 64);
 }
 
 struct Tolerance {
@@ -202,6 +252,20 @@ bool check(const Shape& s, unsigned seed) {
     return same;
 }
 
+bool check_upsampled(int64_t size, int64_t channels, bool u8, unsigned seed) {
+    constexpr int64_t kBatch = 3;
+    std::mt19937 random(seed);
+    std::vector<float> input(static_cast<size_t>(kBatch * size * size * channels));
+    for (float& v : input) v = static_cast<float>(random() % 2001) / 1000 - 1;
+    const auto made_for = [&](const KernelTable& kernels) {
+        std::mt19937 again(seed + 1);
+        return make_upsampled(kernels, size, channels, u8, again);
+    };
+    const bool same = agree(all_isas(), input, kBatch, 16 * size * size * channels, u8 ? kSteps : kSums, made_for);
+    if (!same) std::printf("upsampled, size %ld, %ld channels\n", size, channels);
+    return same;
+}
+
 // `halves`: with attention in bf16, on the instruction sets that have it.
 bool check_sequence(int64_t tokens, int64_t heads, int64_t size, bool halves, unsigned seed) {
     constexpr int64_t kBatch = 3;
@@ -269,6 +333,14 @@ int main() {
                     if (!check({size, 3, outputs, kernel, stride, padding, 1, vectors, u8}, seed)) return 1;
                     if (outputs > 1 && !check({size, outputs, outputs, kernel, stride, padding, outputs, 1, u8}, seed)) return 1;
                 }
+            }
+        }
+    }
+    for (int64_t size : {1, 3, 6}) {
+        for (int64_t channels : {1, 15, 33}) {
+            for (bool u8 : {false, true}) {
+                ++seed;
+                if (!check_upsampled(size, channels, u8, seed)) return 1;
             }
         }
     }

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from workbench.kernels.records import Window
+
 if TYPE_CHECKING:
     import numpy as np
 
     from workbench.graph.fused.ir import Value
-    from workbench.kernels.records import Window
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,25 @@ class Weighted(Op):
     bias: np.ndarray
 
 
+@dataclass(frozen=True)
+class Pass:
+    """A window that slides over a convolution's input, and the outputs it makes: from ``first`` on, ``apart`` pixels apart.
+
+    ``taps``: the rows and columns of the weight that it has, in its order; ``None`` for the weight as it is.
+    """
+
+    window: Window
+    first: tuple[int, int] = (0, 0)
+    apart: tuple[int, int] = (1, 1)
+    taps: tuple[list[int], list[int]] | None = None
+
+    def makes(self, image: tuple[int, ...]) -> tuple[int, int]:
+        """Height and width of what it makes of an output."""
+        whole = zip(image[:2], self.first, self.apart, strict=True)
+        height, width = (-((first - size) // apart) for size, first, apart in whole)
+        return height, width
+
+
 @dataclass(eq=False, kw_only=True)
 class Conv(Weighted, TakesResidual):
     """A convolution or linear layer; ``weight`` is [outputs, inputs / groups, height, width].
@@ -95,6 +115,44 @@ class Conv(Weighted, TakesResidual):
     def is_depthwise(self) -> bool:
         """Whether it is a convolution of each channel by itself."""
         return self.groups > 1 and self.groups == self.inputs[0].image[2] == self.output.image[2]
+
+    @property
+    def passes(self) -> list[Pass]:
+        """What it does, one window after the other."""
+        return [Pass(self.window)]
+
+
+class TransposedConv(Conv):
+    """A convolution whose window slides over its output, in steps of its stride, and adds an input times the weight.
+
+    An output gets something of every ``stride``th tap alone. So those that get it of the same taps are what another
+    window makes, which slides over the input.
+    """
+
+    @property
+    def passes(self) -> list[Pass]:
+        window, (height, width, _) = self.window, self.output.image
+        settings = zip(window.size, window.stride, window.padding, window.dilation, strict=True)
+        rows, columns = (
+            [(first, *_taps(first, *each)) for first in range(min(each[1], size))]
+            for each, size in zip(settings, (height, width), strict=True)
+        )
+        return [
+            Pass(
+                Window((max(1, len(y_taps)), max(1, len(x_taps))), (1, 1), (y_padding, x_padding), (y_apart, x_apart)),
+                (y, x), window.stride, (y_taps, x_taps),
+            )
+            for y, y_taps, y_padding, y_apart in rows
+            for x, x_taps, x_padding, x_apart in columns
+        ]  # fmt: skip
+
+
+def _taps(first: int, size: int, stride: int, padding: int, dilation: int) -> tuple[list[int], int, int]:
+    """Along an axis: the taps that reach outputs ``first``, ``first + stride``, …; padding and dilation of their window."""
+    reach = {tap: first + padding - tap * dilation for tap in reversed(range(size))}
+    inputs = {tap: place // stride for tap, place in reach.items() if place % stride == 0}
+    begin, *following = inputs.values() or [0]
+    return list(inputs), -begin, following[0] - begin if following else 1
 
 
 @dataclass(eq=False, kw_only=True)
@@ -246,6 +304,18 @@ class Slice(Op):
 
     offset: int
     pitch: int
+
+
+@dataclass(eq=False, kw_only=True)
+class Gather(Op):
+    """Elements of its input in places of their own, stored as they were.
+
+    That at [y, x, c] of what it makes lies ``rows[y] + columns[x] + channels[c]`` elements into the input's memory.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    channels: np.ndarray
 
 
 class Concat(TakesQuantization):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from workbench.graph.fused.ir import Value
-from workbench.graph.fused.ops import Attention, Conv, Op, Recurrent, Weighted, WeightOnly
+from workbench.graph.fused.ops import Attention, Conv, Op, Recurrent, TransposedConv, Weighted, WeightOnly
 from workbench.graph.work import Work
 
 _BITS = {"int8": 8, "bfloat16": 16, "float32": 32}
@@ -23,6 +23,8 @@ def work_of(op: Op, kernels: Iterable[str], batch: int, threads: int) -> Work:
 def _multiply_adds(op: Op) -> int:
     if isinstance(op, Recurrent):
         return op.output.shape[0] * op.weight.size
+    if isinstance(op, TransposedConv):
+        return math.prod(op.inputs[0].shape[1:]) * op.weight.size
     if isinstance(op, Weighted):
         return math.prod(op.output.shape) * math.prod(op.weight.shape[1:])
     if isinstance(op, Attention):  # scores, then values weighted by them

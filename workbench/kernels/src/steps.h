@@ -10,7 +10,7 @@ namespace wb {
 #define WB_KINDS(X)                                                                               \
     X(conv) X(depthwise) X(pool) X(elementwise) X(image_in) X(image_out) X(layer_norm) X(softmax) \
     X(attention) X(embedding) X(group_norm) X(quantize_rows) X(rescale_rows) X(weight_only) \
-    X(recurrent)
+    X(recurrent) X(gather)
 
 enum class Kind : int64_t { WB_KINDS(WB_MEMBER) };
 

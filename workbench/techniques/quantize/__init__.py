@@ -15,7 +15,7 @@ from workbench.graph import export
 from workbench.graph.quantized import already_quantized
 from workbench.plumbing.lazy import lazy
 from workbench.techniques._base import Context, Form, Technique, option
-from workbench.techniques.quantize.layers import own_layers, quantizable_layers
+from workbench.techniques.quantize.layers import is_convolution, own_layers, quantizable_layers
 
 if TYPE_CHECKING:
     import torch
@@ -283,7 +283,7 @@ class Quantize(Technique):
             return "kept in fp32 as the recipe asks"
         if name in unlike:
             return f"kept in fp32: {unlike[name]}"
-        if not self._formats.is_calibrated and isinstance(layer, torch.nn.Conv1d | torch.nn.Conv2d):
+        if not self._formats.is_calibrated and is_convolution(layer):
             return f"{self.scheme} quantizes {self._quantizes}; a convolution needs int8-static"
         return f"{kind} has no {self._formats.short} form here and is computed in fp32"
 

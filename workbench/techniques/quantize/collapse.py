@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch
 
 from workbench.graph import layer_of
+from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR
 from workbench.techniques.quantize.sample import Sample, relative_distance
 from workbench.workload import Inputs
 
-_WITH_WEIGHTS = (torch.ops.aten.linear.default, torch.ops.aten.conv1d.default, torch.ops.aten.conv2d.default)
 _SPOILED = 0.3
 """Of the outputs' spread: 0.3² = 9 % of their variance is lost."""
 
@@ -52,7 +52,7 @@ class _Outputs(torch.fx.Interpreter):
 
     def run_node(self, node: torch.fx.Node):
         result = super().run_node(node)
-        if node.target in _WITH_WEIGHTS:
+        if node.target in (LINEAR, *CONVOLUTIONS):
             self.by_name[node.name] = result.clone()  # what follows may work in place
         return result
 

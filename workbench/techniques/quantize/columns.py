@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from workbench.graph import layer_of
+from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR
 from workbench.techniques.quantize.constants import is_constant
 from workbench.techniques.quantize.sample import relative_distance, spread_of
 from workbench.workload import Inputs, rows
 
-aten = torch.ops.aten
-_CHANNELS_AT = {aten.linear.default: -1, aten.conv1d.default: 1, aten.conv2d.default: 1}
+_CHANNELS_AT = {LINEAR: -1, **dict.fromkeys(CONVOLUTIONS, 1)}
 _STEPS = 255
 _EXAMPLES, _ROWS = 64, 256
 _BULK = (0.05, 0.95)
@@ -45,7 +45,7 @@ def unlike_columns(graph: torch.fx.GraphModule, inputs: Inputs, *, convolutions:
     first.run(*(each.clone() for each in rows(inputs, slice(_EXAMPLES))))
     found = {}
     for node, values, others in first.calls:
-        asked = convolutions or node.target is aten.linear.default
+        asked = convolutions or node.target is LINEAR
         if asked and (layer := layer_of(node)) and (columns := _spoiled(node, values, others)):
             found[layer] = columns
     return found

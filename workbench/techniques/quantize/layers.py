@@ -19,10 +19,20 @@ def quantizable_layers(module: torch.nn.Module, formats: Precision) -> list[str]
     nn = torch.nn
     kinds = (nn.Linear, nn.MultiheadAttention)
     if formats.is_calibrated:
-        kinds += (nn.Conv1d, nn.Conv2d)
+        kinds += _convolutions()
     if formats.weights_only and formats.weights.scales == "channel":
         kinds += (nn.GRU, nn.LSTM, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d)
     return [name for name, layer in module.named_modules() if isinstance(layer, kinds)]
+
+
+def is_convolution(layer: torch.nn.Module) -> bool:
+    """Whether it is a convolution, of those that have a form in int8."""
+    return isinstance(layer, _convolutions())
+
+
+def _convolutions() -> tuple[type[torch.nn.Module], ...]:
+    nn = torch.nn
+    return nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d
 
 
 def own_layers(module: torch.nn.Module) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 import torch
 
@@ -10,6 +11,7 @@ from workbench.graph import layer_of
 from workbench.graph.layers import weights_of
 from workbench.graph.quantized import allow_other_layouts
 from workbench.plumbing.quiet import quiet
+from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR, TRANSPOSED
 from workbench.techniques.quantize.hidden import hide, uncover
 from workbench.techniques.quantize.reduced import Bits, spell_out_range
 
@@ -28,7 +30,6 @@ with quiet("torchao", "torch.utils._pytree"):  # torchao names each GPU library 
     )
 
 aten = torch.ops.aten
-_CONVOLUTIONS = (aten.conv1d.default, aten.conv2d.default)
 _KEPT_SHARE = 0.9999
 
 
@@ -57,7 +58,7 @@ class _Quantizer(X86InductorQuantizer):
     def __init__(self, config: QuantizationConfig, *, convolutions: bool, keep_fp32: Collection[str]) -> None:
         super().__init__()
         self._config, self._keep_fp32 = config, keep_fp32
-        self._targets = (aten.linear.default, *(_CONVOLUTIONS if convolutions else ()))
+        self._targets = (LINEAR, *(CONVOLUTIONS if convolutions else ()))
         for name in keep_fp32:
             self.set_module_name_qconfig(name, None)
         if convolutions:
@@ -78,16 +79,22 @@ class _Quantizer(X86InductorQuantizer):
             seen = node.meta.get("quantization_annotation")
             if (seen and seen._annotated) or node in kept:
                 continue
-            if node.target is aten.linear.default:
+            if node.target is LINEAR:
                 self._annotate_linear_node_helper(node, True, self._config)
             else:
-                self._annotate_conv_node_helper(node, True, self._config)
+                self._annotate_conv_node_helper(node, True, _config_for(node, self._config))
         return model
 
     def _annotate_matmul(self, model: torch.fx.GraphModule, quantization_config, filter_fn=None) -> None:
         """Products of two activations have no weights whose range could be reduced: then they stay in fp32."""
         if self._config.weight.quant_max == 127:
             super()._annotate_matmul(model, quantization_config, filter_fn)
+
+
+def _config_for(convolution: torch.fx.Node, config: QuantizationConfig) -> QuantizationConfig:
+    """``config`` with one scale for each output channel, wherever the weight has them."""
+    axis = 1 if convolution.target in TRANSPOSED else 0
+    return replace(config, weight=replace(config.weight, ch_axis=axis))
 
 
 def inside(layer: str | None, names: Collection[str]) -> bool:

@@ -19,12 +19,14 @@ from workbench.graph.fused.ops import (
     Convert,
     Embedding,
     Flatten,
+    Gather,
     GroupNorm,
     LayerNorm,
     Multiply,
     Norm,
     Op,
     Pairwise,
+    Pass,
     Pool,
     Recurrent,
     Scale,
@@ -70,13 +72,27 @@ class Operations(RowsInTheirOwnRange):
         scale, bias = conv_arrays(op)
         epilogue = epilogue_of(op.activation, op.output, op.residual)
         zero_point = source.quant.zero_point if op.steps is not None else 0
-        if op.is_depthwise:
-            record = records.depthwise(input, output, residual, op.window, zero_point, epilogue, op.weight, scale, bias)
-        else:
-            record = records.conv(
-                input, output, residual, op.window, op.groups, vectors, zero_point, epilogue, op.weight, scale, bias
-            )
-        self._step(record, op, [input, residual, output])
+        for each in op.passes:
+            to, added = (self._every(number, each) for number in (output, residual))
+            ending = zero_point, epilogue, _weight_of(op, each), scale, bias
+            if op.is_depthwise:
+                record = records.depthwise(input, to, added, each.window, *ending)
+            else:
+                record = records.conv(input, to, added, each.window, op.groups, vectors, *ending)
+            self._step(record, op, [input, residual, output])
+
+    def _every(self, number: int | None, each: Pass) -> int | None:
+        """The pixels of a tensor that a pass of a convolution makes."""
+        if number is None or each.apart == (1, 1):
+            return number
+        tensor, (down, across) = self.tensors[number], each.apart
+        height, width = each.makes((tensor.height, tensor.width))
+        start = each.first[0] * tensor.row_pitch + each.first[1] * tensor.pixel_pitch
+        part = replace(
+            tensor, height=height, width=width, offset=tensor.offset + start, pads=(0, 0, 0, 0),
+            row_pitch=down * tensor.row_pitch, pixel_pitch=across * tensor.pixel_pitch,
+        )  # fmt: skip
+        return self._add(part, self.storage_of[number])
 
     @_operation.register(WeightOnly)
     def _weight_only(self, op: WeightOnly) -> None:
@@ -250,18 +266,18 @@ class Operations(RowsInTheirOwnRange):
         else:
             self._copy(source, part, self._tensor(op.output), op, None, source)
 
+    @_operation.register(Gather)
+    def _gather(self, op: Gather) -> None:
+        input, output = self._dense(op.inputs[0], op), self._tensor(op.output)
+        shape = len(op.rows), len(op.columns), len(op.channels)
+        to = output if shape == op.output.image else self._part(output, shape, 0, shape[2])
+        self._step(records.gather(input, to, op.rows, op.columns, op.channels), op, [input, output])
+
     @_operation.register(Concat)
     def _concat(self, op: Concat) -> None:
-        whole = self._tensor(op.output)
-        first = 0
-        for value in op.inputs:
-            tensor = self.tensors[whole]
-            start = tensor.offset + first * tensor.dtype.size
-            part = self._add(
-                replace(tensor, channels=value.image[2], offset=start, pads=(0, 0, 0, 0)), self.storage_of[whole]
-            )
-            self._copy(value, self.of_value[value], part, op, None, op.output)
-            first += value.image[2]
+        for place, value in enumerate(op.inputs):
+            if self.joined.get(value) is not op:
+                self._copy(value, self.of_value[value], self._channels(op, place), op, None, op.output)
 
     def _dense(self, source: Value, op: Op) -> int:
         """The tensor that holds a value, copied first where a border or a wider pitch is in it."""
@@ -273,6 +289,15 @@ class Operations(RowsInTheirOwnRange):
         dense = self._tensor(replace(source), tail=self._tail_bytes(source))
         self._copy(source, number, dense, op, None, source)
         return dense
+
+
+def _weight_of(op: Conv, each: Pass) -> np.ndarray:
+    """The part of a convolution's weight that a pass has; zeros where that is nothing."""
+    if each.taps is None:
+        return op.weight
+    rows, columns = each.taps
+    part = op.weight[:, :, rows][..., columns]
+    return part if part.size else np.zeros((*op.weight.shape[:2], *each.window.size), op.weight.dtype)
 
 
 def _meaning(value: Value) -> tuple[float, float]:

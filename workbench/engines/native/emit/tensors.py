@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from workbench.graph.fused.ir import Graph, Value
-from workbench.graph.fused.ops import Conv, Flatten, Op, Slice
+from workbench.graph.fused.ops import Concat, Conv, Flatten, Gather, Op, Pairwise, Pool, Slice
 from workbench.kernels import arena, records
 from workbench.kernels.program import Tensor
-from workbench.kernels.records import Dtype, Place, Record
+from workbench.kernels.records import Dtype, Place, Record, Window
+
+
+_WRITE_ANYWHERE = (Conv, Pool, Gather, Pairwise)
+"""Whatever lies between the pixels they make."""
 
 
 class Tensors:
@@ -21,12 +25,16 @@ class Tensors:
         self.storage_of: list[int | None] = []  # by tensor; None outside the arena
         self.of_value: dict[Value, int] = {}
         self.rows_of: dict[Value, tuple[int, int]] = {}  # bytes and ranges of what was quantized at run time
+        self.joined = _joined(graph)
         self.records: list[Record] = []
         self.ops: list[Op | None] = []
 
     def _tensor(self, value: Value, pixel_pitch: int = 0, tail: int = 0) -> int:
         """Memory for a value that the next step writes; ``tail``: bytes behind it that stay zero, at least."""
-        if value is self.graph.output and self._goes_out_as_it_is(value):
+        if value in self.joined:
+            concat = self.joined[value]
+            number = self._channels(concat, concat.inputs.index(value))
+        elif value is self.graph.output and self._goes_out_as_it_is(value):
             number = self._outside(value, Place.OUTPUT)
         else:
             height, width, channels = value.image
@@ -39,6 +47,16 @@ class Tensors:
             number = self._add(tensor, len(self.storages) - 1)
         self.of_value[value] = number
         return number
+
+    def _channels(self, concat: Concat, place: int) -> int:
+        """Those that one of its inputs has in a concatenation."""
+        if concat.output not in self.of_value:
+            self._tensor(concat.output)
+        number = self.of_value[concat.output]
+        tensor, widths = self.tensors[number], [value.image[2] for value in concat.inputs]
+        start = tensor.offset + sum(widths[:place]) * tensor.dtype.size
+        part = replace(tensor, channels=widths[place], offset=start, pads=(0, 0, 0, 0))
+        return self._add(part, self.storage_of[number])
 
     def _outside(self, value: Value, place: Place) -> int:
         return self._add(Tensor.of(place, *value.image, Dtype.F32), None)
@@ -63,12 +81,12 @@ class Tensors:
         for op in self.graph.readers(value):
             if not isinstance(op, Conv) or op.inputs[0] is not value:
                 continue
-            window = op.window
-            for axis in (0, 1):
-                size, out = value.image[axis], op.output.image[axis]
-                reach = (out - 1) * window.stride[axis] + (window.size[axis] - 1) * window.dilation[axis] + 1
-                pads[axis] = max(pads[axis], window.padding[axis])
-                pads[axis + 2] = max(pads[axis + 2], reach - window.padding[axis] - size)
+            for each in op.passes:
+                window = each.window
+                for axis, out in enumerate(each.makes(op.output.image)):
+                    reach = (out - 1) * window.stride[axis] + (window.size[axis] - 1) * window.dilation[axis] + 1
+                    pads[axis] = max(pads[axis], window.padding[axis])
+                    pads[axis + 2] = max(pads[axis + 2], reach - window.padding[axis] - value.image[axis])
         return tuple(pads)
 
     def _tail_bytes(self, value: Value) -> int:
@@ -98,10 +116,27 @@ class Tensors:
         return self._add(part, self.storage_of[number])
 
 
+def _joined(graph: Graph) -> dict[Value, Concat]:
+    """The values that can be made where a concatenation wants them, and no copy is needed."""
+    joined: dict[Value, Concat] = {}
+    makers = {op.output: op for op in graph.ops}
+    for concat in graph.ops:
+        for value in concat.inputs if isinstance(concat, Concat) else []:
+            others = [op for op in graph.readers(value) if op is not concat]
+            alike = (value.quant, value.half) == (concat.output.quant, concat.output.half)
+            once = concat.inputs.count(value) == 1 and all(isinstance(op, Pool) for op in others)
+            if alike and once and value is not graph.output and isinstance(makers.get(value), _WRITE_ANYWHERE):
+                joined[value] = concat
+    return joined
+
+
 def _reads_past(op: Conv) -> bool:
     """Whether a bf16 convolution's last run of taps is no whole number of the steps a kernel may read it in."""
-    window, channels = op.window, op.inputs[0].image[2]
-    in_rows = window.dilation[1] == 1 and op.groups == 1
+    return any(_window_reads_past(each.window, op) for each in op.passes)
+
+
+def _window_reads_past(window: Window, op: Conv) -> bool:
+    channels, in_rows = op.inputs[0].image[2], window.dilation[1] == 1 and op.groups == 1
     elements = window.size[1] * channels if in_rows else channels // op.groups
     groups = -(-elements // 2)
     steps = -(-groups // records.GROUPS_AT_ONCE)

@@ -7,6 +7,7 @@ from workbench.graph.fused.ops import (
     Activate,
     Convert,
     Flatten,
+    Gather,
     Op,
     Pool,
     Sum,
@@ -19,7 +20,7 @@ from workbench.graph.fused.ops import (
 def fuse(graph: Graph) -> Graph:
     """Fuse what a kernel does in one go. Changes ``graph`` and returns it."""
     for op in reversed(list(graph.ops)):
-        if isinstance(op, Flatten) or (isinstance(op, Pool) and not op.average):
+        if isinstance(op, (Flatten, Gather)) or (isinstance(op, Pool) and not op.average):
             _quantize_before(graph, op)
     for op in list(graph.ops):
         if op not in graph.ops:

@@ -10,6 +10,7 @@ from workbench.graph.fused.ops import (
     Conv,
     Convert,
     Flatten,
+    Gather,
     Op,
     Pairwise,
     Pool,
@@ -19,10 +20,10 @@ from workbench.graph.fused.ops import (
     Softmax,
 )
 
-_SAME_STORAGE = (Pool, Flatten, Slice)
+_SAME_STORAGE = (Pool, Flatten, Slice, Gather)
 """Their output is stored as their input is."""
 _READ_ANY = (Pairwise, Activate, Scale, Concat)
-_SAME_ACCURACY = (Scale, Slice)
+_SAME_ACCURACY = (Scale, Slice, Gather)
 """Their output is rounded where their input was."""
 _WRITE_FLOATS = (Recurrent, Softmax)
 

@@ -19,14 +19,29 @@ else:
     torch = lazy("torch")
 
 
+AS_GOOD_AS_INFINITE = -1e9
+"""Scores as low as this get a share of nothing in float32, beside any that isn't."""
+
+
 @dataclass(frozen=True)
 class Scores:
-    """query · keyᵀ · scale, which is never computed as a whole; ``shares``: its softmax was taken."""
+    """query · keyᵀ · scale, which is never computed as a whole.
+
+    ``causal``: those of keys behind a query's own place are hidden from the softmax; ``shares``: which was taken.
+    """
 
     query: View
     key: View
     scale: float = 1.0
+    causal: bool = False
     shares: bool = False
+
+    def without(self, node, hidden: torch.Tensor) -> Scores:
+        """Those that aren't ``hidden``, where that is nothing, or what comes later; others are refused."""
+        later = hides_later_keys(hidden, self.query.sizes[2], self.key.sizes[2])
+        if self.shares or later is None:
+            raise unknown(node, "of scores other than those of later keys")
+        return replace(self, causal=self.causal or later)
 
 
 class AttentionOps:
@@ -43,7 +58,7 @@ class AttentionOps:
     @reads("aten.matmul.default", views=True, live=2)
     def _matmul(self, node, a, b):
         if isinstance(a, Scores) and a.shares:
-            return self._attend(node, a.query, a.key, seen(node, b), a.scale)
+            return self._attend(node, a.query, a.key, seen(node, b), a.scale, causal=a.causal)
         if isinstance(b, torch.Tensor) and b.dim() == 2:
             return self._linear(node, a, b.T)
         a, b = seen(node, a), seen(node, b)
@@ -51,33 +66,64 @@ class AttentionOps:
             return Scores(a, b.permuted([0, 1, 3, 2]))
         raise unknown(node, "outside attention")
 
-    @reads("aten.scaled_dot_product_attention.default", views=True, live=4)
+    @reads("aten.scaled_dot_product_attention.default", views=True, live=3)
     def _scaled_dot_product_attention(
         self, node, query, key, value, mask=None, dropout=0.0, is_causal=False, *, scale=None, enable_gqa=False
     ):
-        if mask is not None or enable_gqa or dropout:
-            raise unknown(node, "with a mask, shared keys or dropout")
         query, key, value = (seen(node, part) for part in (query, key, value))
+        if dropout:
+            raise unknown(node, "with dropout")
+        if mask is not None:
+            is_causal = hides_later_keys(hidden_by(node, mask), query.sizes[2], key.sizes[2])
+        if is_causal is None:
+            raise unknown(node, "with a mask that hides others than later keys")
+        if enable_gqa:
+            key, value = (part.repeated(1, query.sizes[1] // part.sizes[1], each=True) for part in (key, value))
         scale = 1 / math.sqrt(query.sizes[-1]) if scale is None else float(scale)
         return self._attend(node, query, key, value, scale, causal=is_causal)
 
     def _attend(self, node, query: View, key: View, value: View, scale: float, *, causal: bool = False):
-        places = [_heads(node, view) for view in (query, key, value)]
-        q, k, v = places
+        views = [view if _heads(view) else self._copied_heads(node, view) for view in (query, key, value)]
+        q, k, v = places = [_heads(view) for view in views]
         if len({place.heads for place in places}) > 1 or q.size != k.size or k.rows != v.rows or not scale > 0:
             raise unknown(node, f"of sizes {query.sizes[1:]}, {key.sizes[1:]} and {value.sizes[1:]}")
         output = Value((q.rows, q.heads * v.size))
-        bases = [query.base, key.base, value.base]
+        bases = [view.base for view in views]
         made = self._add_op(node, Attention, bases, output, query=q, key=k, value=v, scale=scale, causal=causal)
         return view_of(made).reshaped([BATCH, q.rows, q.heads, v.size]).permuted([0, 2, 1, 3])
 
+    def _copied_heads(self, node, view: View) -> View:
+        """Heads in memory as a linear layer would give them: those of a token side by side."""
+        if len(view.dims) != 4:
+            raise unknown(node, f"of {len(view.dims)} dimensions")
+        batch, heads, rows, size = view.sizes
+        copy = self._gathered(node, view.permuted([0, 2, 1, 3]), (rows, heads * size))
+        return view_of(copy).reshaped([batch, rows, heads, size]).permuted([0, 2, 1, 3])
 
-def _heads(node, view: View) -> Heads:
-    """Where the heads of [batch, heads, tokens, size] lie."""
-    single = all(len(dim) < 2 for dim in view.dims)
-    if len(view.dims) != 4 or not single or view.dims[0] != (Part(BATCH),):
-        raise unknown(node, "of heads in this order of memory")
+
+def _heads(view: View) -> Heads | None:
+    """Where the heads of [batch, heads, tokens, size] lie; ``None`` where they aren't evenly spaced, features together."""
+    if len(view.dims) != 4 or any(len(dim) > 1 for dim in view.dims) or view.dims[0] != (Part(BATCH),):
+        return None
     heads, rows, size = (dim[0] if dim else Part(1, 0) for dim in view.dims[1:])
     if view.dims[3] and size.stride != 1:
-        raise unknown(node, "of heads whose features aren't side by side")
+        return None
     return Heads(view.offset, heads.size, heads.stride, rows.size, rows.stride, size.size)
+
+
+def hidden_by(node, mask: torch.Tensor) -> torch.Tensor:
+    """Which scores a mask hides: one of bools shows the others, one of numbers is added to them, and only hides."""
+    if mask.dtype is torch.bool:
+        return ~mask
+    hidden = mask <= AS_GOOD_AS_INFINITE
+    if mask[~hidden].any():
+        raise unknown(node, "with a bias on scores")
+    return hidden
+
+
+def hides_later_keys(hidden: torch.Tensor, queries: int, keys: int) -> bool | None:
+    """Whether queries see all keys but those behind their own place; ``False``: they see all; ``None``: others."""
+    later = torch.ones(queries, keys, dtype=torch.bool).triu(1)
+    if not hidden.any():
+        return False
+    return True if torch.equal(hidden, later.expand_as(hidden)) else None

@@ -14,7 +14,7 @@ from workbench.graph.fused.nodes import (
     traced,
     unknown,
 )
-from workbench.graph.fused.read.ranges import QuantizedWeight
+from workbench.graph.fused.read.ranges import QuantizedTransposed, QuantizedWeight
 from workbench.graph.fused.read.sequence import live
 from workbench.graph.fused.read.views import BATCH
 from workbench.plumbing.lazy import lazy
@@ -52,7 +52,7 @@ class ConstantOps:
             return weight
         if not is_overload(node):
             return node.target(*args, **kwargs)
-        if any(isinstance(argument, QuantizedWeight) for argument in args):
+        if any(isinstance(argument, (QuantizedWeight, QuantizedTransposed)) for argument in args):
             raise unknown(node, "of int8 weights")
         return self._for_one_example(node)
 
@@ -93,13 +93,13 @@ class ConstantOps:
         return sizes_with_batch(value, self.batch, 1) if plain else None
 
 
-def _quantized(node: torch.fx.Node, args: tuple) -> QuantizedWeight | None:
+def _quantized(node: torch.fx.Node, args: tuple) -> QuantizedWeight | QuantizedTransposed | None:
     """The int8 or int4 weights that a dequantization of a constant gives; ``None`` where it gives something else."""
     if operator_of(node) == "quantized_decomposed.dequantize_per_channel.default":
         values, steps, zero_points, axis = args[:4]
-        if axis == 0 and values.dtype == torch.int8 and not (zero_points is not None and zero_points.any()):
-            return QuantizedWeight(values, steps)
+        if axis in (0, 1) and values.dtype == torch.int8 and not (zero_points is not None and zero_points.any()):
+            return (QuantizedWeight, QuantizedTransposed)[axis](values, steps.float())
     if operator_of(node) is dequantize_groups:
         packed, steps, group_size, inputs = args
-        return QuantizedWeight(unpacked_groups(packed, group_size).flatten(1)[:, :inputs], steps, 4, group_size)
+        return QuantizedWeight(unpacked_groups(packed, group_size).flatten(1)[:, :inputs], steps.float(), 4, group_size)
     return None

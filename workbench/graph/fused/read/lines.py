@@ -25,10 +25,11 @@ class LineOps:
 
     def _on_line(self, node, x, apply):
         """``apply`` to the image that a line is, seen as a line again."""
-        image = self._as_image(node, x)
-        if image is None:
-            raise unknown(node, "of channels that don't lie side by side")
-        made = apply(image)
+        view = seen(node, x)
+        if len(view.dims) != 3:
+            raise unknown(node, f"on inputs of shape [batch, {', '.join(map(str, view.sizes[1:]))}]")
+        channels, length = view.sizes[1:]
+        made = apply(self._as_value(node, view.reshaped([BATCH, channels, 1, length])))
         return view_of(made).reshaped([BATCH, made.shape[0], made.shape[1] * made.shape[2]])
 
     @reads("aten.max_pool1d.default", views=True)

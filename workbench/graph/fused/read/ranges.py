@@ -32,11 +32,14 @@ class Rounded:
     source: Value | View
 
 
+@dataclass(frozen=True, eq=False)
 class QuantizedWeight:
-    """An int8 constant [outputs, …] and its steps: [outputs], or [outputs, groups] of ``group_size`` inputs each."""
+    """An int8 constant [outputs, …] and its steps, float32: [outputs], or [outputs, groups] of ``group_size`` inputs each."""
 
-    def __init__(self, values: torch.Tensor, steps: torch.Tensor, bits: int = 8, group_size: int = 0):
-        self.values, self.steps, self.bits, self.group_size = values, steps.float(), bits, group_size
+    values: torch.Tensor
+    steps: torch.Tensor
+    bits: int = 8
+    group_size: int = 0
 
     def floats(self) -> torch.Tensor:
         """The weights it stands for."""
@@ -44,6 +47,21 @@ class QuantizedWeight:
         if self.group_size:
             steps = steps.repeat_interleave(self.group_size, 1)[:, : self.values.shape[1]]
         return self.values.float() * steps.view(*steps.shape, *[1] * (self.values.dim() - 2))
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedTransposed:
+    """The int8 constant of a transposed convolution, [inputs, outputs / groups, …], and its steps, [outputs / groups]."""
+
+    values: torch.Tensor
+    steps: torch.Tensor
+
+
+def by_output(weight: torch.Tensor | QuantizedTransposed, groups: int) -> torch.Tensor | QuantizedWeight:
+    """A transposed convolution's weight as another one's is: [outputs, inputs / groups, …]."""
+    if isinstance(weight, QuantizedTransposed):
+        return QuantizedWeight(by_output(weight.values, groups), weight.steps.repeat(groups))
+    return weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
 
 
 class RangeOps:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import EngineError
@@ -27,11 +28,11 @@ from workbench.graph.fused.nodes import (
     traced,
     unknown,
 )
-from workbench.graph.fused.ops import Activate, Activation, Concat, Conv, Flatten, Multiply, Op, Pool
+from workbench.graph.fused.ops import Activate, Activation, Concat, Conv, Flatten, Multiply, Op, Pool, TransposedConv
 from workbench.graph.fused.read.attention import Scores
 from workbench.graph.fused.read.constants import SIZES_ALONE, ConstantOps
 from workbench.graph.fused.read.operators import OPERATORS, Operator, reads
-from workbench.graph.fused.read.ranges import QuantizedWeight
+from workbench.graph.fused.read.ranges import QuantizedWeight, by_output
 from workbench.graph.fused.read.sequence import Ids, SequenceOps, live
 from workbench.graph.fused.read.views import BATCH, View, seen, view_of
 from workbench.graph.fused.read.writes import is_seen_otherwise, names_of
@@ -45,7 +46,7 @@ else:
     np = lazy("numpy")
     torch = lazy("torch")
 
-_LINE_CONVOLUTIONS = ("aten.conv1d.default", "aten.conv1d.padding")
+_LINE_CONVOLUTIONS = ("aten.conv1d.default", "aten.conv1d.padding", "aten.conv_transpose1d.default")
 _ACTIVATIONS = {
     "relu": Activation(minimum=0.0),
     "relu6": Activation(minimum=0.0, maximum=6.0),
@@ -184,17 +185,32 @@ class Reader(SequenceOps, ConstantOps):
         height, width = _slid(x.shape[1:], window)
         return self._weighted(node, x, weight, bias, window, groups, (_shape(weight)[0], height, width))
 
-    @reads(*_LINE_CONVOLUTIONS, views=True)
+    @reads("aten.conv1d.default", "aten.conv1d.padding", views=True)
     def _conv1d(self, node, x, weight, bias=None, stride=(1,), padding=(0,), dilation=(1,), groups=1):
-        if isinstance(weight, QuantizedWeight):
-            weight = QuantizedWeight(weight.values.unsqueeze(2), weight.steps)
-        else:
-            weight = weight.unsqueeze(2)
+        weight = _as_image_weight(weight)
         padding = padding if isinstance(padding, str) else (0, padding[0])
         window = ((1, stride[0]), padding, (1, dilation[0]), groups)
         return self._on_line(node, x, lambda image: self._conv2d(node, image, weight, bias, *window))
 
-    def _weighted(self, node, x, weight, bias, window, groups, shape, *, own_range=False):
+    @reads("aten.conv_transpose2d.input")
+    def _conv_transpose2d(
+        self, node, x, weight, bias=None, stride=(1, 1), padding=(0, 0), more=(0, 0), groups=1, dilation=(1, 1)
+    ):
+        weight = by_output(weight, groups)
+        window = Window(tuple(_shape(weight)[2:]), _pair(stride), _pair(padding), _pair(dilation))
+        axes = zip(x.shape[1:], window.size, window.stride, window.padding, window.dilation, _pair(more), strict=True)
+        sizes = [(n - 1) * s - 2 * p + d * (k - 1) + m + 1 for n, k, s, p, d, m in axes]
+        return self._weighted(node, x, weight, bias, window, groups, (_shape(weight)[0], *sizes), kind=TransposedConv)
+
+    @reads("aten.conv_transpose1d.default", views=True)
+    def _conv_transpose1d(
+        self, node, x, weight, bias=None, stride=(1,), padding=(0,), more=(0,), groups=1, dilation=(1,)
+    ):
+        window = ((1, stride[0]), (0, padding[0]), (0, more[0]), groups, (1, dilation[0]))
+        weight = _as_image_weight(weight)
+        return self._on_line(node, x, lambda image: self._conv_transpose2d(node, image, weight, bias, *window))
+
+    def _weighted(self, node, x, weight, bias, window, groups, shape, *, own_range=False, kind=Conv):
         own_range = own_range and isinstance(weight, QuantizedWeight)
         quantized = own_range or (isinstance(weight, QuantizedWeight) and x.quant is not None)
         values = (
@@ -205,7 +221,7 @@ class Reader(SequenceOps, ConstantOps):
             channels, height, width = x.channels_last_of
             values = values.view(-1, channels, height, width).permute(0, 2, 3, 1).reshape(values.shape)
         return self._add_op(
-            node, Conv, [x], Value(tuple(shape)), weight=values.contiguous().numpy(),
+            node, kind, [x], Value(tuple(shape)), weight=values.contiguous().numpy(),
             bias=by_channel(bias, 0, values.shape[0]), window=window, groups=groups,
             steps=weight.steps.float().numpy() if quantized else None, own_range=own_range,
         )  # fmt: skip
@@ -356,6 +372,13 @@ def _flat(arguments: Any) -> list:
 
 def _shape(weight: Any) -> tuple[int, ...]:
     return tuple((weight.values if isinstance(weight, QuantizedWeight) else weight).shape)
+
+
+def _as_image_weight(weight: Any) -> Any:
+    """The weight of a one-dimensional convolution for an image of height 1."""
+    if isinstance(weight, torch.Tensor):
+        return weight.unsqueeze(2)
+    return replace(weight, values=weight.values.unsqueeze(2))
 
 
 def _pair(size: Any) -> tuple[int, int]:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from workbench.graph.fused.ir import Value
 from workbench.graph.fused.nodes import by_channel, operator_of, unknown
 from workbench.graph.fused.ops import Embedding, Flatten, LayerNorm, Multiply, Op, Pairwise, Pool, Scale, Slice, Sum
-from workbench.graph.fused.read.attention import AttentionOps, Scores
+from workbench.graph.fused.read.attention import AttentionOps, Scores, hidden_by
 from workbench.graph.fused.read.lines import LineOps
+from workbench.graph.fused.read.masks import MaskOps
+from workbench.graph.fused.read.moves import MoveOps
 from workbench.graph.fused.read.operators import reads
 from workbench.graph.fused.read.ranges import OwnRange, QuantizedWeight, RangeOps, Rounded
 from workbench.graph.fused.read.recurrent import CellStates, RecurrentOps, States
@@ -44,13 +46,13 @@ def live(argument: Any) -> bool:
     return isinstance(argument, (Value, View, Ids, Scores, States, OwnRange, Rounded))
 
 
-class SequenceOps(LineOps, AttentionOps, RecurrentOps, RangeOps):
+class SequenceOps(LineOps, MoveOps, MaskOps, AttentionOps, RecurrentOps, RangeOps):
     """The part of the reader that knows views. A value is its own plain view."""
 
     # Values and views
 
     def _as_value(self, node, x) -> Value:
-        """A value with the elements of ``x`` in its order, without a copy; refused where that can't be."""
+        """A value with the elements of ``x`` in its order, a copy only where no kernel could read it otherwise."""
         if isinstance(x, Rounded):
             x = x.source
         if isinstance(x, Value):
@@ -63,6 +65,8 @@ class SequenceOps(LineOps, AttentionOps, RecurrentOps, RangeOps):
                 shape, pitch = place
                 output = Value(shape, x.base.quant)
                 return self._add_op(node, Slice, [x.base], output, offset=x.offset, pitch=pitch)
+            if len(x.dims) <= 4:
+                return self._gathered(node, x, x.sizes[1:])
         raise unknown(node, "of a tensor in this order of memory")
 
     def _as_output(self, node, x) -> Value:
@@ -92,12 +96,20 @@ class SequenceOps(LineOps, AttentionOps, RecurrentOps, RangeOps):
         view = x if isinstance(x, View) else view_of(self._as_value(node, x))
         channels = view.base.image[2]
         if not view.covers_base or view.base.channels_last_of or view.dims[-1] != view_of(Value((channels,))).dims[-1]:
-            view = view_of(self._as_value(node, view))
+            view = view_of(self._as_rows(node, view)).reshaped(view.sizes)
             channels = view.base.image[2]
-            if len(view.base.shape) == 3:
-                raise unknown(node, f"on inputs of shape [batch, {', '.join(map(str, view.base.shape))}]")
         made = apply(view.base)
         return simple(view.on(made, channels, made.image[2]))
+
+    def _as_rows(self, node, view: View) -> Value:
+        """Rows of the channels that the last dimension of a view is."""
+        if len(view.dims) <= 3:
+            return self._as_value(node, view)
+        *_, channels = view.sizes
+        rows = view.reshaped([BATCH, -1, channels])
+        if rows is None:
+            return self._gathered(node, view, (math.prod(view.sizes[1:-1]), channels))
+        return self._as_value(node, rows)
 
     # Layers
 
@@ -143,7 +155,7 @@ class SequenceOps(LineOps, AttentionOps, RecurrentOps, RangeOps):
 
     @reads("aten.to.dtype", "aten.to.dtype_layout", views=True)
     def _to(self, node, x, dtype=None, *_, **__):
-        if dtype is torch.float32 and isinstance(x, (Value, View)):
+        if dtype is torch.float32 and isinstance(x, (Value, View, Scores)):
             return x
         if dtype is torch.float32 and isinstance(x, Ids) and x.whole:
             return x.value
@@ -186,6 +198,8 @@ class SequenceOps(LineOps, AttentionOps, RecurrentOps, RangeOps):
                 return replace(a, scale=a.scale * float(b))
             number = {"factor": float(b)} if kind is Multiply else {"shift": float(b) * alpha}
             return self._mapped(node, Scale, a, **number)
+        if isinstance(a, Scores) and isinstance(b, torch.Tensor) and kind is Sum:
+            return a.without(node, hidden_by(node, b * alpha))
         if isinstance(b, torch.Tensor) and isinstance(a, View) and _by_channel(a, b):
             return replace(a, base=self._by_channel(node, kind, a.base, b.float().reshape(-1) * alpha))
         if isinstance(b, torch.Tensor):
@@ -213,9 +227,12 @@ class SequenceOps(LineOps, AttentionOps, RecurrentOps, RangeOps):
         if alike and a.covers_base and a.base.shape == b.base.shape:
             return replace(a, base=self._of_two(node, kind, a.base, b.base))
         a, b = self._as_value(node, a), self._as_value(node, b)
-        if a.shape != b.shape and kind is Multiply and len(a.shape) == 3:
+        if kind is Multiply and _is_gate(a, b):
             return self._gate(node, a, b)
-        if a.shape != b.shape or a.channels_last_of != b.channels_last_of:
+        if a.shape != b.shape:
+            sizes = torch.broadcast_shapes((BATCH, *a.shape), (BATCH, *b.shape))
+            a, b = (self._as_value(node, self._expand(node, each, sizes)) for each in (a, b))
+        if a.channels_last_of != b.channels_last_of:
             raise unknown(node, f"of shapes {a.shape} and {b.shape}")
         return self._add_op(node, kind, [a, b], Value(a.shape, None, a.channels_last_of))
 
@@ -265,10 +282,10 @@ class SequenceOps(LineOps, AttentionOps, RecurrentOps, RangeOps):
                 return self._flattened(node, x)
             if len(sizes) == 4 and len(x.shape) == 1 and sizes[2:] == [1, 1] and not x.channels_last_of:
                 return self._add_op(node, Flatten, [x], Value(tuple(sizes[1:]), x.quant))
-        view = view.reshaped(sizes)
-        if view is None:
-            raise unknown(node, f"from {seen(node, x).sizes[1:]} to {sizes}: memory would move")
-        return simple(view)
+        shown = view.reshaped(sizes) or self._copied(node, view).reshaped(sizes)
+        if shown is None:
+            raise unknown(node, f"from {view.sizes[1:]} to {sizes}")
+        return simple(shown)
 
     @reads("aten.unflatten.int", views=True)
     def _unflatten(self, node, x, dim, sizes):
@@ -295,17 +312,6 @@ class SequenceOps(LineOps, AttentionOps, RecurrentOps, RangeOps):
         gone = {axis % len(sizes) for axis in chosen if sizes[axis] == 1}
         return self._reshape(node, x, [size for axis, size in enumerate(sizes) if axis not in gone])
 
-    @reads("aten.expand.default", views=True)
-    def _expand(self, node, x, sizes, implicit=False):
-        before = seen(node, x).sizes
-        if any(size not in (-1, own) for size, own in zip(sizes, before, strict=False)) or len(sizes) != len(before):
-            raise unknown(node, f"from {before[1:]} to {sizes[1:]}")
-        return x
-
-    @reads("aten.expand_as.default", views=True, live=2)
-    def _expand_as(self, node, x, other):
-        return self._expand(node, x, seen(node, other).sizes)
-
     @reads("aten.select.int", views=True)
     def _select(self, node, x, dim, index):
         if isinstance(x, States):
@@ -322,7 +328,8 @@ class SequenceOps(LineOps, AttentionOps, RecurrentOps, RangeOps):
         view = seen(node, x)
         size = view.sizes[dim]
         start, end, _ = slice(start, end).indices(size)
-        chosen = view.between(dim % len(view.dims), start, max(start, end)) if step == 1 and start < end else None
+        places = dim % len(view.dims), start, end, step
+        chosen = view.between(*places) or self._copied(node, view).between(*places) if start < end else None
         if chosen is None:
             raise unknown(node, f"from {start} to {end} by {step} along dimension {dim}")
         return simple(chosen)
@@ -368,6 +375,11 @@ def _by_channel(view: View, constant: torch.Tensor) -> bool:
     channels = view.base.image[2]
     same = constant.numel() == channels == constant.shape[-1] and view.sizes[-1] == channels
     return same and view.covers_base and view.dims[-1] == (Part(channels, 1),) and constant.dim() <= len(view.dims)
+
+
+def _is_gate(a: Value, b: Value) -> bool:
+    """Whether one is an image and the other one number for each of its channels."""
+    return a.shape != b.shape and a.shape[:1] == b.shape[:1] and (1, 1) in (a.shape[1:], b.shape[1:])
 
 
 def _outputs(weight: Any) -> int:

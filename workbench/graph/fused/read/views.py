@@ -10,9 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from workbench.graph.fused.ir import Value
 from workbench.graph.fused.nodes import unknown
+from workbench.plumbing.lazy import lazy
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = lazy("numpy")
 
 BATCH = 1_000_003
 """Stands for the batch wherever a model computes with sizes: a prime, so that no other size is a multiple of it."""
@@ -20,7 +27,10 @@ BATCH = 1_000_003
 
 @dataclass(frozen=True)
 class Part:
-    """``size`` steps of ``stride`` elements; the batch is the part of size ``BATCH`` and has no stride."""
+    """``size`` steps of ``stride`` elements, of none where the same is seen again and again.
+
+    The batch is the part of size ``BATCH`` and has no stride.
+    """
 
     size: int
     stride: int = 0
@@ -82,16 +92,29 @@ class View:
             index //= part.size
         return replace(self, dims=self.dims[:axis] + self.dims[axis + 1 :], offset=offset)
 
-    def between(self, axis: int, start: int, end: int) -> View | None:
-        """Only places ``start`` to ``end`` of a dimension; ``None`` where they aren't evenly spaced."""
-        if (start, end) == (0, self.sizes[axis]):
+    def between(self, axis: int, start: int, end: int, step: int = 1) -> View | None:
+        """Only every ``step``th place from ``start`` to ``end`` of a dimension; ``None`` where they aren't evenly spaced."""
+        if (start, end, step) == (0, self.sizes[axis], 1):
             return self
         if len(self.dims[axis]) != 1 or self.dims[axis][0].is_batch:
             return None
         stride = self.dims[axis][0].stride
         dims = list(self.dims)
-        dims[axis] = (Part(end - start, stride),)
+        dims[axis] = _merged([Part(len(range(start, end, step)), stride * step)])
         return replace(self, dims=tuple(dims), offset=self.offset + start * stride)
+
+    def repeated(self, axis: int, times: int, *, each: bool = False) -> View:
+        """With a dimension so many times over, or each of its places before the next one."""
+        again, dims = Part(times), list(self.dims)
+        dims[axis] = _merged([*dims[axis], again] if each else [again, *dims[axis]])
+        return replace(self, dims=tuple(dims))
+
+    def offsets(self, *axes: int) -> np.ndarray:
+        """How far into memory each place of these dimensions lies, the last one's places side by side; in elements."""
+        places = np.zeros(1, np.int64)
+        for part in (part for axis in axes for part in self.dims[axis]):
+            places = np.add.outer(places, np.arange(part.size) * part.stride).reshape(-1)
+        return places
 
     def on(self, base: Value, channels: int, new_channels: int) -> View:
         """The same look at another value, whose rows have other widths; the last dimension is that of the rows."""
@@ -124,7 +147,8 @@ class View:
         if channels.stride != 1 or channels.is_batch:
             return None
         row = others[0][0] if len(others) == 2 and others[0] else Part(1, channels.size)
-        return None if row.is_batch else (row.size, channels.size, row.stride)
+        apart = not row.is_batch and row.stride >= channels.size
+        return (row.size, channels.size, row.stride) if apart else None
 
 
 def filled(sizes: Sequence[int], whole: int) -> list[int]:
