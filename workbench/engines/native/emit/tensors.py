@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from workbench.graph.fused.ir import Graph, Value
-from workbench.graph.fused.ops import Concat, Conv, Flatten, Gather, Op, Pairwise, Pool, Slice
+from workbench.graph.fused.ops import Concat, Conv, Convert, Flatten, Gather, Op, Pairwise, Pool, Slice
 from workbench.kernels import arena, records
 from workbench.kernels.program import Tensor
 from workbench.kernels.records import Dtype, Place, Record, Window
 
-
-_WRITE_ANYWHERE = (Conv, Pool, Gather, Pairwise)
+_WRITE_ANYWHERE = (Conv, Pool, Gather, Pairwise, Convert)
 """Whatever lies between the pixels they make."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from workbench.graph.fused.ir import Graph, Value
 from workbench.graph.fused.ops import (
     Activate,
+    Concat,
     Convert,
     Flatten,
     Gather,
@@ -20,7 +21,7 @@ from workbench.graph.fused.ops import (
 def fuse(graph: Graph) -> Graph:
     """Fuse what a kernel does in one go. Changes ``graph`` and returns it."""
     for op in reversed(list(graph.ops)):
-        if isinstance(op, (Flatten, Gather)) or (isinstance(op, Pool) and not op.average):
+        if isinstance(op, (Flatten, Gather, Concat)) or (isinstance(op, Pool) and not op.average):
             _quantize_before(graph, op)
     for op in list(graph.ops):
         if op not in graph.ops:
@@ -40,12 +41,14 @@ def _quantize_before(graph: Graph, op: Op) -> None:
 
     Whatever computes the values then writes a quarter of the memory, and a maximum is taken of bytes.
     """
-    after, source = graph.only_reader(op.output), op.inputs[0]
-    if not isinstance(after, Convert) or after.output.quant is None or source.quant is not None:
+    after = graph.only_reader(op.output)
+    floats = all(source.quant is None for source in op.inputs)
+    if not floats or not isinstance(after, Convert) or after.output.quant is None:
         return
-    rounded = Value(source.shape, after.output.quant, source.channels_last_of)
-    graph.ops.insert(graph.ops.index(op), Convert([source], rounded))
-    op.inputs = [rounded]
+    rounded = [Value(source.shape, after.output.quant, source.channels_last_of) for source in op.inputs]
+    for source, bytes_ in zip(op.inputs, rounded, strict=True):
+        graph.ops.insert(graph.ops.index(op), Convert([source], bytes_))
+    op.inputs = rounded
     _absorb(graph, op, after)
 
 

@@ -61,7 +61,7 @@ class View:
     def reshaped(self, sizes: list[int]) -> View | None:
         """The same elements in the same order under other sizes; ``None`` where memory would have to move."""
         sizes = filled(sizes, math.prod(self.sizes))
-        rest = [part for dim in self.dims for part in dim]
+        rest = list(_merged([part for dim in self.dims for part in dim]))
         dims = []
         for size in sizes:
             dim: list[Part] = []
