@@ -1,4 +1,4 @@
-"""Convolutions in three dimensions and transposed ones, quantized: what each engine gives, and what it says ran them."""
+"""Convolutions in three dimensions and transposed ones in int8: what each engine gives, and what it says ran them."""
 
 from __future__ import annotations
 
@@ -25,16 +25,21 @@ MODELS = {
     ),
 }
 REALITY = {
-    ("eager", "conv3d"): "simulated", ("onnxruntime", "conv3d"): "real", ("openvino", "conv3d"): "real",
-    ("eager", "transposed"): "simulated", ("onnxruntime", "transposed"): "simulated",
-    ("openvino", "transposed"): "real", ("native", "transposed"): "real",
+    ("eager", "conv3d"): {"simulated"}, ("onnxruntime", "conv3d"): {"real"}, ("openvino", "conv3d"): {"real"},
+    ("eager", "transposed"): {"simulated"}, ("onnxruntime", "transposed"): {"simulated"},
+    ("compiled", "transposed"): {"simulated"}, ("openvino", "transposed"): {"real", "simulated"},
+    ("native", "transposed"): {"real"},
 }  # fmt: skip
-"""Native leaves convolutions in three dimensions to PyTorch, so it refuses a model of nothing else."""
+"""OpenVINO takes transposed convolutions in int8 or not by their sizes. Native leaves those in three dimensions to PyTorch,
+so it refuses a model of nothing else."""
+
+
+pytestmark = pytest.mark.usefixtures("cache_directory")
 
 
 @cache
 def variant(name: str, saturates: bool) -> Variant:
-    make, shape = MODELS[name]
+    make, _ = MODELS[name]
     with torch.random.fork_rng():
         torch.manual_seed(0)
         plain = Variant(make().eval().requires_grad_(False))
@@ -56,4 +61,4 @@ def test_an_engine_gives_what_the_graph_says_and_tells_whether_it_was_real(engin
     for batch in (4, 1, 5):
         wanted = asked.graph(images(name, batch))
         assert (made(images(name, batch)) - wanted).abs().max().item() <= tolerance("int8-static", wanted)
-    assert {kernel.reality for kernel in made.kernels.values()} == {REALITY[engine, name]}
+    assert {kernel.reality for kernel in made.kernels.values()} <= REALITY[engine, name]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.engines._base import Kernel
-from workbench.engines._judge import judge
+from workbench.engines._judge import judge, quantized_layers
 from workbench.graph.layers import Kind, Layer, in_graph
 
 if TYPE_CHECKING:
@@ -29,27 +29,28 @@ def kernels(variant: Variant, program: torch.export.ExportedProgram, package: Pa
     certain for all of them, and the reason says so.
     """
     calls = _calls(package)
+    asked = quantized_layers(variant)
     found: dict[str, Kernel] = {}
     for kind in ("convolution", "linear"):
         layers = [layer for layer in in_graph(program.graph) if layer.kind == kind]
         matches = calls[kind] if len(calls[kind]) == len(layers) else [None] * len(layers)
         for layer, call in zip(layers, matches, strict=True):
             name = layer.name.removeprefix("model.") if variant.formats.cast else layer.name
-            found[name] = _kernel(variant, layer, name, call, calls[kind])
+            found[name] = _kernel(variant, layer, name, layer.quantized or name in asked, call, calls[kind])
     return found
 
 
-def _kernel(variant: Variant, layer: Layer, name: str, call: str | None, calls: list[str]) -> Kernel:
+def _kernel(variant: Variant, layer: Layer, name: str, quantized: bool, call: str | None, calls: list[str]) -> Kernel:
     if call is not None:
         dtype = "int8" if call.startswith(("qconv", "qlinear")) else _float(variant)
-        return judge(variant, name, layer.quantized, call, dtype, f"Inductor generated {call}, which takes floats")
+        return judge(variant, name, quantized, call, dtype, f"Inductor generated {call}, which takes floats")
     certain = calls and all(each.startswith(("qconv", "qlinear")) for each in calls)
     kind = f"{len(calls)} {layer.kind} kernels ({', '.join(sorted(set(calls)))})" if calls else "loops of its own"
     why = f"Inductor generated {kind} for more layers, so this one can't be told from the code"
     dtype = "int8" if certain and variant.formats.dtype == "int8" else _float(variant)
     if dtype == "int8":
         return Kernel(" or ".join(sorted(set(calls))), dtype, "simulated", why)
-    return judge(variant, name, layer.quantized, "generated C++", dtype, why)
+    return judge(variant, name, quantized, "generated C++", dtype, why)
 
 
 def _float(variant: Variant) -> str:

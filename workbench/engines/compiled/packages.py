@@ -168,6 +168,8 @@ def program_of(variant: Variant, example: Inputs) -> torch.export.ExportedProgra
         module = executed(variant)
         if variant.formats.activations and not variant.formats.is_calibrated:
             module = _with_zero_in_range(module)
+        if variant.formats.is_calibrated:
+            module = _with_transposed_floats(module)
         return export(module, example, fixed_batch=True)
 
     return remembered(variant, ("aoti program", InputForm.of(example), len(example[0])), make)
@@ -205,6 +207,28 @@ def _with_zero_in_range(graph_module: torch.fx.GraphModule) -> torch.fx.GraphMod
             item.replace_all_uses_with(chosen[item.args[1]])
             graph.erase_node(item)
         graph.erase_node(node)
+    result.recompile()
+    return result
+
+
+def _with_transposed_floats(graph_module: torch.fx.GraphModule) -> torch.fx.GraphModule:
+    """A copy in which the weights of transposed convolutions are floats, the same numbers.
+
+    Inductor (torch 2.13) takes one of bytes for a convolution that isn't transposed.
+    """
+    import copy
+    import operator
+
+    result = copy.deepcopy(graph_module)
+    calls = [node for node in result.graph.nodes if "conv_transpose" in str(node.target)]
+    for number, weight in enumerate(dict.fromkeys(node.args[1] for node in calls)):
+        if weight.op == "get_attr":
+            continue
+        arguments = torch.fx.node.map_arg(weight.args, lambda each: operator.attrgetter(each.target)(result))
+        result.register_buffer(f"_transposed{number}", weight.target(*arguments))
+        with result.graph.inserting_before(weight):
+            weight.replace_all_uses_with(result.graph.get_attr(f"_transposed{number}"))
+        result.graph.erase_node(weight)
     result.recompile()
     return result
 
