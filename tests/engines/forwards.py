@@ -212,9 +212,9 @@ FORWARDS: dict[str, Callable[[Around, torch.Tensor], torch.Tensor]] = {
     "filled by rows": lambda m, x: torch.where(m.visible[0, :, None], x, -1.5) + torch.where(m.row > 1, m.row, x),
     "filled by the input": lambda m, x: x.masked_fill(x > 0, 0.25),
     "masked by hand": lambda m, x: _attended_by_hand(x, lambda scores: scores.masked_fill(~m.visible, -math.inf)),
-    "masked by a sum": lambda m, x: _attended_by_hand(x, lambda scores: scores + torch.zeros(()).where(m.visible, -1e30)),
+    "masked by a sum": lambda m, x: _attended_by_hand(x, lambda scores: scores + m.visible.logical_not() * -1e30),
     "masked by a choice": lambda m, x: _attended_by_hand(x, lambda scores: torch.where(m.visible, scores, -1e9)),
-    "a mask that hides nothing": lambda m, x: _attended_by_hand(x, lambda scores: scores.masked_fill(m.row[0] < 0, -1e9)),
+    "a mask that hides nothing": lambda m, x: _attended_by_hand(x, lambda s: s.masked_fill(m.row[0] < 0, -1e9)),
     "scores with a bias": lambda m, x: _attended_by_hand(x, lambda scores: scores + m.square),
     "earlier tokens hidden": lambda m, x: _attended(x, m.visible.T),
     "keys turned": lambda m, x: F.scaled_dot_product_attention(

@@ -43,8 +43,8 @@ READ_AS_A_WHOLE = [
     "a sum of constants", "a single number", "whole numbers", "arange", "token types", "new token types",
     "expanded positions", "repeated positions", "ones like it", "dropout that is off", "relu in place",
     "kept under the old name", "clamped from above", "hardtanh", "gelu by tanh", "norm without weights", "attention",
-    "causal", "scaled", "batch merged", "repeated", "expanded like another", "turned and reshaped", "masked", "shared keys",
-    "every other token", "each token twice", "tiled", "across tokens", "across heads", "times one token",
+    "causal", "scaled", "batch merged", "repeated", "expanded like another", "turned and reshaped", "masked",
+    "shared keys", "every other token", "each token twice", "tiled", "across tokens", "across heads", "times one token",
     "plus one feature", "filled", "filled by rows", "masked by hand", "masked by a sum", "masked by a choice",
     "a mask that hides nothing", "keys turned",
 ]  # fmt: skip

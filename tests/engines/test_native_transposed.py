@@ -1,4 +1,4 @@
-"""Transposed convolutions on the native engine: as eager in float32, as their graph in int8, on every instruction set."""
+"""Transposed convolutions on the native engine: as eager in float32, as their graph in int8, whatever instructions."""
 
 from __future__ import annotations
 

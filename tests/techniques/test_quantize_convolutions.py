@@ -1,4 +1,4 @@
-"""Convolutions in three dimensions and transposed ones in int8-static: their scales, what they lose, what refuses them."""
+"""Convolutions in three dimensions and transposed ones in int8-static: scales, what they lose, what refuses them."""
 
 from __future__ import annotations
 

@@ -79,8 +79,9 @@ class Weighted(Op):
 
 @dataclass(frozen=True)
 class Pass:
-    """A window that slides over a convolution's input, and the outputs it makes: from ``first`` on, ``apart`` pixels apart.
+    """A window that slides over a convolution's input, and the outputs it makes.
 
+    These begin at ``first`` and lie ``apart`` pixels apart.
     ``taps``: the rows and columns of the weight that it has, in its order; ``None`` for the weight as it is.
     """
 
@@ -148,7 +149,7 @@ class TransposedConv(Conv):
 
 
 def _taps(first: int, size: int, stride: int, padding: int, dilation: int) -> tuple[list[int], int, int]:
-    """Along an axis: the taps that reach outputs ``first``, ``first + stride``, …; padding and dilation of their window."""
+    """Along an axis: taps that reach outputs ``first``, ``first + stride``, …; padding and dilation of their window."""
     reach = {tap: first + padding - tap * dilation for tap in reversed(range(size))}
     inputs = {tap: place // stride for tap, place in reach.items() if place % stride == 0}
     begin, *following = inputs.values() or [0]

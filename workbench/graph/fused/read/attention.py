@@ -102,7 +102,7 @@ class AttentionOps:
 
 
 def _heads(view: View) -> Heads | None:
-    """Where the heads of [batch, heads, tokens, size] lie; ``None`` where they aren't evenly spaced, features together."""
+    """Where the heads of [batch, heads, tokens, size] lie; ``None`` where no kernel can follow them."""
     if len(view.dims) != 4 or any(len(dim) > 1 for dim in view.dims) or view.dims[0] != (Part(BATCH),):
         return None
     heads, rows, size = (dim[0] if dim else Part(1, 0) for dim in view.dims[1:])

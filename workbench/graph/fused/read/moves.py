@@ -1,4 +1,4 @@
-"""Reading what gives the same elements in other places: expanded, repeated, upsampled, or in an order no kernel reads."""
+"""Reading what gives the same elements elsewhere: expanded, repeated, upsampled, or in an order no kernel reads."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class MoveOps:
 
     @reads("aten.pixel_shuffle.default", views=True)
     def _pixel_shuffle(self, node, x, factor):
-        batch, channels, height, width = seen(node, x).sizes
+        batch, _, height, width = seen(node, x).sizes
         split = self._reshape(node, x, [batch, -1, factor, factor, height, width])
         mixed = self._permute(node, split, [0, 1, 4, 2, 5, 3])
         return self._reshape(node, mixed, [batch, -1, height * factor, width * factor])
@@ -92,7 +92,7 @@ class MoveOps:
 
     @reads("aten.upsample_nearest2d.vec", "aten._upsample_nearest_exact2d.vec")
     def _upsample_nearest2d(self, node, x, sizes, factors):
-        channels, height, width = x.shape
+        _, height, width = x.shape
         pixels = torch.arange(height * width, dtype=torch.float64).view(1, 1, height, width)
         return self._picked(node, x, node.target(pixels, sizes, factors)[0, 0])
 
@@ -106,7 +106,8 @@ class MoveOps:
         """An image of these pixels of another one, which are counted row by row."""
         channels, _, width = image.shape
         rows, columns = pixels[:, 0].long() // width, pixels[0].long() % width
+        output = Value((channels, *pixels.shape), image.quant)
         return self._add_op(
-            node, Gather, [image], Value((channels, *pixels.shape), image.quant), rows=(rows * width * channels).numpy(),
+            node, Gather, [image], output, rows=(rows * width * channels).numpy(),
             columns=(columns * channels).numpy(), channels=view_of(image).offsets(1),
         )  # fmt: skip

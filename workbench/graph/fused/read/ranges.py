@@ -34,7 +34,7 @@ class Rounded:
 
 @dataclass(frozen=True, eq=False)
 class QuantizedWeight:
-    """An int8 constant [outputs, …] and its steps, float32: [outputs], or [outputs, groups] of ``group_size`` inputs each."""
+    """An int8 constant [outputs, …] and its float32 steps: [outputs], or [outputs, groups] of ``group_size`` inputs."""
 
     values: torch.Tensor
     steps: torch.Tensor
@@ -51,7 +51,7 @@ class QuantizedWeight:
 
 @dataclass(frozen=True, eq=False)
 class QuantizedTransposed:
-    """The int8 constant of a transposed convolution, [inputs, outputs / groups, …], and its steps, [outputs / groups]."""
+    """The int8 constant of a transposed convolution [inputs, outputs / groups, …] and its steps [outputs / groups]."""
 
     values: torch.Tensor
     steps: torch.Tensor

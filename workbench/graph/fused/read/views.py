@@ -93,7 +93,7 @@ class View:
         return replace(self, dims=self.dims[:axis] + self.dims[axis + 1 :], offset=offset)
 
     def between(self, axis: int, start: int, end: int, step: int = 1) -> View | None:
-        """Only every ``step``th place from ``start`` to ``end`` of a dimension; ``None`` where they aren't evenly spaced."""
+        """Every ``step``th place from ``start`` to ``end`` of a dimension; ``None`` where they aren't evenly spaced."""
         if (start, end, step) == (0, self.sizes[axis], 1):
             return self
         if len(self.dims[axis]) != 1 or self.dims[axis][0].is_batch:
