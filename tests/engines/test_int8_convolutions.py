@@ -30,8 +30,8 @@ REALITY = {
     ("compiled", "transposed"): {"simulated"}, ("openvino", "transposed"): {"real", "simulated"},
     ("native", "transposed"): {"real"},
 }  # fmt: skip
-"""OpenVINO takes transposed convolutions in int8 or not by their sizes. Native refuses models of nothing but convolutions
-in three dimensions, which it leaves to PyTorch."""
+"""OpenVINO takes transposed convolutions in int8 by their sizes. Native refuses models of nothing but convolutions in
+three dimensions, which it leaves to PyTorch."""
 
 
 pytestmark = pytest.mark.usefixtures("cache_directory")

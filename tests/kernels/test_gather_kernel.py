@@ -21,7 +21,8 @@ HEIGHT, WIDTH = 5, 7
 @settings(max_examples=100, deadline=None)
 @given(
     dtype=st.sampled_from(list(STORED)), channels=st.sampled_from([1, 3, 8, 16, 33]),
-    shape=st.tuples(*[st.integers(1, 9)] * 3), whole_pixels=st.booleans(), threads=st.integers(1, 3), seed=st.integers(0, 999),
+    shape=st.tuples(*[st.integers(1, 9)] * 3), whole_pixels=st.booleans(), threads=st.integers(1, 3),
+    seed=st.integers(0, 999),
 )  # fmt: skip
 def test_each_element_is_the_one_that_was_asked_for(dtype, channels, shape, whole_pixels, threads, seed):
     random = np.random.default_rng(seed)
