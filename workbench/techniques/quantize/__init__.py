@@ -285,7 +285,8 @@ class Quantize(Technique):
             return f"kept in fp32: {unlike[name]}"
         if not self._formats.is_calibrated and is_convolution(layer):
             return f"{self.scheme} quantizes {self._quantizes}; a convolution needs int8-static"
-        return f"{kind} has no {self._formats.short} form here and is computed in fp32"
+        elsewhere = "; int8-weights takes it" if kind in ("GRU", "LSTM") and self._formats.activations else ""
+        return f"{kind} has no {self._formats.short} form here and is computed in fp32{elsewhere}"
 
     def _nothing(self, unlike: Mapping[str, Columns]) -> str:
         if unlike:

@@ -24,6 +24,7 @@ class MaskOps:
         views=True,
     )  # fmt: skip
     def _masked_fill(self, node, x, mask, value):
+        """x · 0 + value under the mask, where an infinity of x would become NaN."""
         if isinstance(x, Scores):
             if not float(value) <= AS_GOOD_AS_INFINITE:
                 raise unknown(node, f"of scores with {float(value):g}")
