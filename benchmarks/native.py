@@ -33,6 +33,7 @@ from workbench.core import offer
 from workbench.engines.compiled import Compiled, packages
 from workbench.errors import EngineError
 from workbench.machine import identity
+from workbench.machine.limits import usable_threads
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant
@@ -161,7 +162,7 @@ def main() -> None:
     parser.add_argument("--peers", nargs="*", default=[*groups], choices=groups, help="engines, or engine/precision")
     parser.add_argument("--seconds", type=float, default=8.0, help="of measuring for each case")
     parser.add_argument("--build-seconds", type=float, default=300.0, help="for Inductor's compilations, all together")
-    parser.add_argument("--threads", type=int, default=kernels.usable_cpus())
+    parser.add_argument("--threads", type=int, default=usable_threads())
     parser.add_argument("--out", type=Path, default=OUT, help="where the JSON goes")
     options = parser.parse_args()
     peers = [key for key in PEERS if any(key in groups[name] for name in options.peers)]
