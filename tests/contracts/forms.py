@@ -42,11 +42,14 @@ def _pairs() -> Form:
     return Form("pairs", torch.stack([turned, torch.tensor([1.0, 0.0]).expand(N, 2)], dim=1), similarity)
 
 
+_MASKS = torch.randint(2, (N, 1, 6, 5), generator=_random())
+
 FORMS = (
     _scored("classes", 8, dim=1),
     _scored("pixels", 4, 6, 5, dim=1),
     _scored("bytes", 256, 7, dim=2),
     _known("labels", torch.randint(2, (N, 3), generator=_random())),
+    Form("masks", 2.0 * _MASKS - 1, _MASKS),
     _known("numbers", torch.randn(N, 3, generator=_random())),
     _known("a number", torch.randn(N, generator=_random())),
     _pairs(),

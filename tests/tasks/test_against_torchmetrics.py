@@ -80,6 +80,16 @@ def test_mean_iou(n, seed):
 
 @untimed
 @given(st.integers(1, 20), SEEDS)
+def test_mask_iou(n, seed):
+    outputs, targets = drawn((n, 2, 3, 4), 1, seed)
+    scores = outputs[:, 1:] - outputs[:, :1]
+    targets[0, 0, 0], scores[0] = 1, scores[0] - scores[0, 0, 0, 0] + 2  # at least one pixel, and no probability
+    theirs = by_class.binary_jaccard_index((scores > 0).long(), targets.unsqueeze(1))
+    assert value("mask-iou", scores, targets) == same(theirs)
+
+
+@untimed
+@given(st.integers(1, 20), SEEDS)
 def test_pixel_accuracy(n, seed):
     outputs, targets = drawn((n, CLASSES, 3, 4), 1, seed, ignored=0.2)
     theirs = by_class.multiclass_accuracy(outputs, targets, CLASSES, average="micro", ignore_index=-1)

@@ -73,6 +73,11 @@ def test_tokens_below_zero_do_not_count_and_longer_examples_weigh_more():
     assert value("next-token-accuracy", scores(answers, 4, 2), targets) == 3 / 4
 
 
+def test_a_pixel_without_an_answer_is_not_background():
+    outputs, targets = torch.tensor([[[[9.0, NAN], [-9.0, NAN]]]]), torch.tensor([[[[1, 1], [0, 0]]]])
+    assert value("mask-iou", outputs, targets) == pytest.approx(1 / 3)
+
+
 @pytest.mark.parametrize("name", ["pixel-accuracy", "mean-iou"])
 def test_nothing_that_counts_tells_nothing(name):
     assert math.isnan(value(name, torch.zeros(2, 3, 4, 4), torch.full((2, 4, 4), -1)))
@@ -145,6 +150,19 @@ INTS = torch.zeros(2, dtype=torch.int64)
         ("perplexity", TOKENS, torch.zeros(2, 4), r"perplexity needs token numbers \[N, T\], not torch.float32"),
         ("next-token-accuracy", TOKENS[0], INTS, r"needs outputs \[N, T, tokens\] with 2 tokens or more"),
         ("bits-per-byte", TOKENS, torch.zeros(2, 4, dtype=torch.uint8), "tokens that are bytes, 256 at most, .* 300"),
+        (
+            "mask-iou",
+            PIXELS,
+            torch.zeros(2, 4, 4),
+            r"mask IoU needs .* as many targets, not \[2, 3, 4, 4\]",
+        ),
+        (
+            "mask-iou",
+            PIXELS + 0.5,
+            PIXELS,
+            "scores as they are before the sigmoid, and all outputs are between",
+        ),
+        ("mask-iou", PIXELS - 1, PIXELS + 0.5, "mask IoU needs targets of 0 and 1, and one is 0.5"),
         ("auroc", torch.zeros(2, 3), torch.zeros(2, 2), r"AUROC needs .* of the same shape, not \[2, 3\] and \[2, 2\]"),
         ("auroc", torch.zeros(2, 1), torch.tensor([0.0, 0.5]), "AUROC needs targets of 0 and 1, and one is 0.5"),
         ("rmse", torch.zeros(2, 3), torch.zeros(2), r"root mean squared error needs as many targets as outputs"),
