@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import models
-from workbench.errors import WorkbenchError, WorkloadError, unknown
+from workbench.errors import WorkbenchError, WorkloadError
 from workbench.recipe import Place, Recipe
 from workbench.session import Run, RunCancelled, RunFailed, Session, default_session, history_store
 from workbench.workload import Workload, is_auto
@@ -46,14 +46,13 @@ __all__ = [
 
 
 def load(name: str) -> Workload:
-    """Return an embedded workload by name. Raises :class:`WorkloadError` with the nearest names."""
-    if name not in models.embedded() and _looks_like_a_model(name):
+    """Return an embedded or fetched workload by name. Raises :class:`WorkloadError` with the nearest names."""
+    if name not in models.available() and _looks_like_a_model(name):
         raise WorkloadError(
             f"{str(name)!r} is the name of no embedded workload; a model file or 'module:factory' is given with its "
             f"data: wb.Workload({str(name)!r}, data=(inputs, targets))"
         )
-    if name not in models.embedded():
-        raise WorkloadError(unknown("workload", name, models.embedded()))
+    models.require(name)
     return Workload(name)
 
 

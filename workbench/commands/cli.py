@@ -11,7 +11,7 @@ from pathlib import Path
 
 import workbench
 from workbench import models, techniques
-from workbench.commands import doctor, launch
+from workbench.commands import doctor, fetch, launch
 from workbench.commands.arguments import Parser
 from workbench.core import offer
 from workbench.core.report import figures
@@ -80,7 +80,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 def _list(chosen: argparse.Namespace) -> int:
     if chosen.what == "workloads":
-        rows = list(models.embedded().items())
+        rows = [*models.available().items(), *fetch.not_yet()]
     elif chosen.what == "techniques":
         rows = [(info.name, info.help) for info in offer.technique_infos()]
     elif chosen.what == "engines":
@@ -150,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Any flag of a technique turns it on; those of its options that aren't given take their defaults.",
     )
     run.set_defaults(command=_run)
-    run.add_argument("workload", help="an embedded workload, a model's file or folder, or module:factory")
+    run.add_argument("workload", help="an embedded or fetched workload, a model's file or folder, or module:factory")
     run.add_argument("--data", help="an .npz with `inputs` and `targets`, for a model of your own")
     run.add_argument("--weights", help="a .safetensors or .pth file for a module:factory model")
     run.add_argument("--metric", default="auto", help="one of `workbench list metrics`; auto: by what the targets are")
@@ -182,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--json", action="store_true")
 
     commands.add_parser("doctor", help="show what this machine can do").set_defaults(command=_show_machine)
+    fetch.add_command(commands)
     launch.add_commands(commands)
     return parser
 

@@ -16,7 +16,7 @@ def offered() -> Catalog:
     """Everything; takes the seconds that torch needs to look for devices."""
     found = tuple(DeviceInfo(**device) for device in devices.devices())
     return Catalog(
-        workloads=tuple(WorkloadInfo(name=name, description=said) for name, said in models.embedded().items()),
+        workloads=tuple(WorkloadInfo(name=name, description=said) for name, said in models.available().items()),
         techniques=technique_infos(),
         engines=engine_infos([device.name for device in found]),
         devices=found,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from workbench.datasets import ModelCard, card_paths
 from workbench.datasets.cards import read
 from workbench.errors import WorkloadError, unknown
+from workbench.models import fetched
 from workbench.plumbing.registry import brought
 from workbench.workload import LoadedWorkload, Workload
 
@@ -19,12 +20,29 @@ if TYPE_CHECKING:
 
 DEFAULT = "fashion-cnn"
 
-__all__ = ["DEFAULT", "build", "embedded", "load", "students"]
+__all__ = ["DEFAULT", "available", "build", "embedded", "load", "require", "students"]
 
 
 def embedded() -> dict[str, str]:
     """The embedded workloads and one line on each, the default first."""
     return {card.name: _line(card) for card in sorted(_cards(), key=lambda card: (card.name != DEFAULT, card.name))}
+
+
+def available() -> dict[str, str]:
+    """The workloads that a name stands for here and one line on each: the embedded ones and those that were fetched."""
+    there = {each.name: each.description for each in fetched.registered().values() if each.workload and each.is_there()}
+    return {**embedded(), **there}
+
+
+def require(name: str) -> None:
+    """Raise :class:`WorkloadError` where no workload of this name is here: how it is got, or the nearest names."""
+    known = available()
+    if name in fetched.registered() and name not in known:
+        thing = fetched.find(name)
+        thing.required()
+        raise WorkloadError(f"{name} is no workload by itself; {thing.how_to_use()}")
+    if name not in known:
+        raise WorkloadError(unknown("workload", name, known))
 
 
 def students() -> tuple[str, ...]:

@@ -13,7 +13,22 @@ from safetensors.torch import load_file
 from workbench.datasets.cards import read
 from workbench.errors import WorkloadError, unknown
 from workbench.machine import memory
-from workbench.models import _advice, _check, _data, _digest, _factory, _task, _text, embedded, intake, loaders, zoo
+from workbench.models import (
+    _advice,
+    _check,
+    _data,
+    _digest,
+    _factory,
+    _task,
+    _text,
+    available,
+    embedded,
+    fetched,
+    intake,
+    loaders,
+    require,
+    zoo,
+)
 from workbench.models.loaders import Tokenizer
 from workbench.workload import LoadedWorkload, Workload, is_auto
 
@@ -62,7 +77,10 @@ def load_workload(workload: Workload) -> LoadedWorkload:
         notes += [*filter(None, [given.note]), *read.notes]
     module, test, train, more = intake.fitted(module, read, train, call, workload.output)
     outputs = _check.outputs_of(module, test.at(torch.tensor([0, len(test) - 1])).inputs)
-    test, train = (_task.as_classes(outputs, part, what) for part, what in ((test, "data"), (train, "train")))
+    test, train = (
+        data.mapped(lambda part, what=what: _task.as_classes(outputs, part, what))
+        for data, what in ((test, "data"), (train, "train"))
+    )
     if not brought:
         data_digest = _digest.combine(_digest.examples(test), _digest.examples(train))
     metric, loss, counted = workload.metric, workload.loss, None
@@ -111,6 +129,8 @@ def _find(workload: Workload) -> _Model:
     text, path = os.fspath(model), Path(model)
     if text in embedded():
         return _embedded_model(text)
+    if text in fetched.registered():
+        return _fetched_model(text)
     if loader := loaders.find(path):
         if not path.exists():
             raise WorkloadError(f"the model {path} doesn't exist; give the path of {loaders.in_words()}")
@@ -122,7 +142,7 @@ def _find(workload: Workload) -> _Model:
     if path.exists() or os.sep in text or path.suffix:
         missing = "" if path.exists() else " and doesn't exist"
         raise WorkloadError(f"{path} is no model{missing}; give {loaders.in_words()}, or 'module:factory'")
-    raise WorkloadError(unknown("workload", text, embedded()))
+    raise WorkloadError(unknown("workload", text, available()))
 
 
 def _is_factory(model: Any) -> bool:
@@ -138,3 +158,12 @@ def _embedded_model(name: str) -> _Model:
     module = found.architecture()
     module.load_state_dict(load_file(found.folder / card.files[0].name))
     return _Model(name, module, embedded()[name], weights=card.files[0].sha256, embedded=found)
+
+
+def _fetched_model(name: str) -> _Model:
+    require(name)
+    thing = fetched.find(name)
+    found = thing.workload()
+    module = found.architecture()
+    module.load_state_dict(load_file(thing.folder / f"{name}.safetensors"))
+    return _Model(name, module, thing.description, embedded=found)
