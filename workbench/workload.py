@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,17 @@ Inputs = tuple["torch.Tensor", ...]
 def is_auto(given: Any) -> bool:
     """Whether it is "auto"; functions, metrics and tensors, which compare in ways of their own, are not."""
     return isinstance(given, str) and given == AUTO
+
+
+class VaryingInputs(tuple):
+    """Inputs of one shape, of which others have other sizes: along ``free``, the dimensions of each input."""
+
+    free: tuple[tuple[int, ...], ...]
+
+    def __new__(cls, inputs: Inputs, free: tuple[tuple[int, ...], ...] = ()) -> VaryingInputs:
+        self = super().__new__(cls, inputs)
+        self.free = free
+        return self
 
 
 def rows(inputs: Inputs, index: Any) -> Inputs:
@@ -52,15 +64,90 @@ class Data:
         targets = None if self.targets is None else self.targets[index]
         return Data(rows(self.inputs, index), targets)
 
-    def batches(self, size: int, order: torch.Tensor | None = None) -> Iterator[Data]:
-        """``size`` examples at a time, in this order (int64 [N]) or in their own."""
-        for start in range(0, len(self), size):
-            part = slice(start, start + size)
-            yield self.at(part if order is None else order[part])
+    @property
+    def parts(self) -> tuple[Data, ...]:
+        """The examples of each shape: all of them have one here."""
+        return (self,)
+
+    def mapped(self, change: Callable[[Data], Data]) -> Data:
+        """What ``change`` makes of the examples of each shape, as many of each."""
+        return change(self)
+
+    def batches(self, size: int) -> Iterator[Data]:
+        """``size`` examples at a time, in their order."""
+        for part in self.parts:
+            for start in range(0, len(part), size):
+                yield part.at(slice(start, start + size))
+
+    def batch_rows(self, size: int, order: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The numbers of ``size`` examples at a time, int64 [size], in this order (int64 [N])."""
+        return order.split(size)
 
     def tensors(self) -> Inputs:
         """All it holds."""
         return self.inputs if self.targets is None else (*self.inputs, self.targets)
+
+
+@dataclass(frozen=True)
+class MixedData(Data):
+    """Examples of several shapes, numbered one part after the other; batches never mix them.
+
+    ``inputs`` and ``targets`` are those of the first part, which holds the most examples: its shape stands for all
+    where one has to.
+    """
+
+    examples: tuple[Data, ...] = ()
+
+    @classmethod
+    def of(cls, parts: Iterable[Data]) -> Data:
+        """The examples of ``parts``, each of one shape; plain data where there is one."""
+        parts = tuple(parts)
+        if len(parts) == 1:
+            return parts[0]
+        shapes = [[each.shape for each in part.inputs] for part in parts]
+        sizes = [list(zip(*column, strict=True)) for column in zip(*shapes, strict=True)]
+        free = tuple(tuple(dim for dim, of in enumerate(each) if dim and len(set(of)) > 1) for each in sizes)
+        return cls(VaryingInputs(parts[0].inputs, free), parts[0].targets, parts)
+
+    @property
+    def parts(self) -> tuple[Data, ...]:
+        return self.examples
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def at(self, index: Any) -> Data:
+        chosen = [part.at(rows) for part, rows in zip(self.parts, self._by_part(index), strict=True) if len(rows)]
+        if len(chosen) > 1:
+            return MixedData.of(chosen)
+        return Data(VaryingInputs(chosen[0].inputs, self.inputs.free), chosen[0].targets)
+
+    def mapped(self, change: Callable[[Data], Data]) -> Data:
+        return MixedData.of(map(change, self.parts))
+
+    def batch_rows(self, size: int, order: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        starts = [0, *itertools.accumulate(map(len, self.parts))]
+        batches = [
+            batch
+            for start, rows in zip(starts, self._by_part(order), strict=False)
+            if len(rows)
+            for batch in (rows + start).split(size)
+        ]
+        place = order.argsort()
+        return tuple(sorted(batches, key=lambda batch: int(place[batch[0]])))
+
+    def tensors(self) -> Inputs:
+        return tuple(itertools.chain.from_iterable(part.tensors() for part in self.parts))
+
+    def _by_part(self, index: Any) -> list[torch.Tensor]:
+        """The numbers within each part of the examples at ``index``, in its order."""
+        import torch
+
+        chosen, found, start = torch.arange(len(self))[index], [], 0
+        for part in self.parts:
+            found.append(chosen[(chosen >= start) & (chosen < start + len(part))] - start)
+            start += len(part)
+        return found
 
 
 @dataclass(frozen=True)
@@ -159,5 +246,6 @@ class LoadedWorkload:
 
     def example(self, batch: int) -> Inputs:
         """The first ``batch`` test inputs, repeated from the start where there are fewer."""
-        index = [i % len(self.test) for i in range(batch)]
-        return tuple(each.contiguous() for each in rows(self.test.inputs, index))
+        first = self.test.parts[0]
+        example = tuple(each.contiguous() for each in rows(first.inputs, [i % len(first) for i in range(batch)]))
+        return VaryingInputs(example, self.test.inputs.free) if first is not self.test else example

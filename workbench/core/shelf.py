@@ -114,7 +114,8 @@ class Shelf:
             runner = engine.prepare(variant, example, device=place.device, threads=place.threads, checkpoint=checkpoint)
             growth_bytes = memory.peak_memory_growth(lambda: runner(*example))
             checkpoint()
-            require_faithful(engine, runner, variant, workload.test.inputs, batch=place.batch)
+            for part in workload.test.parts:
+                require_faithful(engine, runner, variant, part.inputs, batch=place.batch)
             runner(*workload.example(batch_for(place.batch)))  # engines plan once for each batch size
             warm = warm_up(lambda: runner(*example), budget_s=_WARM_UP_BUDGET_SECONDS, checkpoint=checkpoint)
         size_bytes = memory.stored_bytes(variant, runner.kernels)

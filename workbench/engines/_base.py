@@ -12,7 +12,7 @@ from workbench.errors import EngineError
 from workbench.graph.work import Work
 from workbench.precisions import find as find_precision
 from workbench.receipt import LayerReceipt, Reality
-from workbench.workload import Data
+from workbench.workload import Data, VaryingInputs
 
 if TYPE_CHECKING:
     import torch
@@ -134,6 +134,8 @@ class Engine(ABC):
     """It runs modules and graphs as PyTorch does: what other engines are compared with. One engine is."""
     exports: ClassVar[tuple[Export, ...]] = (PT2,)
     """What its runners save."""
+    takes_any_size: ClassVar[bool] = False
+    """Whether other dimensions than the batch may vary from call to call."""
     slow_to_prepare: ClassVar[bool] = False
     """Takes seconds even for a small model: never prepared ahead in the worker's own process."""
 
@@ -205,8 +207,17 @@ class Engine(ABC):
         """
         if reason := self.why_not(variant.precision, device):
             raise EngineError(reason)
+        self.require_sizes(Data(example).inputs)
         checkpoint()
         return self.runner(variant, Data(example).inputs, device, threads, checkpoint)
+
+    def require_sizes(self, example: Inputs) -> None:
+        """Raise :class:`workbench.errors.EngineError` where inputs vary in size and it prepares for one."""
+        if isinstance(example, VaryingInputs) and not self.takes_any_size:
+            raise EngineError(
+                f"{self.title} prepares for inputs of one shape and these vary; choose an engine that takes them as "
+                "they come (eager, onnxruntime), or bring the examples to one shape"
+            )
 
     @abstractmethod
     def runner(

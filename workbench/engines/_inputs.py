@@ -20,15 +20,20 @@ else:
 class InputForm:
     """What a runner was prepared for: of each input its shape without the batch, and its dtype."""
 
-    features: tuple[tuple[int, ...], ...]
+    features: tuple[tuple[int | None, ...], ...]
+    """``None`` where a size is free."""
     dtypes: tuple[torch.dtype, ...]
     """float32 for those that hold floats."""
 
     @staticmethod
     def of(example: Inputs) -> InputForm:
         """The form of inputs like these: [batch, …] of any dtype."""
+        free = getattr(example, "free", [()] * len(example))
         return InputForm(
-            tuple(tuple(each.shape[1:]) for each in example),
+            tuple(
+                tuple(None if dim in dims else size for dim, size in enumerate(each.shape) if dim)
+                for each, dims in zip(example, free, strict=True)
+            ),
             tuple(torch.float32 if _is_inexact(each.dtype) else each.dtype for each in example),
         )
 
@@ -57,8 +62,8 @@ class InputForm:
         several = len(self.features) > 1
         if not isinstance(given, torch.Tensor):
             raise EngineError(f"a runner takes a tensor, not {type(given).__name__}; convert it with torch.as_tensor")
-        if tuple(given.shape[1:]) != self.features[number] or given.dim() == 0:
-            wanted = ", ".join(["batch", *map(str, self.features[number])])
+        if given.dim() == 0 or not _fits(given.shape[1:], self.features[number]):
+            wanted = ", ".join(["batch", *("any" if size is None else str(size) for size in self.features[number])])
             which = f"input {number + 1} as" if several else "inputs"
             raise EngineError(f"the model was prepared for {which} [{wanted}], not {list(given.shape)}")
         if given.shape[0] == 0:
@@ -69,6 +74,10 @@ class InputForm:
         if given.dtype is not self.dtypes[number] or given.device.type != device.partition(":")[0]:
             given = _converted(given, self.dtypes[number], which).to(device)
         return given.detach().contiguous()
+
+
+def _fits(sizes: torch.Size, wanted: tuple[int | None, ...]) -> bool:
+    return len(sizes) == len(wanted) and all(want in (None, size) for size, want in zip(sizes, wanted, strict=True))
 
 
 def _converted(given: torch.Tensor, dtype: torch.dtype, which: str) -> torch.Tensor:

@@ -38,6 +38,7 @@ class Eager(Engine):
     title = "PyTorch eager"
     devices = ("cpu", "cuda", "mps")
     libraries = ("torch", "torchao")
+    takes_any_size = True
     rank = 0
     preference = 40
     is_baseline = is_reference = True

@@ -49,6 +49,7 @@ class OnnxRuntime(Engine):
     title = "ONNX Runtime"
     precisions = ("fp32", "int8-static", "int8-dynamic")
     libraries = ("torch", "torchao", "onnx", "onnxscript", "onnxruntime")
+    takes_any_size = True
     rank = 30
     preference = 20
     exports = (PT2, ONNX)

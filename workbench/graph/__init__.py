@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,8 @@ def export(
 ) -> torch.export.ExportedProgram:
     """Export ``module`` for inputs like ``example``: [batch, …] of any dtype; a lone tensor is one.
 
-    The batch is a free dimension, the same of all, unless ``fixed_batch``: engines that specialise ask for that.
+    The batch is a free dimension, the same of all, unless ``fixed_batch``: engines that specialise ask for that. So are
+    those along which the example says that others vary.
 
     Raises
     ------
@@ -41,10 +43,11 @@ def export(
         Naming the operation and the line of the model that can't be exported, or saying that its forward goes by the
         size of the batch: a graph holds one of the ways it may take.
     """
+    free = getattr(example, "free", [()] * len(Data(example).inputs))
     example = tuple(each.clone() for each in Data(example).inputs)  # one tensor given twice would be one input
     if not fixed_batch and len(example[0]) < _FEWEST_EXPORTED:  # export takes 0 and 1 for constants
         example = tuple(each.expand(2, *each.shape[1:]).contiguous() for each in example)
-    shapes = None if fixed_batch else _free_batch(module, example)
+    shapes = None if fixed_batch else _free_sizes(module, example, free)
     try:
         with warnings.catch_warnings(), quiet("torch.fx.experimental.symbolic_shapes"):
             warnings.simplefilter("ignore")
@@ -59,12 +62,12 @@ def export(
         raise EngineError(f"the model can't be exported: {_culprit(error)}; the eager engine still runs it") from error
 
 
-def _free_batch(module: torch.nn.Module, example: Inputs) -> Any:
-    """The first dimension of every input, as one size that isn't known."""
+def _free_sizes(module: torch.nn.Module, example: Inputs, free: Iterable[tuple[int, ...]]) -> Any:
+    """The first dimension of every input, as one size that isn't known; and its ``free`` ones."""
     shapes = torch.export.ShapesCollection()
     batch = torch.export.Dim("batch", max=_UNBOUNDED)
-    for each in example:
-        shapes[each] = {0: batch}
+    for each, dims in zip(example, free, strict=True):
+        shapes[each] = {0: batch, **dict.fromkeys(dims, torch.export.Dim.DYNAMIC)}
     return shapes.dynamic_shapes(module, example)
 
 

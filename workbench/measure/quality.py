@@ -15,12 +15,12 @@ from workbench.measure.intervals import paired_difference, percentiles, wilson
 from workbench.plumbing.lazy import lazy
 from workbench.receipt import Interval, Quality
 from workbench.tasks.metrics import Mean, Share
+from workbench.workload import Data
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.tasks import Metric
-    from workbench.workload import Data
 else:
     torch = lazy("torch")
 
@@ -52,13 +52,12 @@ class QualitySnapshot:
 class Judged:
     """What the baseline's outputs for all test examples come to; worth keeping.
 
-    ``terms`` are the metric's, float64 [N, k], ``answers`` its classes, int64 [N, …], or None. ``targets`` are what
-    outputs are judged by: the data's, or the untouched model's outputs.
+    ``terms`` are the metric's, float64 [N, k]. ``seen`` holds, for each example, what outputs are judged by: the data's
+    targets, or the untouched model's outputs; and the metric's answers, int64 [N, …], where it knows any.
     """
 
     terms: torch.Tensor
-    answers: torch.Tensor | None
-    targets: torch.Tensor
+    seen: Data
 
 
 def batch_for(latency_batch: int) -> int:
@@ -83,14 +82,21 @@ def judged(
     """
     if not len(data):
         raise WorkloadError("the test data is empty; quality needs at least one example")
-    kept = []
-    for part in data.batches(batch):
-        checkpoint()
-        outputs = _called(model, part)
-        targets = outputs if metric.compares_with_untouched else part.targets
-        kept.append((metric.terms(outputs, targets), metric.answers(outputs), targets))
-    terms, answers, targets = zip(*kept, strict=True)
-    found = Judged(torch.cat(terms), None if answers[0] is None else torch.cat(answers), torch.cat(targets))
+    terms = []
+
+    def judge(part: Data) -> Data:
+        kept = []
+        for examples in part.batches(batch):
+            checkpoint()
+            outputs = _called(model, examples)
+            targets = outputs if metric.compares_with_untouched else examples.targets
+            terms.append(metric.terms(outputs, targets))
+            answers = metric.answers(outputs)
+            kept.append((targets,) if answers is None else (targets, answers))
+        return Data(tuple(map(torch.cat, zip(*kept, strict=True))))
+
+    seen = data.mapped(judge)
+    found = Judged(torch.cat(terms), seen)
     if not math.isfinite(value := metric.value(found.terms.numpy())):
         raise WorkloadError(
             f"{metric.title} of the untouched model is {value}{_where(found.terms)}; correct the model or the targets, "
@@ -149,13 +155,14 @@ def evaluate(
     figures = _figures(metric, seed)
     changed = answered = done = 0
     shown_at, telling_s = float("-inf"), 0.0
-    for index in order.split(batch):
+    for index in data.batch_rows(batch, order):
         checkpoint()
         outputs = _called(variant, data.at(index))
-        figures.add(baseline.terms[index].numpy(), metric.terms(outputs, baseline.targets[index]).numpy())
-        if baseline.answers is not None:
-            changed += int((metric.answers(outputs) != baseline.answers[index]).sum())
-            answered += baseline.answers[index].numel()
+        targets, *answers = baseline.seen.at(index).inputs
+        figures.add(baseline.terms[index].numpy(), metric.terms(outputs, targets).numpy())
+        for before in answers:
+            changed += int((metric.answers(outputs) != before).sum())
+            answered += before.numel()
         done += len(index)
         final = done == total
         now = time.perf_counter()
@@ -171,8 +178,8 @@ def evaluate(
             baseline=_quality(before, metric, done),
             variant=_quality(after, metric, done),
             loss=loss,
-            changed=None if baseline.answers is None else changed,
-            answers=None if baseline.answers is None else answered,
+            changed=changed if answers else None,
+            answers=answered if answers else None,
             total=total,
             final=final,
         )
@@ -183,7 +190,7 @@ def doubt(baseline: Judged, metric: Metric) -> str | None:
     """Words where the untouched model's figure shows that something is amiss; None where it doesn't."""
     if not isinstance(metric, Share):
         return None
-    return metric.doubt(wilson(int(baseline.terms.sum()), len(baseline.terms)), baseline.targets)
+    return metric.doubt(wilson(int(baseline.terms.sum()), len(baseline.terms)), baseline.seen.inputs[0])
 
 
 def _called(model: Model, data: Data) -> torch.Tensor:

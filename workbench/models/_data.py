@@ -17,7 +17,7 @@ import torch
 from workbench.errors import WorkloadError
 from workbench.machine.memory import refuse_beyond_memory
 from workbench.models._check import finite
-from workbench.workload import Data, Inputs
+from workbench.workload import Data, Inputs, MixedData
 
 SET_ASIDE_EVERY = 5
 FORMS = (
@@ -72,9 +72,43 @@ def split(data: Any, train: Any) -> tuple[Read, Data]:
 
 
 def read(source: Any, what: str) -> Read:
-    """Read one set of examples; ``what`` names it in messages."""
+    """Read one set of examples; ``what`` names it in messages. Batches of a loader that differ in shape keep theirs."""
+    if isinstance(source, torch.utils.data.DataLoader):
+        groups = _by_shape(_batches(source, what), what)
+        if len(groups) > 1:
+            return _mixed([_of_one_shape(_joined(group, what, torch.cat), what, []) for group in groups], what)
+        return _of_one_shape(_joined(chain.from_iterable(groups), what, torch.cat), what, [])
     notes: list[str] = []
-    inputs, targets = _all(source, what, notes)
+    return _of_one_shape(_all(source, what, notes), what, notes)
+
+
+def _by_shape(batches: Iterable[tuple[Any, Any]], what: str) -> list[list[tuple[Any, Any]]]:
+    """The batches of each shape, those that hold the most examples first."""
+    groups: dict[tuple, list[tuple[Any, Any]]] = {}
+    for batch in batches:
+        groups.setdefault(tuple(each.shape[1:] for each in _flat(batch, what)), []).append(batch)
+    return sorted(groups.values(), key=lambda group: -sum(len(_flat(batch, what)[0]) for batch in group))
+
+
+def _mixed(reads: list[Read], what: str) -> Read:
+    """Examples of several shapes, each read by itself."""
+    kinds = {(each.names, len(each.data.inputs), each.data.targets is None) for each in reads}
+    ranks = {tuple(tensor.dim() for tensor in each.data.inputs) for each in reads}
+    if len(kinds) > 1 or len(ranks) > 1:
+        raise WorkloadError(
+            f"the batches of {what} differ in more than the sizes of their tensors; give the same in each"
+        )
+    data = MixedData.of(each.data for each in reads)
+    shape = " and ".join(str(["N", *tensor.shape[1:]]).replace("'", "") for tensor in data.inputs)
+    note = (
+        f"{what} has batches of {len(reads)} shapes: quality and training take each as it is, latency and calibration "
+        f"go by {shape}, which {len(reads[0].data)} of {len(data)} examples have"
+    )
+    return Read(data, reads[0].names, [*dict.fromkeys(chain.from_iterable(each.notes for each in reads)), note])
+
+
+def _of_one_shape(source: tuple[Any, Any], what: str, notes: list[str]) -> Read:
+    inputs, targets = source
     names, tensors = _named(inputs, what)
     tensors = tuple(_as_input(each, _one(names, at, what), notes) for at, each in enumerate(tensors))
     lengths = {len(each) for each in tensors}
@@ -103,8 +137,6 @@ def _all(source: Any, what: str, notes: list[str]) -> tuple[Any, Any]:
         return source.inputs, source.targets
     if isinstance(source, torch.utils.data.TensorDataset):
         source = source.tensors
-    if isinstance(source, torch.utils.data.DataLoader):
-        return _joined(_batches(source, what), what, torch.cat)
     if isinstance(source, torch.utils.data.IterableDataset):
         return _joined(_within_budget(source, what, notes), what, torch.stack)
     if _is_array(source) or isinstance(source, Mapping) or _is_pair(source):

@@ -43,6 +43,8 @@ def weights(module: torch.nn.Module) -> str:
 
 def examples(data: Data) -> str:
     """A digest of inputs and targets."""
+    if len(data.parts) > 1:
+        return combine(*map(examples, data.parts))
     if len(data.inputs) == 1 and data.targets is not None:
         return _tensors([("inputs", data.inputs[0]), ("labels", data.targets)])  # as when there was nothing else
     return _tensors([*enumerate(data.inputs), ("targets", data.targets)])

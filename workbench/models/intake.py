@@ -96,7 +96,7 @@ def fitted(
     """
     module = _called(module, read, call, output)
     if requires := getattr(module, "require", None):  # a file that was exported for inputs of one shape
-        for part in (read.data, train):
+        for part in (*read.data.parts, *train.parts):
             requires(*part.inputs)
     refused = _refusal(module, read.data)
     if refused is None or all(each.is_floating_point() for each in read.data.inputs):
@@ -104,7 +104,9 @@ def fitted(
             raise refused
         return module, read.data, train, []
     notes: list[str] = []
-    test, train = (Data(_data.floats(part.inputs, notes), part.targets) for part in (read.data, train))
+    test, train = (
+        data.mapped(lambda part: Data(_data.floats(part.inputs, notes), part.targets)) for data in (read.data, train)
+    )
     if again := _refusal(module, test):
         raise again if "dtype" in str(refused) else refused
     return module, test, train, list(dict.fromkeys(notes))
@@ -162,7 +164,8 @@ def _gives_a_tensor(module: torch.nn.Module, data: Data) -> bool:
 def _refusal(module: torch.nn.Module, data: Data) -> WorkloadError | None:
     """What is wrong when it is called with two of the examples."""
     try:
-        _check.outputs_of(module, data.at(torch.tensor([0, len(data) - 1])).inputs)
+        for part in data.parts:
+            _check.outputs_of(module, part.at(torch.tensor([0, len(part) - 1])).inputs)
     except WorkloadError as error:
         return error
     return None

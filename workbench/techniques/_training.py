@@ -13,7 +13,7 @@ import torch
 from workbench.errors import WorkbenchError, WorkloadError
 from workbench.tasks import Loss, losses, metrics
 from workbench.techniques._base import Context, TrainingPoint
-from workbench.workload import Inputs
+from workbench.workload import Data, Inputs
 
 _POINT_SECONDS = 0.1
 
@@ -64,7 +64,7 @@ def train(
     data = context.train
     if len(data) < 2:
         raise WorkbenchError(f"{plan.technique} trains and needs at least 2 training examples, not {len(data)}")
-    batch = min(plan.batch, len(data))
+    batch = min(plan.batch, len(data.parts[0]))
     steps_per_epoch = len(data) // batch
     meter = _Meter(plan, steps_per_epoch, context)
     layout = _fast_layout(module, data.at(slice(2)).inputs)
@@ -74,7 +74,7 @@ def train(
     with seeded(context.seed), torch.enable_grad():
         for _ in range(plan.epochs):
             order = torch.randperm(len(data))  # what is left over after whole batches waits for another epoch
-            for rows in order[: steps_per_epoch * batch].split(batch):
+            for rows in data.batch_rows(batch, order)[:steps_per_epoch]:
                 context.checkpoint()
                 loss = loss_of(module(*_laid_out(data.at(rows).inputs, layout)), rows)
                 optimizer.zero_grad(set_to_none=True)
@@ -118,14 +118,13 @@ def loss_for(module: torch.nn.Module, context: Context, technique: str) -> Loss:
 
 
 def learning(
-    loss: Loss, context: Context, teacher: Callable[[], torch.Tensor]
+    loss: Loss, context: Context, teacher: Callable[[], Data]
 ) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """The loss of a batch by its targets; without targets, by what ``teacher`` gives for all training examples."""
-    targets = context.train.targets
-    if targets is not None:
-        return lambda outputs, rows: loss(outputs, targets[rows])
+    if context.train.targets is not None:
+        return lambda outputs, rows: loss(outputs, context.train.at(rows).targets)
     taught = teacher()
-    return lambda outputs, rows: loss.towards(outputs, taught[rows], 1.0)
+    return lambda outputs, rows: loss.towards(outputs, *taught.at(rows).inputs, 1.0)
 
 
 @torch.no_grad()
@@ -138,14 +137,20 @@ def _laid_out(inputs: Inputs, layout: torch.memory_format) -> Inputs:
 
 
 @torch.no_grad()
-def outputs(module: torch.nn.Module, context: Context, message: str, batch: int = 256) -> torch.Tensor:
-    """What ``module`` gives for every training example, in order: [N, …]."""
-    parts: list[torch.Tensor] = []
-    for part in context.train.batches(batch):
+def outputs(module: torch.nn.Module, context: Context, message: str, batch: int = 256) -> Data:
+    """What ``module`` gives for every training example, in order: [N, …] as the one input."""
+    done = 0
+
+    def called(inputs: Inputs) -> torch.Tensor:
+        nonlocal done
         context.checkpoint()
-        context.progress(message, batch * len(parts), len(context.train))
-        parts.append(module(*part.inputs))
-    return torch.cat(parts)
+        context.progress(message, done, len(context.train))
+        done += len(inputs[0])
+        return module(*inputs)
+
+    return context.train.mapped(
+        lambda part: Data(torch.cat([called(examples.inputs) for examples in part.batches(batch)]))
+    )
 
 
 @torch.no_grad()

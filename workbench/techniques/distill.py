@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from workbench.tasks import Loss
+    from workbench.workload import Data
 else:
     torch = lazy("torch")
 
@@ -106,7 +107,7 @@ class Distill(Technique):
             raise WorkbenchError("distill learns from targets alone here, and the data have none; use soft labels")
         student, kept = self._student(variant.module, context)
         taught = outputs(variant.module, context, "distill: asking the teacher") if self._soft else None
-        loss_of = self._loss(loss, taught, context.train.targets)
+        loss_of = self._loss(loss, taught, context.train)
         train(student, Plan("distill", self.epochs, self.learning_rate), context, loss_of)
         return Variant(student, unchanged=kept, notices=variant.notices)
 
@@ -144,13 +145,13 @@ class Distill(Technique):
         with seeded(context.seed):
             return models.build(self.student).eval(), {}
 
-    def _loss(self, loss: Loss, taught: torch.Tensor | None, targets: torch.Tensor | None):
+    def _loss(self, loss: Loss, taught: Data | None, examples: Data):
         def hard(outputs: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-            return loss(outputs, targets[rows])
+            return loss(outputs, examples.at(rows).targets)
 
         def soft(outputs: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-            distance = loss.towards(outputs, taught[rows], self.temperature)
-            if self.weight == 1 or targets is None:
+            distance = loss.towards(outputs, *taught.at(rows).inputs, self.temperature)
+            if self.weight == 1 or examples.targets is None:
                 return distance
             return self.weight * distance + (1 - self.weight) * hard(outputs, rows)
 

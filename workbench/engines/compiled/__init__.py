@@ -58,6 +58,7 @@ class Compiled(Engine):
 
     def build(self, variant: Variant, example: Inputs | torch.Tensor, threads: int) -> Build | None:
         example = Data(example).inputs
+        self.require_sizes(example)
         if cached_package(package_target(variant, example, threads)) is not None:
             return None
         return start_build(variant, example, threads, niceness=10)
