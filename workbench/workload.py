@@ -23,6 +23,8 @@ CALLS = ("one", "positional", "keywords", PAIRS)
 Inputs = tuple["torch.Tensor", ...]
 """What a model is called with, one tensor for each of its inputs: [batch, …], floats as float32."""
 
+_BYTES_AT_A_TIME = 8 * 2**20
+
 
 def is_auto(given: Any) -> bool:
     """Whether it is "auto"; functions, metrics and tensors, which compare in ways of their own, are not."""
@@ -43,6 +45,11 @@ class VaryingInputs(tuple):
 def rows(inputs: Inputs, index: Any) -> Inputs:
     """The examples at ``index`` (a slice, or their numbers int64 [n]) of each of ``inputs``."""
     return tuple(each[index] for each in inputs)
+
+
+def at_a_time(inputs: Inputs, most: int) -> int:
+    """How many of the examples go into one call: ``most``, or of large ones as many as take 8 MiB; at least one."""
+    return max(1, min(most, _BYTES_AT_A_TIME // max(1, sum(each[:1].nbytes for each in inputs))))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import Cancelled, WorkbenchError, WorkloadError
-from workbench.measure.quality import doubt, evaluate, judged
+from workbench.measure.quality import batch_for, doubt, evaluate, judged
 from workbench.tasks import metrics
 from workbench.tasks.metrics._classes import NOT_A_NUMBER
 from workbench.workload import Data
@@ -79,7 +79,8 @@ def test_a_data_set_sorted_by_class_gives_honest_first_estimates():
 def test_nan_logits_are_never_right():
     data = Data(torch.full((5, 4), float("nan")), torch.zeros(5, dtype=torch.int64))
     found = judged(identity, data, ACCURACY)
-    assert found.answers.tolist() == [NOT_A_NUMBER] * 5
+    _, answers = found.seen.inputs
+    assert answers.tolist() == [NOT_A_NUMBER] * 5
     assert found.terms.sum() == 0
 
 
@@ -199,3 +200,17 @@ def test_a_model_that_is_right_less_often_than_guessing_is_doubted():
     assert doubt(right, ACCURACY) is None
     wrong = dataclasses.replace(right, terms=torch.zeros_like(right.terms))
     assert "fewer than always giving the most frequent class" in doubt(wrong, ACCURACY)
+
+
+@pytest.mark.parametrize(
+    ("latency_batch", "shape", "batch"),
+    [
+        (1, (28, 28), 256),
+        (512, (28, 28), 512),
+        (1, (3, 224, 224), 13),
+        (64, (3, 224, 224), 64),
+        (1, (3, 2000, 2000), 1),
+    ],
+)
+def test_large_examples_are_judged_few_at_a_time(latency_batch, shape, batch):
+    assert batch_for(latency_batch, (torch.empty(2, *shape),)) == batch

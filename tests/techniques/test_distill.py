@@ -13,6 +13,7 @@ from workbench.errors import Cancelled, RecipeError, WorkbenchError
 from workbench.tasks import losses
 from workbench.techniques.distill import Distill
 from workbench.variant import Variant
+from workbench.workload import Data
 
 STUDENT = "fashion-student"
 
@@ -66,7 +67,7 @@ def test_the_soft_loss_has_the_gradient_hinton_describes(few):
     teacher = torch.randn(4, 10, generator=torch.Generator().manual_seed(0))
     given = torch.randn(4, 10, generator=torch.Generator().manual_seed(1))
     teacher, given = teacher - teacher.mean(1, keepdim=True), (given - given.mean(1, keepdim=True)).requires_grad_()
-    loss = Distill(weight=1.0, temperature=20)._loss(losses.find("cross-entropy"), teacher, few.train.targets)
+    loss = Distill(weight=1.0, temperature=20)._loss(losses.find("cross-entropy"), Data(teacher), few.train)
     loss(given, torch.arange(4)).backward()
     expected = (given.detach() - teacher) / 10 / 4
     # Terms of second order in z/T are left out there: |z| is up to 3, so they are up to 3/20 of the first.

@@ -83,7 +83,7 @@ class Measurement:
         """The finished figures; call it when :meth:`events` has ended."""
         threads = self.recipe.place.threads
         environment = identity.environment(threads, self.recipe.seed, offer.libraries())
-        environment["quality_batch"] = quality.batch_for(self.recipe.place.batch)
+        environment["quality_batch"] = self._quality_batch
         return Result(
             workload=self.workload.name,
             workload_id=self.workload.id,
@@ -138,6 +138,10 @@ class Measurement:
     def _example(self) -> Inputs:
         return self.workload.example(self.recipe.place.batch)
 
+    @property
+    def _quality_batch(self) -> int:
+        return quality.batch_for(self.recipe.place.batch, self.workload.test.inputs)
+
     def _calls(self) -> list[latency.Call]:
         """One call of each side, on the same example."""
         example = self._example()
@@ -177,7 +181,7 @@ class Measurement:
             self._variant.runner,
             self.workload.test,
             self.workload.task.metric,
-            batch=quality.batch_for(self.recipe.place.batch),
+            batch=self._quality_batch,
             seed=self.recipe.seed,
             checkpoint=checkpoint,
         )

@@ -282,7 +282,8 @@ class Core:
             context.progress(f"{metric.title} of the baseline", 0, 0)
             untouched = plain(completions(Recipe())[0].place, engines.reference().name)
             runner = self._shelf.prepared(workload, untouched, context).runner
-            self._judged[workload.key] = quality.judged(runner, workload.test, metric, checkpoint=context.checkpoint)
+            batch = quality.batch_for(untouched.place.batch, workload.test.inputs)
+            self._judged[workload.key] = quality.judged(runner, workload.test, metric, batch, context.checkpoint)
         return self._judged[workload.key]
 
     def _prepare_quietly(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> int:

@@ -116,7 +116,8 @@ class Shelf:
             checkpoint()
             for part in workload.test.parts:
                 require_faithful(engine, runner, variant, part.inputs, batch=place.batch)
-            runner(*workload.example(batch_for(place.batch)))  # engines plan once for each batch size
+            of_quality = workload.example(batch_for(place.batch, workload.test.inputs))
+            runner(*of_quality)  # engines plan once for each batch size
             warm = warm_up(lambda: runner(*example), budget_s=_WARM_UP_BUDGET_SECONDS, checkpoint=checkpoint)
         size_bytes = memory.stored_bytes(variant, runner.kernels)
         peak_bytes = None if growth_bytes is None else size_bytes + growth_bytes

@@ -15,12 +15,13 @@ from workbench.measure.intervals import paired_difference, percentiles, wilson
 from workbench.plumbing.lazy import lazy
 from workbench.receipt import Interval, Quality
 from workbench.tasks.metrics import Mean, Share
-from workbench.workload import Data
+from workbench.workload import Data, at_a_time
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.tasks import Metric
+    from workbench.workload import Inputs
 else:
     torch = lazy("torch")
 
@@ -60,12 +61,13 @@ class Judged:
     seen: Data
 
 
-def batch_for(latency_batch: int) -> int:
+def batch_for(latency_batch: int, inputs: Inputs) -> int:
     """Examples per call while quality is measured: it hardly depends on the batch, and large ones take less time.
 
-    Only int8-dynamic depends on it at all, since its scales come from the batch.
+    Only int8-dynamic depends on it at all, since its scales come from the batch. Of large ``inputs``, [N, …] each, a
+    call takes fewer, so that a run can be stopped between calls and what layers make of them finds room.
     """
-    return max(latency_batch, 256)
+    return max(latency_batch, at_a_time(inputs, 256))
 
 
 def judged(

@@ -30,7 +30,7 @@ from workbench.models import (
     zoo,
 )
 from workbench.models.loaders import Tokenizer
-from workbench.workload import LoadedWorkload, Workload, is_auto
+from workbench.workload import LoadedWorkload, Workload, at_a_time, is_auto
 
 _REPEATED_EXAMPLES = 64
 _ID_DIGITS = 12
@@ -89,7 +89,7 @@ def load_workload(workload: Workload) -> LoadedWorkload:
         counted = brought.counted
     task, chosen = _task.task_of(outputs, test, train, metric, loss, counted)
     notes += [*more, *chosen]
-    if random := _check.randomness(module, test.at(slice(_REPEATED_EXAMPLES)).inputs):
+    if random := _check.randomness(module, test.at(slice(at_a_time(test.inputs, _REPEATED_EXAMPLES))).inputs):
         notes.append(random)
     weights = model.weights or _digest.weights(module)
     asked = filter(None, [_digest.task(workload)])

@@ -14,7 +14,7 @@ from workbench.tasks import Counted
 from workbench.workload import Data
 
 SIDE = 224
-MEASURED, LEARNT = 400, 100
+MEASURED, LEARNT = 300, 100
 EPSILON = 1e-3
 BLOCKS = (
     (1, 3, 1, 1, 16),
