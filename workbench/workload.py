@@ -169,8 +169,9 @@ class Workload:
         an ``nn.Module``.
     data
         ``(inputs, targets)`` or inputs alone, the path of an ``.npz`` with both, a ``Dataset`` of such pairs, or a
-        ``DataLoader``. Inputs are a tensor or array [N, …] of any type, or a tuple or dictionary of several; lists of
-        strings, one or a pair of them, where the model's folder has a tokenizer. Embedded workloads bring their own.
+        ``DataLoader``, whose batches may differ in shape. Inputs are a tensor or array [N, …] of any type, or a tuple
+        or dictionary of several; lists of strings, one or a pair of them, where the model's folder has a tokenizer.
+        Embedded workloads bring their own.
     train
         The same, for calibration, fine-tuning and distillation. Without it, every fifth example of
         ``data`` is set aside for that and not used for quality.

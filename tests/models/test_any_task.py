@@ -27,6 +27,13 @@ class Tagger(nn.Module):
         return self.head(self.embedding(tokens))
 
 
+def masks() -> nn.Module:
+    """A score for each pixel, below zero whatever the weights: no probability."""
+    scores = nn.Conv2d(3, 1, 1)
+    nn.init.constant_(scores.bias, -4.0)
+    return scores
+
+
 @pytest.mark.parametrize(
     ("model", "data", "metric", "loss"),
     [
@@ -40,9 +47,9 @@ class Tagger(nn.Module):
         (nn.Linear(6, 4), (X, (X[:, :4] > 0).float()), "auroc", "binary"),
         (nn.Linear(6, 1), (X, X[:, 0] > 0), "auroc", "binary"),
         (nn.Conv2d(3, 5, 1), (IMAGES, torch.randint(5, (N, 8, 8))), "mean-iou", "cross-entropy"),
-        (nn.Conv2d(3, 1, 1), (IMAGES, (IMAGES[:, :1] > 0.5).float()), "mask-iou", "binary"),
-        (nn.Conv2d(3, 1, 1), (IMAGES, IMAGES[:, 0] > 0.5), "mask-iou", "binary"),
-        (nn.Conv2d(3, 1, 1), (IMAGES, (IMAGES[:, 0] > 0.5).to(torch.uint8)), "mask-iou", "binary"),
+        (masks(), (IMAGES, (IMAGES[:, :1] > 0.5).float()), "mask-iou", "binary"),
+        (masks(), (IMAGES, IMAGES[:, 0] > 0.5), "mask-iou", "binary"),
+        (masks(), (IMAGES, (IMAGES[:, 0] > 0.5).to(torch.uint8)), "mask-iou", "binary"),
         (Tagger(), (TOKENS, TOKENS.roll(-1, 1)), "perplexity", "token-cross-entropy"),
         (nn.Linear(6, 3), X, "agreement", "cross-entropy"),
         (nn.Linear(6, 3), (X, None), "agreement", "cross-entropy"),

