@@ -35,13 +35,13 @@ def model() -> nn.Module:
     return nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4)).eval()
 
 
-def context() -> Context:
+def context(*, saturates: bool = False) -> Context:
     inputs = torch.rand(64, 16, generator=torch.Generator().manual_seed(1))
-    return Context(train=Data(inputs, torch.arange(64) % 4))
+    return Context(train=Data(inputs, torch.arange(64) % 4), saturates=saturates)
 
 
-def made_of(precision: str) -> Variant:
-    """A small model after whatever technique makes this precision."""
+def made_of(precision: str, engine: Engine) -> Variant:
+    """A small model after whatever technique makes this precision, for this engine."""
     plain = Variant(model())
     if precisions.find(precision).is_plain:
         return plain
@@ -49,7 +49,7 @@ def made_of(precision: str) -> Variant:
         for option, field in technique.model_fields.items():
             for choice, asked in (field.json_schema_extra or {}).get("precisions", {}).items():
                 if asked == precision:
-                    return technique(**{option: choice}).apply(plain, context())
+                    return technique(**{option: choice}).apply(plain, context(saturates=engine.saturates()))
     raise AssertionError(f"no technique makes {precision}")
 
 
@@ -93,7 +93,7 @@ def test_an_engine_refuses_what_it_does_not_name_and_says_what_to_choose(engine:
 def test_a_runner_computes_what_its_variant_says_for_any_batch(engine: Engine, precision: str):
     if reason := engine.why_not(precision, "cpu"):
         pytest.skip(reason)
-    variant = made_of(precision)
+    variant = made_of(precision, engine)
     examples = context().train.inputs[0]
     runner = engine.prepare(variant, examples[:4], threads=1)
     try:

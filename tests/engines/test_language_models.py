@@ -75,26 +75,28 @@ def tokens(batch: int) -> torch.Tensor:
 
 
 @cache
-def variant(name: str, precision: str) -> Variant:
+def variant(name: str, precision: str, engine: str = "eager") -> Variant:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         plain = Variant(MODELS[name]().eval().requires_grad_(False))
     if precision == "fp32":
         return plain
-    return Quantize(scheme="int8-dynamic").apply(plain, Context(train=Data(tokens(64), None)))
+    return Quantize(scheme="int8-dynamic").apply(
+        plain, Context(Data(tokens(64), None), saturates=engines.find(engine).saturates())
+    )
 
 
 def runner(engine: str, name: str, precision: str) -> Runner:
     if reason := engines.find(engine).unavailable() or engines.find(engine).why_not(precision, "cpu"):
         pytest.skip(reason)
-    return engines.find(engine).prepare(variant(name, precision), tokens(4), threads=1)
+    return engines.find(engine).prepare(variant(name, precision, engine), tokens(4), threads=1)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_runner_gives_what_its_variant_says_for_any_batch(engine, name, precision):
-    asked, made = variant(name, precision), runner(engine, name, precision)
+    asked, made = variant(name, precision, engine), runner(engine, name, precision)
     says = asked.graph if asked.graph is not None else asked.module
     for batch in (4, 1, 7):
         expected = says(tokens(batch))
@@ -124,7 +126,7 @@ def test_a_language_model_is_one_native_program(name, precision):
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_receipt_has_a_kernel_for_each_linear_layer(engine, precision):
-    asked = variant("causal", precision)
+    asked = variant("causal", precision, engine)
     rows = receipt(variant("causal", "fp32").module, asked, runner(engine, "causal", precision), tokens(4))
     kernels = {row.layer: row.kernel for row in rows}
     assert all(kernels[layer] for layer in ("qkv", "out", "wide", "narrow", "head"))

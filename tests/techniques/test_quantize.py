@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from tests.techniques import parts
+from workbench import engines
 from workbench.errors import Cancelled, RecipeError, WorkbenchError
 from workbench.graph import export
 from workbench.techniques.quantize import Quantize
@@ -84,7 +85,8 @@ def test_no_view_is_left_that_another_memory_layout_would_break(few):
 def test_onnx_runtime_agrees_with_the_simulated_graph(few, architecture):
     onnxruntime = pytest.importorskip("onnxruntime", exc_type=ImportError)
     pytest.importorskip("onnxscript", exc_type=ImportError)
-    graph = quantized(parts.build(architecture), few).graph
+    context = dataclasses.replace(few, saturates=engines.find("onnxruntime").saturates())
+    graph = quantized(parts.build(architecture), context).graph
     images = few.train.inputs[0][:250]
     program = torch.onnx.export(export(graph, images[:2]), (images[:2],), dynamo=True, verbose=False)
     session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
