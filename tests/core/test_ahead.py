@@ -167,3 +167,22 @@ def test_where_the_engine_is_the_baseline_itself_it_has_nothing_of_its_own_to_te
     core.run(1, 1, recipe, "eager", lambda: None)
     core.look_ahead(lambda: None)
     assert not [event for event in outbox.events if event.kind == "ablation"]
+
+
+def test_a_beginning_that_fails_is_left_out_and_the_worker_lives_on(monkeypatch):
+    outbox = Kept()
+    core = Core(outbox)
+    core.keep_workload(1, pickle.dumps(Workload("fashion-mlp")), known=[])
+    recipe = Recipe.parse(steps=[{"do": "quantize"}], place={"engine": "native", "threads": 1})
+    core.run(1, 1, recipe, "eager", lambda: None)
+    tried = []
+
+    def fails(*_):
+        tried.append(1)
+        raise ValueError("whatever a library says")
+
+    monkeypatch.setattr(core._ablations, "_measure", fails)
+    for _ in range(2):
+        core.look_ahead(lambda: None)
+    assert not [event for event in outbox.events if event.kind == "ablation"]
+    assert len(tried) == 1

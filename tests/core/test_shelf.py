@@ -70,7 +70,8 @@ def test_within_the_budget_everything_stays(workload):
 def test_preparing_ahead_ends_at_half_the_budget(workload, budget_bytes, count):
     core = Core(outbox=None)
     core._shelf = Shelf(budget_bytes)
-    core._last = Asked(1, workload, EAGER, "eager", Context(workload.train)), SimpleNamespace(sides=(None,))
+    measured = SimpleNamespace(sides=(None,), recipe=EAGER)
+    core._last = Asked(1, workload, EAGER, "eager", Context(workload.train)), measured
     with contextlib.suppress(Cancelled):
         core.look_ahead(lambda: stop_at(2, core._shelf, workload))
     ahead = [recipe for recipe in neighbours(EAGER) if core._shelf.has(workload, recipe)]

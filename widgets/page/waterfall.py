@@ -109,7 +109,7 @@ def _panel(measure: _Measure, links: list[chain.Link], whole: Result) -> View:
     bars = [_total(measure, start, height)]
     for link, before, after in zip(links, [start, *known], known, strict=False):
         if not link.is_known:
-            bars.append({"text": "measuring", "tone": "", "pending": True, "low": 0, "high": 1})
+            bars.append({"text": "…", "tone": "", "pending": True, "low": 0, "high": 1})
             continue
         text, tone = measure.share(link)
         low, high = sorted((height(before), height(after)))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import OrderedDict
 from collections.abc import Iterator
 
 from workbench.core.measurement import Measurement
 from workbench.core.shelf import Shelf
-from workbench.errors import EngineError
+from workbench.errors import Cancelled
 from workbench.machine import turn
 from workbench.plumbing.directory import data_directory
 from workbench.receipt import Result
@@ -24,6 +23,7 @@ class Ablations:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._known: OrderedDict[tuple[str, ...], Result] = OrderedDict()
+        self._failed: set[tuple[str, ...]] = set()
 
     def keep(self, measurement: Measurement, result: Result) -> None:
         """A finished run is the beginning of longer ones."""
@@ -34,15 +34,27 @@ class Ablations:
     def of(self, measurement: Measurement, context: Context) -> Iterator[Result]:
         """The beginnings of a measurement's recipe, those measured before and then those that have to be.
 
-        An engine may take a model with all steps and not with the first ones; these are left out.
+        What can't be measured is left out: an engine may take a model with all steps and not with the first ones.
         """
         recipes = sorted(_beginnings(measurement), key=lambda recipe: _key(measurement, recipe) not in self._known)
         for recipe in recipes:
-            known = self._known.get(_key(measurement, recipe))
-            with contextlib.suppress(EngineError):
-                yield known or self._measured(measurement, recipe, context)
+            if result := self._known.get(_key(measurement, recipe)) or self._measured(measurement, recipe, context):
+                yield result
 
-    def _measured(self, whole: Measurement, recipe: Recipe, context: Context) -> Result:
+    def _measured(self, whole: Measurement, recipe: Recipe, context: Context) -> Result | None:
+        """``None`` where it fails, which is reported in full when the person asks for it; it isn't tried again."""
+        key = _key(whole, recipe)
+        if key in self._failed:
+            return None
+        try:
+            return self._measure(whole, recipe, context)
+        except Cancelled:
+            raise
+        except Exception:  # any library may fail on a model that nobody asked it to take
+            self._failed.add(key)
+            return None
+
+    def _measure(self, whole: Measurement, recipe: Recipe, context: Context) -> Result:
         measurement = whole.of_beginning(recipe, self._shelf.prepared(whole.workload, recipe, context))
         with turn.measuring(data_directory(), waiting=context.checkpoint):
             for _ in measurement.events(0, context.checkpoint):
