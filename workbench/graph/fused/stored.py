@@ -63,10 +63,12 @@ def restore(path: Path | str) -> tuple[Graph, dict[str, Any]]:
 
 
 class _Writer:
-    """Turns dataclasses into JSON. Their arrays go to ``tensors``; a value is written where it first appears."""
+    """Turns dataclasses into JSON. Their arrays go to ``tensors``; a value, and an array that several operations
+    share, is written where it first appears."""
 
     def __init__(self) -> None:
         self.tensors: dict[str, torch.Tensor] = {}
+        self._arrays: dict[tuple, dict[str, Any]] = {}
         self._numbers: dict[Value, int] = {}
 
     def written(self, thing: Any, name: str) -> Any:
@@ -90,12 +92,21 @@ class _Writer:
         held = getattr(owner, field)
         if not isinstance(held, np.ndarray):
             return self.written(held, name)
-        tensor = torch.from_numpy(np.ascontiguousarray(held))
-        if field == "weight" and isinstance(owner, WeightOnly) and owner.bits == 4:
+        is_weight = field == "weight"
+        int4 = is_weight and isinstance(owner, WeightOnly) and owner.bits == 4
+        halves = is_weight and isinstance(owner, Conv) and owner.inputs[0].half
+        form = None if held.flags.c_contiguous and not int4 else (held.shape, held.strides)
+        same = held.ctypes.data, held.nbytes, held.dtype, int4, halves, form
+        if same not in self._arrays:
+            self._arrays[same] = self._array(held, name, int4=int4, halves=halves)
+        return self._arrays[same] | ({"shape": held.shape} if form is None else {})
+
+    def _array(self, held: np.ndarray, name: str, *, int4: bool, halves: bool) -> dict[str, Any]:
+        tensor = torch.from_numpy(held.copy())  # another view of the same memory may be stored as well
+        if int4:
             self.tensors[name] = packed_groups(tensor.unsqueeze(1))
             return {"int4": name, "columns": tensor.shape[1]}
-        reads_halves = field == "weight" and isinstance(owner, Conv) and owner.inputs[0].half
-        self.tensors[name] = tensor.bfloat16() if reads_halves else tensor
+        self.tensors[name] = tensor.bfloat16() if halves else tensor
         return {"array": name}
 
 
@@ -120,6 +131,7 @@ class _Reader:
         if "int4" in written:
             return unpacked_groups(self._tensors[written["int4"]], written["columns"]).squeeze(1).numpy()
         tensor = self._tensors[written["array"]]
+        tensor = tensor.reshape(written.get("shape", tensor.shape))
         return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
 
     def _made(self, kind: type, written: Mapping[str, Any]) -> Any:
