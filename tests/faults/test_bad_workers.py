@@ -36,7 +36,7 @@ class Core:
     def save(self, token, recipe, result, target):
         raise KeyError("no such part")
 
-    def run(self, run, token, recipe, baseline, checkpoint):
+    def run(self, run, token, recipe, baseline, checkpoint, *, when_quiet=False):
         from workbench import events
         if token not in self.known:
             raise LookupError(token)
