@@ -57,6 +57,7 @@ def page(host, open_page, picture) -> Iterator[Page]:
     page = host.open(open_page)
     picture(page, f"{host.name}-starting")
     the_page.finished(page)
+    page.bytes_of_opening = sum(size for _, size in page.frames_received)
     yield page
     assert page.errors == []
     page.context.close()

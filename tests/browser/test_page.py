@@ -55,7 +55,7 @@ def test_the_chart_shows_the_median_of_the_large_figure(plain):
 
 
 def test_opening_it_takes_no_more_bytes_than_promised(page):
-    assert sum(size for _, size in page.frames_received) <= OPENING_BYTES
+    assert page.bytes_of_opening <= OPENING_BYTES
 
 
 def test_the_page_asks_for_nothing_outside_this_machine(page, host):
