@@ -44,7 +44,9 @@ def test_each_step_has_its_share_in_the_waterfall_and_beside_its_toggle(plain, h
     the_page.finished(plain)
     complete(plain)
     picture(plain, f"{host.name}-waterfall")
-    assert columns(plain) == ["eager", "native", "Prune", "Quantize", "now"]
+    baseline, *steps = columns(plain)
+    assert baseline in ("eager", "compiled")  # the faster of them, once that is built
+    assert steps == ["native", "Prune", "Quantize", "now"]
     for title in ("Prune", "Quantize"):
         assert "real" in the_page.card(plain, title).locator(".wb-effect").inner_text()
     assert "native · " in the_page.card(plain, "Place").locator(".wb-effect").inner_text()
