@@ -33,12 +33,21 @@ def test_a_run_ends_in_figures_for_both_sides(session):
     assert result.speedup.low <= result.speedup.value <= result.speedup.high
 
 
+ZEROS = [{"do": "prune", "kind": "weights", "finetune_epochs": 0}]
+
+
+def test_the_plain_model_as_pytorch_runs_it_is_compared_with_itself(session):
+    result = session.start(STUDENT, eager()).result()
+    assert result.baseline.engine == result.variant.engine == "eager"
+    assert "stands in" not in str(result)
+
+
 def test_a_first_run_says_that_eager_stands_in_and_that_history_is_lost_where_so(tmp_path):
     unusable = tmp_path / "file"
     unusable.write_text("no directory")
     session = Session(Store(unusable))
     try:
-        result = session.start(STUDENT, eager()).result()
+        result = session.start(STUDENT, eager(steps=ZEROS)).result()
     finally:
         session.close()
     assert " eager fp32, which stands in until compiled is ready " in result.verdict
@@ -64,7 +73,7 @@ def test_estimates_come_before_the_figures_are_final(session):
 
 @pytest.mark.skipif(engines.find("compiled").unavailable() is not None, reason="needs a compiler")
 def test_until_compiled_is_ready_eager_is_the_baseline_and_the_run_says_so_before_any_figure(session):
-    unlike_any_other = Recipe.parse(place={"engine": "eager", "threads": 1, "batch": 3})
+    unlike_any_other = Recipe.parse(steps=ZEROS, place={"engine": "eager", "threads": 1, "batch": 3})
     seen = list(session.start(TINY, unlike_any_other))
     told = [n for n, event in enumerate(seen) if event.kind == "notice" and "eager stands in" in event.message]
     assert len(told) == 1
