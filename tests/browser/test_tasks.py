@@ -29,6 +29,7 @@ def own_page(host, open_page) -> Iterator[Page]:
         page = host.open(open_page, "tasks.ipynb")
     else:
         page = host.open(open_page)
+    page.get_by_role("radio", name="auto", exact=True).click()
     the_page.finished(page)
     yield page
     assert page.errors == []

@@ -119,9 +119,9 @@ def images(count: int) -> torch.Tensor:
     return torch.rand(count, *SHAPE, generator=torch.Generator().manual_seed(0))
 
 
-def quantized(module: nn.Module, **options) -> Variant:
+def quantized(module: nn.Module, *, saturates: bool = False, **options) -> Variant:
     train = Data(images(64), torch.zeros(64, dtype=torch.long))
-    return Quantize(**options).apply(Variant(module), Context(train=train))
+    return Quantize(**options).apply(Variant(module), Context(train=train, saturates=saturates))
 
 
 def weights(variant: Variant) -> list[torch.Tensor]:
@@ -228,7 +228,7 @@ def test_engines_compute_what_such_a_graph_says(engine, make):
     found = engines.find(engine)
     if reason := found.unavailable():
         pytest.skip(reason)
-    variant = quantized(trained(make))
+    variant = quantized(trained(make), saturates=found.saturates())
     wanted = variant.graph(images(8))
     runner = found.prepare(variant, images(8), threads=1)
     assert (runner(images(8)) - wanted).abs().max() <= tolerance("int8-static", wanted)
