@@ -89,6 +89,11 @@ class Latency(_Event):
     """False where other programs left too little of it alone."""
     final: bool = False
 
+    @property
+    def few_calls(self) -> bool:
+        """Whether either side was called too few times for a verdict on which is faster."""
+        return self.baseline.few or self.variant.few
+
 
 class Quality(_Event):
     """Quality on the first ``variant.n`` of ``total`` test examples.

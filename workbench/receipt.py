@@ -221,7 +221,12 @@ class Result(_Frozen):
         quality = self.variant.quality
         unit = "" if quality.unit == "share" else quality.unit
         figures = html.table(
-            ["", f"baseline: {self.baseline.engine} fp32", f"now: {self.variant.engine}", "change, 95 % interval"],
+            [
+                "",
+                f"baseline: {self.baseline.engine} {self.baseline.precision}",
+                f"now: {self.variant.engine}",
+                "change, 95 % interval",
+            ],
             [
                 ["latency, median", *(f"{side.latency_ms.p50:.3g} ms" for side in sides), _spread(self.speedup, "×")],
                 [

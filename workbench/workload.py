@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,16 @@ class VaryingInputs(tuple):
         self = super().__new__(cls, inputs)
         self.free = free
         return self
+
+
+def free_of(inputs: Inputs) -> tuple[tuple[int, ...], ...]:
+    """For each input the dimensions, beside the batch, along which others have other sizes."""
+    return inputs.free if isinstance(inputs, VaryingInputs) else ((),) * len(inputs)
+
+
+def fits(sizes: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    """Whether ``sizes`` are as wanted; any is where that is None."""
+    return len(sizes) == len(wanted) and all(want in (None, size) for size, want in zip(sizes, wanted, strict=True))
 
 
 def rows(inputs: Inputs, index: Any) -> Inputs:

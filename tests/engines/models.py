@@ -8,10 +8,19 @@ import torch
 from torch import nn
 
 from workbench.graph import export
-from workbench.techniques.quantize import pt2e
+from workbench.techniques import Context
+from workbench.techniques.quantize import Quantize, pt2e
 from workbench.techniques.quantize.reduced import Bits
 from workbench.techniques.quantize.rewrite import rewritten
 from workbench.variant import Variant
+from workbench.workload import Data
+
+
+def float_and_int8(model: nn.Module, inputs: torch.Tensor) -> tuple[Variant, Variant]:
+    """A model and what int8-static makes of it, calibrated on ``inputs``."""
+    plain = Variant(model)
+    context = Context(train=Data(inputs, torch.zeros(len(inputs), dtype=torch.long)))
+    return plain, Quantize().apply(plain, context)
 
 
 class Residual(nn.Module):

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tests.engines.models import float_and_int8
 from workbench import kernels
 from workbench.engines.native import Native
 from workbench.engines.native.pick.keep import KEPT
@@ -19,10 +20,7 @@ from workbench.errors import EngineError
 from workbench.graph.fused.lower.storage import lowered
 from workbench.graph.fused.ops import Convert, Pool
 from workbench.graph.fused.read.reader import read
-from workbench.techniques import Context
-from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant
-from workbench.workload import Data
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
 ISAS = kernels.isas() if kernels.unavailable() is None else []
@@ -77,9 +75,7 @@ def variants(name: str) -> tuple[Variant, Variant, torch.Tensor]:
             layer.running_mean.normal_(0, 0.2)
             layer.running_var.uniform_(0.5, 2)
     inputs = torch.randn(64, *shape)
-    plain = Variant(model)
-    context = Context(train=Data(inputs[:40], torch.zeros(40, dtype=torch.long)))
-    return plain, Quantize().apply(plain, context), inputs[40:]
+    return *float_and_int8(model, inputs[:40]), inputs[40:]
 
 
 def prepare(variant: Variant, example: torch.Tensor, threads: int = 2):

@@ -8,14 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from tests.engines.models import float_and_int8
 from workbench import kernels
 from workbench.engines.native import Native
 from workbench.engines.native.pick.keep import KEPT
 from workbench.engines.native.runner import NativeRunner
-from workbench.techniques import Context
-from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant
-from workbench.workload import Data
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
 # the fastest here and the plainest: each kernel is tested by itself on every instruction set
@@ -55,9 +53,7 @@ def variants(name: str) -> tuple[Variant, Variant, torch.Tensor]:
     make, shape = MODELS[name]
     torch.manual_seed(0)
     inputs = torch.randn(48, *shape)
-    plain = Variant(make().eval())
-    context = Context(train=Data(inputs[:32], torch.zeros(32, dtype=torch.long)))
-    return plain, Quantize().apply(plain, context), inputs[32:]
+    return *float_and_int8(make().eval(), inputs[:32]), inputs[32:]
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -9,13 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from tests.engines.models import float_and_int8
 from workbench import kernels
 from workbench.engines.native import Native
 from workbench.errors import EngineError
-from workbench.techniques import Context
-from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant
-from workbench.workload import Data
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
 EPSILON = torch.finfo(torch.float32).eps
@@ -53,9 +51,7 @@ def model() -> nn.Module:
 def variants() -> tuple[Variant, Variant, torch.Tensor]:
     torch.manual_seed(0)
     inputs = torch.randn(48, 3, 8, 8)
-    plain = Variant(model().eval())
-    context = Context(train=Data(inputs[:32], torch.zeros(32, dtype=torch.long)))
-    return plain, Quantize().apply(plain, context), inputs[32:]
+    return *float_and_int8(model().eval(), inputs[:32]), inputs[32:]
 
 
 def prepare(variant: Variant, example: torch.Tensor):

@@ -8,15 +8,13 @@ import pytest
 import torch
 from torch import nn
 
+from tests.engines.models import float_and_int8
 from tests.engines.transformers import ByHand, Causal, ConvNext, Encoder, Sentences
 from workbench import kernels
 from workbench.engines.native import Native
 from workbench.engines.native.runner import NativeRunner
 from workbench.errors import EngineError
-from workbench.techniques import Context
-from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant
-from workbench.workload import Data
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
 # the fastest here and the plainest: each kernel is tested by itself on every instruction set
@@ -38,9 +36,7 @@ def variants(name: str) -> tuple[Variant, Variant, torch.Tensor]:
     make, shape = MODELS[name]
     model = make().eval()
     inputs = torch.randint(0, 100, (48, *shape)).float() if name == "sentences" else torch.randn(48, *shape)
-    plain = Variant(model)
-    context = Context(train=Data(inputs[:32], torch.zeros(32, dtype=torch.long)))
-    return plain, Quantize().apply(plain, context), inputs[32:]
+    return *float_and_int8(model, inputs[:32]), inputs[32:]
 
 
 def prepare(variant: Variant, example: torch.Tensor):

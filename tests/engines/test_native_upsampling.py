@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.engines.models import float_and_int8
 from workbench import kernels
 from workbench.engines.native import Native
 from workbench.engines.native.pick.keep import KEPT
@@ -13,10 +14,7 @@ from workbench.engines.native.runner import NativeRunner
 from workbench.graph.fused.lower.storage import lowered
 from workbench.graph.fused.ops import Convert, Gather
 from workbench.graph.fused.read.reader import read
-from workbench.techniques import Context
-from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant
-from workbench.workload import Data
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
 
@@ -39,9 +37,8 @@ class UNet(nn.Module):
 
 def quantized() -> tuple[Variant, Variant, torch.Tensor]:
     torch.manual_seed(0)
-    plain, inputs = Variant(UNet().eval()), torch.randn(48, 3, 12, 12)
-    context = Context(train=Data(inputs[:32], torch.zeros(32, dtype=torch.long)))
-    return plain, Quantize().apply(plain, context), inputs[32:]
+    model, inputs = UNet().eval(), torch.randn(48, 3, 12, 12)
+    return *float_and_int8(model, inputs[:32]), inputs[32:]
 
 
 @pytest.mark.parametrize("mode", ["nearest", "nearest-exact"])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tests.results import a_result
 from workbench import catalog, events
 from workbench.core import offer
-from workbench.receipt import Interval, Quality, Result
+from workbench.receipt import Interval, LayerState, Quality, Result
 from workbench.recipe import Recipe
 from workbench.workload import Workload
 
@@ -79,6 +79,21 @@ def a_regression(*, before: float = 0.4, after: float = 0.4123, **details) -> Re
     }
     loss = Interval(value=lost, low=lost - 0.001, high=lost + 0.001)
     return result.model_copy(update=sides | {"quality_loss": loss, "answers_changed": None})
+
+
+def of_few_calls(result: Result) -> Result:
+    few = result.variant.latency_ms.model_copy(update={"n": 11})
+    return result.model_copy(update={"variant": result.variant.model_copy(update={"latency_ms": few})})
+
+
+def normalised(result: Result) -> Result:
+    """The same result with a normalisation before its layer, whose kernel the engine doesn't name."""
+    (layer,) = result.receipt
+    state = LayerState(dtype="float32", weight_shape=(16,), sparsity=0.0, weight_bytes=136)
+    norm = layer.model_copy(
+        update={"layer": "norm", "before": state, "after": state, "kernel": None, "reality": "unchanged"}
+    )
+    return result.model_copy(update={"receipt": (norm, layer)})
 
 
 def offered() -> catalog.Catalog:

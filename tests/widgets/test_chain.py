@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.results import a_result
-from tests.widgets.parts import a_regression
+from tests.widgets.parts import a_regression, normalised, of_few_calls
 from workbench import events
-from workbench.receipt import Interval, LayerState, Result
+from workbench.receipt import Interval, Result
 from workbench.recipe import Recipe
 from workbench.widgets.page import chain, waterfall
 from workbench.widgets.page.effects import effects
@@ -91,9 +91,7 @@ def test_what_was_measured_too_roughly_to_tell_is_not_called_no_difference():
 
 
 def test_a_dozen_calls_give_no_effect():
-    few = quantized(6.0).variant.latency_ms.model_copy(update={"n": 11})
-    side = quantized(6.0).variant.model_copy(update={"latency_ms": few})
-    effect = effects(shown(quantized(6.0).model_copy(update={"variant": side}), in_fp32(1.0)))["quantize"]
+    effect = effects(shown(of_few_calls(quantized(6.0)), in_fp32(1.0)))["quantize"]
     assert (effect["against"], effect["tone"]) == ("measured too roughly to tell", "")
 
 
@@ -110,16 +108,6 @@ def test_an_effect_on_an_error_says_whether_it_is_better(after, text):
     whole = a_regression(recipe=recipe(QUANTIZE), after=after)
     effect = effects(shown(whole, a_regression(recipe=recipe(), after=0.4)))["quantize"]
     assert effect["text"].endswith(f"{text} · real")
-
-
-def normalised(result: Result) -> Result:
-    """The same result with a normalisation before its layer, whose kernel the engine doesn't name."""
-    (layer,) = result.receipt
-    state = LayerState(dtype="float32", weight_shape=(16,), sparsity=0.0, weight_bytes=136)
-    norm = layer.model_copy(
-        update={"layer": "norm", "before": state, "after": state, "kernel": None, "reality": "unchanged"}
-    )
-    return result.model_copy(update={"receipt": (norm, layer)})
 
 
 @pytest.mark.parametrize("changed", [lambda result: result, normalised])

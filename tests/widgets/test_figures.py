@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.results import a_result
+from tests.widgets.parts import normalised, of_few_calls
 from workbench import events
-from workbench.receipt import Interval, LayerState, Result
+from workbench.receipt import Interval
 from workbench.widgets import Figures, _format
 from workbench.widgets.charts import histogram
 from workbench.widgets.charts.front import pareto_front
@@ -98,11 +99,6 @@ def test_slower_is_said_with_a_sign_and_in_words_not_by_colour_alone():
     assert view["verdict"] == {"tone": "worse", "text": "slower: eager only simulates int8", "mark": ""}
 
 
-def of_few_calls(result: Result) -> Result:
-    few = result.variant.latency_ms.model_copy(update={"n": 11})
-    return result.model_copy(update={"variant": result.variant.model_copy(update={"latency_ms": few})})
-
-
 def test_a_dozen_calls_give_no_verdict_anywhere_on_the_page():
     result = of_few_calls(a_result(speedup=6.0))
     view = Figures(result).view
@@ -163,16 +159,6 @@ def test_zeros_that_rounding_makes_are_not_shown_as_a_change(dtype, sparsity, to
     (shown,) = views.layers((row.model_copy(update={"after": after}),))
     assert ("zeros" in shown["change"]) == bool(told)
     assert told in shown["change"]
-
-
-def normalised(result: Result) -> Result:
-    """The same result with a normalisation before its layer, whose kernel the engine doesn't name."""
-    (layer,) = result.receipt
-    state = LayerState(dtype="float32", weight_shape=(16,), sparsity=0.0, weight_bytes=136)
-    norm = layer.model_copy(
-        update={"layer": "norm", "before": state, "after": state, "kernel": None, "reality": "unchanged"}
-    )
-    return result.model_copy(update={"receipt": (norm, layer)})
 
 
 @pytest.mark.parametrize("view", [views.layers, views.receipt])

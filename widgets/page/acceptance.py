@@ -15,6 +15,6 @@ def limit(baseline: Quality, accepted: float) -> float:
     return accepted / 100 * (1 if baseline.unit == "share" else abs(baseline.value))
 
 
-def accepts(loss: Interval, baseline: Quality, accepted: float) -> bool:
-    """Whether a loss is accepted, as far as its value tells; one that is no number isn't."""
-    return math.isfinite(loss.value) and loss.value <= limit(baseline, accepted)
+def gain(loss: Interval, baseline: Quality, accepted: float) -> str:
+    """The tone of a gain that costs this loss: "better" where that is accepted, as far as its value tells, else ""."""
+    return "better" if math.isfinite(loss.value) and loss.value <= limit(baseline, accepted) else ""

@@ -8,6 +8,7 @@ from typing import Any
 
 from workbench.receipt import Interval, Result, Side
 from workbench.widgets import _format as fmt
+from workbench.widgets.page import acceptance
 from workbench.widgets.page.metric import Metric
 from workbench.widgets.page.state import PageState
 
@@ -70,6 +71,10 @@ class Link:
             return False
         kernels = _kernels(self.after)
         return kernels is not None and kernels == _kernels(self.before)
+
+    def gain(self, accepted: float) -> str:
+        """The tone of what it made better: "better" where the loss of quality up to its end is accepted."""
+        return acceptance.gain(self.after.quality_loss, self.after.baseline.quality, accepted)
 
     @property
     def decided(self) -> int:

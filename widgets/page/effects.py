@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workbench.receipt import Quality
 from workbench.widgets import _format as fmt
-from workbench.widgets.page import acceptance, chain
+from workbench.widgets.page import chain
 from workbench.widgets.page.metric import Metric
 from workbench.widgets.page.state import PageState
 
@@ -28,10 +28,9 @@ def _effect(link: chain.Link, state: PageState) -> Effect:
     if link.name != chain.ENGINE:
         realities = {layer.reality for layer in link.after.receipt}
         parts.append("simulated" if "simulated" in realities else "real" if "real" in realities else "unchanged")
-    gain = "better" if acceptance.accepts(link.after.quality_loss, link.after.baseline.quality, state.accepted) else ""
     return {
         "text": " · ".join(parts),
-        "tone": {1: gain, -1: "worse", 0: ""}[link.decided],
+        "tone": {1: link.gain(state.accepted), -1: "worse", 0: ""}[link.decided],
         "against": _against(link),
     }
 

@@ -50,7 +50,7 @@ def speed(state: PageState) -> View | None:
     if state.latency is None:
         return None
     latency = state.latency
-    if (latency.baseline.few or latency.variant.few) and latency.final:
+    if latency.few_calls and latency.final:
         return _clause("speed too rough to tell")
     decided = fmt.decided(latency.speedup, 1)
     if not decided:
@@ -93,17 +93,15 @@ def size(state: PageState) -> View | None:
 
 def gain(state: PageState) -> str:
     """The tone of a gain: "better" once the loss of quality is known and accepted."""
-    known = state.quality is not None and "quality" not in state.stale
-    event = state.quality
-    return "better" if known and acceptance.accepts(event.loss, event.baseline, state.accepted) else ""
+    event = None if "quality" in state.stale else state.quality
+    return acceptance.gain(event.loss, event.baseline, state.accepted) if event else ""
 
 
 def sureness(latency: events.Latency) -> str:
     """ "solid", "rough" or "busy"."""
     if not latency.settled:
         return "busy"
-    few = latency.baseline.few or latency.variant.few
-    return "rough" if few or latency.speedup.half_width > _ROUGH else "solid"
+    return "rough" if latency.few_calls or latency.speedup.half_width > _ROUGH else "solid"
 
 
 def _accepted(state: PageState) -> View:

@@ -211,7 +211,7 @@ def _speedup_card(state: PageState) -> View:
         speedup = state.latency.speedup
         decided = _decided_speed(state.latency)
         done = state.latency.final
-        few = _few(state.latency) and done
+        few = state.latency.few_calls and done
         rough = verdict.sureness(state.latency) != "solid"
         card["value"] = (
             fmt.speed_range(speedup, done=done)
@@ -239,11 +239,7 @@ def _range(speedup: Interval) -> View:
 
 def _decided_speed(latency: events.Latency) -> int:
     """1 where it is faster, −1 where it is slower, 0 where that isn't known or there is no difference."""
-    return 0 if _few(latency) else fmt.decided(latency.speedup, 1.0)
-
-
-def _few(latency: events.Latency) -> bool:
-    return latency.baseline.few or latency.variant.few
+    return 0 if latency.few_calls else fmt.decided(latency.speedup, 1.0)
 
 
 def _quality_card(state: PageState) -> View:

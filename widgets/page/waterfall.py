@@ -61,16 +61,11 @@ def view(state: PageState, titles: dict[str, str]) -> View:
 def _measures(whole: Result, accepted: float) -> list[_Measure]:
     quality = Metric.of(whole.variant.quality)
 
-    def gain(link: chain.Link) -> str:
-        loss, baseline = link.after.quality_loss, link.after.baseline.quality
-        return "better" if acceptance.accepts(loss, baseline, accepted) else ""
-
     def speed(link: chain.Link) -> tuple[str, str]:
-        if link.decided:
-            faster = link.decided > 0
-            return fmt.ratio(link.speed.value) if faster else fmt.times(link.speed.value), gain(
-                link
-            ) if faster else "worse"
+        if link.decided > 0:
+            return fmt.ratio(link.speed.value), link.gain(accepted)
+        if link.decided < 0:
+            return fmt.times(link.speed.value), "worse"
         return ("rough" if link.few_calls or link.speed.vague else "same"), ""
 
     def moved(link: chain.Link) -> tuple[str, str]:
@@ -81,7 +76,7 @@ def _measures(whole: Result, accepted: float) -> list[_Measure]:
 
     def shrunk(link: chain.Link) -> tuple[str, str]:
         before, after = link.side_before.size_bytes, link.after.variant.size_bytes
-        tone = "worse" if after > before else gain(link) if after < before else ""
+        tone = "worse" if after > before else link.gain(accepted) if after < before else ""
         return (fmt.change(before, after) if before != after else "same"), tone
 
     baseline_ms = whole.baseline.latency_ms.p50

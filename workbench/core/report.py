@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from workbench.plumbing import html
 from workbench.plumbing.words import size
 from workbench.receipt import Interval, LayerReceipt, Quality, Result, Side, weights_first
 from workbench.recipe import Recipe
@@ -42,13 +43,13 @@ def report(
 <h1>{title}</h1>
 {_measured(result) if result else "<p>This model was saved without being measured.</p>"}
 <h2>Files</h2>
-{_table(["file", "size"], [[name, size(size_bytes)] for name, size_bytes in files])}
+{html.table(["file", "size"], [[name, size(size_bytes)] for name, size_bytes in files])}
 <h2>Receipt: what really happened, layer by layer</h2>
-{_table(["layer", "kind", "before", "after", "kernel", "", "why"], map(_layer, weights_first(receipt)))}
+{html.table(["layer", "kind", "before", "after", "kernel", "", "why"], map(_layer, weights_first(receipt)))}
 <h2>Recipe</h2>
 <pre>{escape(recipe.to_json(indent=1))}</pre>
 <h2>Machine</h2>
-{_table(["", "found"], [[name, _fact(fact)] for name, fact in environment.items()])}
+{html.table(["", "found"], [[name, _fact(fact)] for name, fact in environment.items()])}
 </body>
 </html>
 """
@@ -83,10 +84,10 @@ def _measured(result: Result) -> str:
         [f"loss of {quality.title}; positive is worse", f"{_interval(result.quality_loss)} {quality.unit}".rstrip()],
     ]
     return f"""<p><strong>{escape(result.verdict)}</strong></p>
-{"".join(f"<p>{escape(notice)}</p>" for notice in result.notices)}
-{_table(["", f"baseline: {result.baseline.engine}", f"variant: {result.variant.engine}"], figures(result))}
+{"".join(map(html.paragraph, result.notices))}
+{html.table(["", f"baseline: {result.baseline.engine}", f"variant: {result.variant.engine}"], figures(result))}
 <h2>Differences</h2>
-{_table(["", "with its 95 % interval"], differences)}"""
+{html.table(["", "with its 95 % interval"], differences)}"""
 
 
 def _interval(interval: Interval) -> str:
@@ -103,11 +104,3 @@ def _layer(row: LayerReceipt) -> list[str]:
 
 def _fact(fact: Any) -> str:
     return fact if isinstance(fact, str) else json.dumps(fact)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(["<table>", _row("th", head), *(_row("td", row) for row in rows), "</table>"])
-
-
-def _row(tag: str, cells: Sequence[str]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import EngineError
 from workbench.plumbing.lazy import lazy
+from workbench.workload import fits, free_of
 
 if TYPE_CHECKING:
     import torch
@@ -28,11 +29,10 @@ class InputForm:
     @staticmethod
     def of(example: Inputs) -> InputForm:
         """The form of inputs like these: [batch, …] of any dtype."""
-        free = getattr(example, "free", [()] * len(example))
         return InputForm(
             tuple(
                 tuple(None if dim in dims else size for dim, size in enumerate(each.shape) if dim)
-                for each, dims in zip(example, free, strict=True)
+                for each, dims in zip(example, free_of(example), strict=True)
             ),
             tuple(torch.float32 if _is_inexact(each.dtype) else each.dtype for each in example),
         )
@@ -62,7 +62,7 @@ class InputForm:
         several = len(self.features) > 1
         if not isinstance(given, torch.Tensor):
             raise EngineError(f"a runner takes a tensor, not {type(given).__name__}; convert it with torch.as_tensor")
-        if given.dim() == 0 or not _fits(given.shape[1:], self.features[number]):
+        if given.dim() == 0 or not fits(given.shape[1:], self.features[number]):
             wanted = ", ".join(["batch", *("any" if size is None else str(size) for size in self.features[number])])
             which = f"input {number + 1} as" if several else "inputs"
             raise EngineError(f"the model was prepared for {which} [{wanted}], not {list(given.shape)}")
@@ -74,10 +74,6 @@ class InputForm:
         if given.dtype is not self.dtypes[number] or given.device.type != device.partition(":")[0]:
             given = _converted(given, self.dtypes[number], which).to(device)
         return given.detach().contiguous()
-
-
-def _fits(sizes: torch.Size, wanted: tuple[int | None, ...]) -> bool:
-    return len(sizes) == len(wanted) and all(want in (None, size) for size, want in zip(sizes, wanted, strict=True))
 
 
 def _converted(given: torch.Tensor, dtype: torch.dtype, which: str) -> torch.Tensor:

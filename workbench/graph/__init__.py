@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import EngineError
 from workbench.plumbing.lazy import lazy
 from workbench.plumbing.quiet import quiet
-from workbench.workload import Data, Inputs
+from workbench.workload import Data, Inputs, free_of
 
 if TYPE_CHECKING:
     import torch
@@ -43,8 +43,9 @@ def export(
         Naming the operation and the line of the model that can't be exported, or saying that its forward goes by the
         size of the batch: a graph holds one of the ways it may take.
     """
-    free = getattr(example, "free", [()] * len(Data(example).inputs))
-    example = tuple(each.clone() for each in Data(example).inputs)  # one tensor given twice would be one input
+    inputs = Data(example).inputs
+    free = free_of(inputs)
+    example = tuple(each.clone() for each in inputs)  # one tensor given twice would be one input
     if not fixed_batch and len(example[0]) < _FEWEST_EXPORTED:  # export takes 0 and 1 for constants
         example = tuple(each.expand(2, *each.shape[1:]).contiguous() for each in example)
     shapes = None if fixed_batch else _free_sizes(module, example, free)

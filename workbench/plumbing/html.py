@@ -1,4 +1,4 @@
-"""Tables as HTML, for notebooks that are read without a kernel."""
+"""Tables and text as HTML, for reports and for notebooks that are read without a kernel."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from workbench.models._relayer import restore_layers
 from workbench.models.calling import with_parameters
 from workbench.models.loaders._base import FileLoader
 from workbench.plumbing.words import one_line
+from workbench.workload import fits
 
 _SYMBOLIC_NAMES = {"Symbol", "Integer", "Rational", "Float", "Add", "Mul", "Pow", "Max", "Min", *symbolic.__all__}
 _SYMBOLIC_NODES = (
@@ -88,7 +89,7 @@ class Exported(torch.export.UnflattenedModule):
     def require(self, *inputs: torch.Tensor) -> None:
         """Raise :class:`WorkloadError` where the file was exported for other inputs."""
         found = [list(each.shape[1:]) for each in inputs]
-        if len(found) != len(self.features) or not all(map(_fits, found, self.features)):
+        if len(found) != len(self.features) or not all(map(fits, found, self.features)):
             expected = " and ".join(
                 f"[{', '.join(['N', *('any' if length is None else str(length) for length in lengths)])}]"
                 for lengths in self.features
@@ -97,12 +98,6 @@ class Exported(torch.export.UnflattenedModule):
                 f"the model was exported for inputs of shape {expected} and the data have "
                 f"{' and '.join(map(str, found))} each; give inputs of that shape"
             )
-
-
-def _fits(found: Sequence[int], expected: Sequence[int | None]) -> bool:
-    return len(found) == len(expected) and all(
-        wanted in (None, length) for wanted, length in zip(expected, found, strict=True)
-    )
 
 
 def _inputs(program: torch.export.ExportedProgram, path: Path) -> list[torch.Tensor]:
