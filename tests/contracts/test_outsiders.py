@@ -119,7 +119,7 @@ class MeanError(Loss):
 WORST, MEAN = WorstError(), MeanError()
 TWIN = Embedded("twin", FASHION_STUDENT.architecture, FASHION_STUDENT.source, folder=Path(__file__).parent)
 SIX = Precision(
-    name="int6-weights", help="six bits of a byte", order=60, dtype="int8", weights=Integers(6, "channel")
+    name="int6-rows", help="six bits of a byte", order=80, dtype="int8", weights=Integers(6, "channel")
 )
 '''
 ENTRY_POINTS = """
@@ -198,12 +198,12 @@ from workbench.recipe import Place, Recipe
 from workbench.techniques.quantize import Quantize
 device = Place.model_json_schema()["properties"]["device"]["pattern"]
 scheme = Quantize.model_json_schema()["properties"]["scheme"]["enum"]
-recipe = Recipe.parse(steps=[{"do": "coarsen", "decimals": 2}, {"do": "quantize", "scheme": "int6-weights"}])
+recipe = Recipe.parse(steps=[{"do": "coarsen", "decimals": 2}, {"do": "quantize", "scheme": "int6-rows"}])
 print(json.dumps([device, scheme, recipe.precision, recipe.summary()]))
 """
     device, scheme, precision, summary = json.loads(python(package, "-c", code).stdout)
     assert "abacus" in device
-    assert scheme[-1] == precision == "int6-weights"
+    assert scheme[-1] == precision == "int6-rows"
     assert "coarsen" in summary
 
 
@@ -219,9 +219,11 @@ session.close()
     offered = json.loads(python(package, "-c", code).stdout)
     (coarsen,) = (each for each in offered["techniques"] if each["name"] == "coarsen")
     assert [option["name"] for option in coarsen["options"]] == ["decimals"]
+    assert coarsen["about"] == ["Round weights to so many decimals."]
+    assert coarsen["family"] == "Coarsen", "by itself, where it names none"
     mirror = offered["engines"][-1]
     assert mirror["name"] == "mirror"
-    assert mirror["refuses"]["cpu"].keys() >= {"bf16", "int6-weights"}, "what it doesn't name"
+    assert mirror["refuses"]["cpu"].keys() >= {"bf16", "int6-rows"}, "what it doesn't name"
     assert offered["devices"][-1]["name"] == "abacus"
 
 
@@ -234,7 +236,7 @@ def test_it_is_run_and_measured_and_its_version_goes_with_the_result(package):
 
 
 def test_a_made_up_precision_is_computed(package):
-    asked = ["run", "fashion-mlp", "--quantize", "int6-weights", "--engine", "eager", "--baseline", "eager", "--json"]
+    asked = ["run", "fashion-mlp", "--quantize", "int6-rows", "--engine", "eager", "--baseline", "eager", "--json"]
     result = json.loads(workbench(package, *asked))
     realities = {row["reality"] for row in result["receipt"]}
     assert "simulated" in realities

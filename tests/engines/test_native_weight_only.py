@@ -1,4 +1,4 @@
-"""The native engine with weights alone in eight or four bits: exactly what the graph says, in every order of memory."""
+"""The native engine with weights alone in eight bits to one: exactly what the graph says, in every order of memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from workbench.workload import Data, Workload
 WEIGHT_ONLY = [name for name, precision in registered().items() if precision.weights_only]
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
-DTYPES = {"int8-weights": "int8", "int4-weights": "int4"}
+DTYPES = {name: registered()[name].dtype for name in WEIGHT_ONLY}
+IN_MEMORY = {8: 8, 7: 8, 6: 8, 5: 8, 4: 4, 3: 4, 2: 2, 1: 1}
+"""The bits of which a kernel reads weights of so many."""
 SUMS = 100 * torch.finfo(torch.float32).eps
 """Order of summation alone: each layer moves by about ε · √n; a hundred ε bounds the ten layers here."""
 
@@ -108,7 +110,8 @@ def test_the_receipt_names_the_kernel_and_what_stays_float32(scheme):
     variant, inputs = small("convnet", scheme)
     ran = prepare(variant, inputs).kernels
     assert {(ran[layer].dtype, ran[layer].reality) for layer in ("7", "9")} == {(DTYPES[scheme], "real")}
-    assert all(ran[layer].name.startswith(f"linear_f32s{scheme[3]}_") for layer in ("7", "9"))
+    bits = IN_MEMORY[registered()[scheme].weights.bits]
+    assert all(ran[layer].name.startswith(f"linear_f32s{bits}_") for layer in ("7", "9"))
     assert {(ran[layer].dtype, ran[layer].reality) for layer in ("0", "3")} == {("float32", "unchanged")}
     assert "a convolution needs int8-static" in ran["0"].reason
 

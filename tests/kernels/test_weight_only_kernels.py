@@ -1,4 +1,4 @@
-"""Linear layers with weights in eight or four bits, on every instruction set this machine has or can imitate."""
+"""Linear layers with weights in 8, 4, 2 or 1 bits, on every instruction set this machine has or can imitate."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(isa, x, weights, scales, bits, group, order, bias, *, tokens: bool, batc
 @settings(max_examples=60, deadline=None)
 @given(
     batch=st.sampled_from([1, 2, 3, 4, 5, 9]), inputs=st.sampled_from([1, 2, 7, 8, 31, 32, 33, 65]),
-    outputs=st.sampled_from([1, 3, 8, 15, 16, 17, 63, 64, 65, 130]), bits=st.sampled_from([4, 8]),
+    outputs=st.sampled_from([1, 3, 8, 15, 16, 17, 63, 64, 65, 130]), bits=st.sampled_from([1, 2, 4, 8]),
     group=st.sampled_from([1, 5, 8, 32, 100]), tokens=st.booleans(), seed=st.integers(0, 999),
 )  # fmt: skip
 def test_groups_of_weights_are_multiplied_as_what_they_stand_for(
@@ -48,7 +48,8 @@ def test_groups_of_weights_are_multiplied_as_what_they_stand_for(
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((batch * (3 if tokens else 1), inputs), np.float32)
     low = -(1 << bits - 1)
-    weights = rng.integers(low, -low, (outputs, inputs), np.int8)
+    levels = np.arange(low, -low) if bits > 1 else np.array([-1, 1])
+    weights = rng.choice(levels.astype(np.int8), (outputs, inputs))
     scales = rng.uniform(0.1, 1, (outputs, -(-inputs // group))).astype(np.float32)
     bias, order = rng.standard_normal(outputs).astype(np.float32), rng.permutation(inputs)
     got = run(isa, x, weights, scales, bits, group, order, bias, tokens=tokens, batch=batch)
@@ -76,7 +77,11 @@ def test_what_lies_behind_a_row_is_never_multiplied(isa):
 
 @pytest.mark.parametrize(
     ("bits", "group", "order", "says"),
-    [(3, 4, range(4), "groups of 8 or 4 bits"), (4, 0, range(4), "groups of"), (8, 4, [0, 1, 2, 4], "outside its row")],
+    [
+        (3, 4, range(4), "groups of 8, 4, 2 or 1 bits"),
+        (4, 0, range(4), "groups of"),
+        (8, 4, [0, 1, 2, 4], "outside its row"),
+    ],
 )
 def test_weights_that_make_no_sense_are_refused(bits, group, order, says):
     x, weights = np.zeros((1, 4), np.float32), np.zeros((2, 4), np.int8)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import EngineError
+from workbench.graph.packed import dequantize_groups, packed_groups, unpacked_groups
 from workbench.plumbing.lazy import lazy
 from workbench.plumbing.quiet import quiet
 from workbench.workload import Data, Inputs, free_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 else:
     torch = lazy("torch")
 
+__all__ = ["dequantize_groups", "export", "layer_of", "packed_groups", "unpacked_groups"]
 
 _OPERATION = re.compile(r"torch\.ops\.aten\.(\w+)")
 _FIXED_BATCH = re.compile(r"Constraints violated \(batch\).*?specialized it to be a constant", re.DOTALL)
@@ -89,28 +91,6 @@ def _culprit(error: Exception) -> str:
         return first
     code = f": {own[-1].line}" if own[-1].line else ""  # a class from a notebook cell has no source here
     return f"{first} ({Path(own[-1].filename).name}, line {own[-1].lineno}{code})"
-
-
-def dequantize_groups(packed: torch.Tensor, scales: torch.Tensor, group_size: int, inputs: int) -> torch.Tensor:
-    """Weights float32 [outputs, inputs] from four bits each: a function that graphs call.
-
-    ``packed`` is uint8 [outputs, groups, ⌈group size / 2⌉], as :func:`unpacked_groups` reads it; ``scales`` is float32
-    [outputs, groups].
-    """
-    weights = unpacked_groups(packed, group_size).float() * scales.unsqueeze(-1)
-    return weights.flatten(1)[:, :inputs]
-
-
-def packed_groups(weights: torch.Tensor) -> torch.Tensor:
-    """What :func:`unpacked_groups` reads: uint8 of int8 [outputs, groups, group size], whole numbers from −8 to 7."""
-    shifted = torch.nn.functional.pad((weights + 8).to(torch.uint8), (0, weights.shape[-1] % 2))
-    return shifted[..., 0::2] | shifted[..., 1::2] << 4
-
-
-def unpacked_groups(packed: torch.Tensor, group_size: int) -> torch.Tensor:
-    """Int8 [outputs, groups, group size] from bytes that hold a weight plus 8 in each half, the first in the lower."""
-    halves = torch.stack((packed & 15, packed >> 4), -1).flatten(2)
-    return halves[..., :group_size].to(torch.int8) - 8
 
 
 def layer_of(node: torch.fx.Node) -> str | None:

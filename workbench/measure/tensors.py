@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from workbench.engines import Kernel
-from workbench.graph import dequantize_groups, layer_of
+from workbench.graph import dequantize_groups, layer_of, unpacked_groups
 from workbench.graph.layers import weighted
 from workbench.plumbing.lazy import lazy
 from workbench.variant import Variant
@@ -48,11 +48,15 @@ class Kept:
 
 @dataclass(frozen=True)
 class Weight:
-    """What a kept tensor holds: numbers of ``dtype`` ("int4" where two share a byte), and what they stand for."""
+    """What a kept tensor holds: numbers of ``dtype`` ("int4" where each has four bits), and what they stand for."""
 
     dtype: str
     shape: tuple[int, ...]
     values: Callable[[], torch.Tensor]
+    levels: Callable[[], torch.Tensor] | None = None
+    """The whole numbers themselves; None of floats."""
+    scales: Callable[[], torch.Tensor] | None = None
+    """What these are multiplied by, in any shape; None of floats."""
 
 
 def layer_owning(parameter: str) -> str:
@@ -176,8 +180,23 @@ def _quantized_weight(graph: torch.fx.GraphModule, dequantize: torch.fx.Node) ->
     tensor = constant(graph, dequantize.args[0])
     dtype, shape = _dtype_of(tensor), tuple(tensor.shape)
     if dequantize.target is dequantize_groups:
-        dtype, shape = "int4", (len(tensor), dequantize.args[3])
-    return Weight(dtype, shape, partial(_folded, graph, dequantize))
+        _, _, bits, _, inputs = dequantize.args
+        dtype, shape = f"int{bits}", (len(tensor), inputs)
+    grid = partial(_whole_numbers, graph, dequantize), partial(_factors, graph, dequantize)
+    return Weight(dtype, shape, partial(_folded, graph, dequantize), *grid)
+
+
+def _whole_numbers(graph: torch.fx.GraphModule, dequantize: torch.fx.Node) -> torch.Tensor:
+    stored = constant(graph, dequantize.args[0])
+    if dequantize.target is not dequantize_groups:
+        return stored
+    _, _, bits, group_size, inputs = dequantize.args
+    return unpacked_groups(stored, bits, group_size).flatten(1)[:, :inputs]
+
+
+def _factors(graph: torch.fx.GraphModule, dequantize: torch.fx.Node) -> torch.Tensor:
+    scale = dequantize.args[1]
+    return constant(graph, scale) if isinstance(scale, torch.fx.Node) else torch.tensor([float(scale)])
 
 
 def _folded(graph: torch.fx.GraphModule, node: torch.fx.Node) -> torch.Tensor:

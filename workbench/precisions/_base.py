@@ -12,14 +12,16 @@ ONNX Runtime and OpenVINO on eight models in int8 and bf16, none was further fro
 
 @dataclass(frozen=True)
 class Integers:
-    """Whole numbers of ``bits`` bits times a scale.
+    """Whole numbers of ``bits`` bits times a scale; of one bit −1 and 1.
 
     ``scales``: of weights, one for each output channel ("channel") or for each group of its inputs ("group"); of
-    activations, one found beforehand from examples ("calibrated") or one for each call ("call").
+    activations, one found beforehand from examples ("calibrated") or one for each call ("call"). ``levels``: how many
+    numbers are used, symmetric about zero, where it isn't all.
     """
 
     bits: int
     scales: Literal["channel", "group", "calibrated", "call"]
+    levels: int | None = None
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,11 @@ class Native(Engine):
 
     name = "native"
     title = "Native"
-    precisions = ("fp32", "bf16", "int8-static", "int8-dynamic", "int8-weights", "int4-weights")
+    precisions = (
+        *("fp32", "bf16", "int8-static", "int8-dynamic"),
+        *(f"int{bits}-weights" for bits in range(8, 1, -1)),
+        *("ternary-weights", "binary-weights"),
+    )
     libraries = ("torch", "torchao")
     rank = 20
     preference = 10

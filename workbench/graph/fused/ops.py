@@ -167,6 +167,11 @@ class WeightOnly(Weighted, TakesResidual):
     bits: int
     group_size: int
 
+    @property
+    def bits_in_memory(self) -> int:
+        """What each weight takes where it is multiplied: kernels read as many from each byte."""
+        return next(width for width in (1, 2, 4, 8) if width >= self.bits)
+
 
 @dataclass(eq=False, kw_only=True)
 class Recurrent(Weighted):

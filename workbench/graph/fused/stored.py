@@ -27,7 +27,7 @@ else:
     np = lazy("numpy")
     torch = lazy("torch")
 
-FORMAT = 1
+FORMAT = 2
 """Counts on where files of before would be read wrongly: operations mean something else, or have other fields."""
 _HEAD = "workbench_program"
 _KINDS = {name: kind for room in (ir, ops) for name, kind in vars(room).items() if is_dataclass(kind)}
@@ -93,19 +93,19 @@ class _Writer:
         if not isinstance(held, np.ndarray):
             return self.written(held, name)
         is_weight = field == "weight"
-        int4 = is_weight and isinstance(owner, WeightOnly) and owner.bits == 4
+        bits = owner.bits if is_weight and isinstance(owner, WeightOnly) and owner.bits < 8 else 0
         halves = is_weight and isinstance(owner, Conv) and owner.inputs[0].half
-        form = None if held.flags.c_contiguous and not int4 else (held.shape, held.strides)
-        same = held.ctypes.data, held.nbytes, held.dtype, int4, halves, form
+        form = None if held.flags.c_contiguous and not bits else (held.shape, held.strides)
+        same = held.ctypes.data, held.nbytes, held.dtype, bits, halves, form
         if same not in self._arrays:
-            self._arrays[same] = self._array(held, name, int4=int4, halves=halves)
+            self._arrays[same] = self._array(held, name, bits=bits, halves=halves)
         return self._arrays[same] | ({"shape": held.shape} if form is None else {})
 
-    def _array(self, held: np.ndarray, name: str, *, int4: bool, halves: bool) -> dict[str, Any]:
+    def _array(self, held: np.ndarray, name: str, *, bits: int, halves: bool) -> dict[str, Any]:
         tensor = torch.from_numpy(held.copy())  # another view of the same memory may be stored as well
-        if int4:
-            self.tensors[name] = packed_groups(tensor.unsqueeze(1))
-            return {"int4": name, "columns": tensor.shape[1]}
+        if bits:
+            self.tensors[name] = packed_groups(tensor.unsqueeze(1), bits)
+            return {"packed": name, "bits": bits, "columns": tensor.shape[1]}
         self.tensors[name] = tensor.bfloat16() if halves else tensor
         return {"array": name}
 
@@ -128,8 +128,9 @@ class _Reader:
             return tuple(map(self.read, written["tuple"]))
         if "value" in written:
             return self._values[written["value"]]
-        if "int4" in written:
-            return unpacked_groups(self._tensors[written["int4"]], written["columns"]).squeeze(1).numpy()
+        if "packed" in written:
+            packed = self._tensors[written["packed"]]
+            return unpacked_groups(packed, written["bits"], written["columns"]).squeeze(1).numpy()
         tensor = self._tensors[written["array"]]
         tensor = tensor.reshape(written.get("shape", tensor.shape))
         return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()

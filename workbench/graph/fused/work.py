@@ -43,7 +43,7 @@ def _weight_bytes(op: Op) -> int:
         return 0
     if isinstance(op, Recurrent):
         return op.weight.nbytes
-    bits = op.bits if isinstance(op, WeightOnly) else _BITS[_dtype(op)]
+    bits = op.bits_in_memory if isinstance(op, WeightOnly) else _BITS[_dtype(op)]
     return op.weight.size * bits // 8
 
 

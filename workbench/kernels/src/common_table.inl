@@ -36,8 +36,10 @@ KernelTable common_table() {
     table.quantize_rows = quantize_rows;
     table.rescale_rows = rescale_rows;
     table.weight_only_block = kWeightVectors * kLanes;
-    table.weight_only_s8 = weight_only<false>;
-    table.weight_only_s4 = weight_only<true>;
+    table.weight_only_s8 = weight_only<8>;
+    table.weight_only_s4 = weight_only<4>;
+    table.weight_only_s2 = weight_only<2>;
+    table.weight_only_s1 = weight_only<1>;
     table.recurrent_block = kRecurrentUnits;
     table.gru_f32 = recurrent<Gru, false>;
     table.gru_f32s8 = recurrent<Gru, true>;

@@ -288,6 +288,8 @@ struct KernelTable {
     int64_t weight_only_block;  // channels whose weights lie side by side
     void (*weight_only_s8)(const WeightOnlyArgs&);
     void (*weight_only_s4)(const WeightOnlyArgs&);
+    void (*weight_only_s2)(const WeightOnlyArgs&);
+    void (*weight_only_s1)(const WeightOnlyArgs&);
     int64_t recurrent_block;  // units whose weights lie side by side
     void (*gru_f32)(const RecurrentArgs&);
     void (*gru_f32s8)(const RecurrentArgs&);  // weights in bytes

@@ -329,18 +329,25 @@ void rescale_rows(const RescaleRowsArgs& a) {
     }
 }
 
-template <bool kHalfBytes>
+template <int kBits>
+int32_t weight_at(uint8_t byte, int64_t place) {
+    if constexpr (kBits == 8) return static_cast<int8_t>(byte);
+    const int32_t code = byte >> place * kBits & ((1 << kBits) - 1);
+    return kBits == 1 ? 2 * code - 1 : code - (1 << (kBits - 1));
+}
+
+template <int kBits>
 void weight_only(const WeightOnlyArgs& a) {
-    constexpr int64_t kHalves = kHalfBytes ? 2 : 1;
-    const int64_t group_lines = (a.group + kHalves - 1) / kHalves;
+    constexpr int64_t kPlaces = 8 / kBits;
+    const int64_t group_lines = (a.group + kPlaces - 1) / kPlaces;
     for (int64_t row = 0; row < a.rows; ++row) {
         for (int64_t c = 0; c < a.channels; ++c) {
             float total = 0;
             for (int64_t group = 0; group * a.group < a.inputs; ++group) {
                 float sum = 0;
                 for (int64_t i = 0; i < a.group && group * a.group + i < a.inputs; ++i) {
-                    const uint8_t byte = a.weights[(group * group_lines + i / kHalves) * kWeightOnlyBlock + c];
-                    const int32_t weight = kHalfBytes ? (byte >> i % 2 * 4 & 15) - 8 : static_cast<int8_t>(byte);
+                    const uint8_t byte = a.weights[(group * group_lines + i / kPlaces) * kWeightOnlyBlock + c];
+                    const int32_t weight = weight_at<kBits>(byte, i % kPlaces);
                     const int64_t place = a.order[group * a.group + i];
                     sum += read<float>(a.input + row * a.input_stride, place) * static_cast<float>(weight);
                 }
@@ -458,8 +465,10 @@ const KernelTable& kernels_reference() {
         t.quantize_rows = quantize_rows;
         t.rescale_rows = rescale_rows;
         t.weight_only_block = kWeightOnlyBlock;
-        t.weight_only_s8 = weight_only<false>;
-        t.weight_only_s4 = weight_only<true>;
+        t.weight_only_s8 = weight_only<8>;
+        t.weight_only_s4 = weight_only<4>;
+        t.weight_only_s2 = weight_only<2>;
+        t.weight_only_s1 = weight_only<1>;
         t.recurrent_block = kRecurrentBlock;
         t.gru_f32 = recurrent<Cell::gru, float>;
         t.gru_f32s8 = recurrent<Cell::gru, int8_t>;

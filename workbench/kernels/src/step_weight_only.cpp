@@ -1,4 +1,4 @@
-// Linear layers over floats with weights in eight or four bits.
+// Linear layers over floats with weights in eight, four, two or one bits.
 #include <algorithm>
 #include <numeric>
 
@@ -11,7 +11,7 @@ class WeightOnlyStep final : public Step {
 public:
     WeightOnlyStep(const KernelTable& kernels, const Tensor& input, const Tensor& output, const Tensor* residual,
                    int64_t bits, int64_t group, Record& record)
-        : kernels_(kernels), input_(input), output_(output), bits_(bits), group_(group),
+        : kernels_(kernels), kernel_(kernel_of(kernels, bits)), input_(input), output_(output), bits_(bits), group_(group),
           epilogue_(read_epilogue(record, output, residual)), block_(kernels.weight_only_block),
           blocks_((output.channels + block_ - 1) / block_), groups_((input.channels + group - 1) / group),
           lines_(output.height), line_pixels_(output.width) {
@@ -67,7 +67,7 @@ public:
             a.epilogue.scale = scale_.as<float>() + channel;
             a.epilogue.bias = bias_.as<float>() + channel;
             for (int64_t line = 0; line < lines_; ++line) {
-                (bits_ == 4 ? kernels_.weight_only_s4 : kernels_.weight_only_s8)(a);
+                kernel_(a);
                 a.input += input_.row_pitch;
                 a.output += output_.row_pitch;
                 a.residual += residual_.row_pitch;
@@ -75,14 +75,29 @@ public:
         }
     }
 
-    std::string kernel() const override { return (bits_ == 4 ? "linear_f32s4_" : "linear_f32s8_") + std::string(kernels_.isa); }
+    std::string kernel() const override { return "linear_f32s" + std::to_string(bits_) + "_" + std::string(kernels_.isa); }
 
 private:
-    // weights: int8 [outputs][inputs], for four bits in −8…7; group_scales: [outputs][groups].
+    using Kernel = void (*)(const WeightOnlyArgs&);
+
+    static Kernel kernel_of(const KernelTable& kernels, int64_t bits) {
+        if (bits == 8) return kernels.weight_only_s8;
+        if (bits == 4) return kernels.weight_only_s4;
+        return bits == 2 ? kernels.weight_only_s2 : kernels.weight_only_s1;
+    }
+
+    // What stands for a weight in fewer than eight bits: its distance from the least of them; of one bit whether it is 1.
+    uint8_t code_of(uint8_t weight) const {
+        const auto number = static_cast<int8_t>(weight);
+        const int code = bits_ == 1 ? number > 0 : number + (1 << (bits_ - 1));
+        return static_cast<uint8_t>(code & ((1 << bits_) - 1));
+    }
+
+    // weights: int8 [outputs][inputs], in −2^(bits−1)…2^(bits−1)−1, for one bit −1 or 1; group_scales: [outputs][groups].
     void pack(const std::vector<uint8_t>& weights, const float* group_scales, const float* scale, const float* bias) {
-        const int64_t inputs = input_.channels, halves = bits_ == 4 ? 2 : 1;
-        // A group of four-bit weights begins with a byte of its own.
-        const int64_t group_lines = (group_ + halves - 1) / halves;
+        const int64_t inputs = input_.channels, places = 8 / bits_;
+        // A group begins with a byte of its own.
+        const int64_t group_lines = (group_ + places - 1) / places;
         block_bytes_ = groups_ * group_lines * block_;
         weights_ = Buffer(blocks_ * block_bytes_);
         group_scales_ = Buffer(blocks_ * groups_ * block_ * 4);
@@ -96,16 +111,17 @@ private:
                 group_scales_.as<float>()[(block * groups_ + g) * block_ + lane] = group_scales[output * groups_ + g];
             }
             for (int64_t input = 0; input < inputs; ++input) {
-                const int64_t within = input % group_, line = input / group_ * group_lines + within / halves;
+                const int64_t within = input % group_, line = input / group_ * group_lines + within / places;
                 uint8_t& byte = weights_.data()[block * block_bytes_ + line * block_ + lane];
                 const uint8_t weight = weights[static_cast<size_t>(output * inputs + input)];
-                if (halves == 1) byte = weight;
-                else byte = static_cast<uint8_t>(byte | ((weight + 8) & 15) << (within % 2 * 4));
+                if (bits_ == 8) byte = weight;
+                else byte = static_cast<uint8_t>(byte | code_of(weight) << (within % places * bits_));
             }
         }
     }
 
     const KernelTable& kernels_;
+    Kernel kernel_;
     Tensor input_, output_, residual_{};
     int64_t bits_, group_;
     Epilogue epilogue_;
@@ -126,7 +142,9 @@ std::unique_ptr<Step> make_weight_only(const KernelTable& kernels, const Tensors
     if (!alike(*input) || !adds || input->dtype != Dtype::f32) {
         throw BuildError("a linear layer over floats: as many rows out as in");
     }
-    if ((bits != 8 && bits != 4) || group < 1) throw BuildError("a linear layer's weights: groups of 8 or 4 bits");
+    if ((bits != 8 && bits != 4 && bits != 2 && bits != 1) || group < 1) {
+        throw BuildError("a linear layer's weights: groups of 8, 4, 2 or 1 bits");
+    }
     return std::make_unique<WeightOnlyStep>(kernels, *input, *output, residual, bits, group, record);
 }
 

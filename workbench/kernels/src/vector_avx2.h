@@ -30,9 +30,18 @@ inline Ints as_ints(Floats v) { return _mm256_castps_si256(v); }
 inline Floats load_s8(const void* p) {
     return to_floats(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
 }
-// The lower or upper four bits of bytes, less 8.
-inline Floats lower_nibbles(Ints v) { return to_floats(add(_mm256_and_si256(v, splat_int(15)), splat_int(-8))); }
-inline Floats upper_nibbles(Ints v) { return to_floats(add(_mm256_srli_epi32(v, 4), splat_int(-8))); }
+// The weights of kBits bits that begin `first` bits up in bytes. The permutation looks at two bits.
+template <int kBits>
+inline Floats weights_at(Ints v, int first) {
+    const Ints codes = _mm256_srli_epi32(v, first);
+    if constexpr (kBits == 4) {
+        return to_floats(add(_mm256_and_si256(codes, splat_int(15)), splat_int(-8)));
+    } else if constexpr (kBits == 2) {
+        return _mm256_permutevar_ps(_mm256_setr_ps(-2, -1, 0, 1, -2, -1, 0, 1), codes);
+    } else {
+        return _mm256_permutevar_ps(_mm256_setr_ps(-1, 1, -1, 1, -1, 1, -1, 1), codes);
+    }
+}
 // below where v < limit, else above.
 inline Floats select_below(Floats v, float limit, Floats below, Floats above) {
     return _mm256_blendv_ps(above, below, _mm256_cmp_ps(v, splat(limit), _CMP_LT_OQ));

@@ -32,12 +32,19 @@ inline Ints as_ints(Floats v) { return _mm512_castps_si512(v); }
 inline Floats load_s8(const void* p) {
     return to_floats(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
 }
-// The lower or upper four bits of bytes, less 8: the permutation looks at no others.
-inline Floats four_bits(Ints v) {
-    return _mm512_permutexvar_ps(v, _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7));
+// The weights of kBits bits that begin `first` bits up in bytes. The permutation looks at four bits, so that tables of
+// shorter weights repeat.
+template <int kBits>
+inline Floats weights_at(Ints v, int first) {
+    const Ints codes = _mm512_srli_epi32(v, static_cast<unsigned>(first));
+    if constexpr (kBits == 4) {
+        return _mm512_permutexvar_ps(codes, _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7));
+    } else if constexpr (kBits == 2) {
+        return _mm512_permutexvar_ps(codes, _mm512_setr_ps(-2, -1, 0, 1, -2, -1, 0, 1, -2, -1, 0, 1, -2, -1, 0, 1));
+    } else {
+        return _mm512_permutexvar_ps(codes, _mm512_setr_ps(-1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1));
+    }
 }
-inline Floats lower_nibbles(Ints v) { return four_bits(v); }
-inline Floats upper_nibbles(Ints v) { return four_bits(_mm512_srli_epi32(v, 4)); }
 // The lower or upper bf16 of each pair, as floats.
 inline Floats lower_halves(Ints v) { return _mm512_castsi512_ps(_mm512_slli_epi32(v, 16)); }
 inline Floats upper_halves(Ints v) { return _mm512_castsi512_ps(_mm512_and_si512(v, splat_int(~0xffff))); }

@@ -30,9 +30,13 @@ inline Floats load_s8(const void* p) {
     std::memcpy(&four, p, 4);
     return to_floats(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four))))));
 }
-// The lower or upper four bits of bytes, less 8.
-inline Floats lower_nibbles(Ints v) { return to_floats(add(vandq_s32(v, splat_int(15)), splat_int(-8))); }
-inline Floats upper_nibbles(Ints v) { return to_floats(add(vshrq_n_s32(v, 4), splat_int(-8))); }
+// The weights of kBits bits that begin `first` bits up in bytes; one bit is a sign.
+template <int kBits>
+inline Floats weights_at(Ints v, int first) {
+    const Ints codes = vandq_s32(vshlq_s32(v, splat_int(-first)), splat_int((1 << kBits) - 1));
+    if constexpr (kBits == 1) return to_floats(add(add(codes, codes), splat_int(-1)));
+    else return to_floats(add(codes, splat_int(-(1 << (kBits - 1)))));
+}
 inline Ints shift_left_23(Ints v) { return vshlq_n_s32(v, 23); }
 inline Floats as_floats(Ints v) { return vreinterpretq_f32_s32(v); }
 inline Ints as_ints(Floats v) { return vreinterpretq_s32_f32(v); }

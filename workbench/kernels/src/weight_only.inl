@@ -1,12 +1,12 @@
-// Linear layers over floats whose weights are stored in eight or four bits: made floats in registers on their way from
-// memory, which is what such a layer waits for at a small batch. Included inside each instruction set's file, which
-// gives kWeightVectors before: the vectors of channels side by side.
+// Linear layers over floats whose weights are stored in eight, four, two or one bits: made floats in registers on their
+// way from memory, which is what such a layer waits for at a small batch. Included inside each instruction set's file,
+// which gives kWeightVectors before: the vectors of channels side by side.
 //
-// Weights: [input][channels of a block] bytes, or [pair of inputs][channels] with the first of a pair in the lower half.
+// Weights: [input][channels of a block] bytes, or [inputs that share a byte][channels] with the first in the lowest bits.
 
 constexpr int kWeightRows = 4;  // rows that share a weight once it is a float
 
-template <int M, bool kHalfBytes>
+template <int M, int kBits>
 void weight_only_tile(const WeightOnlyArgs& a, int64_t row) {
     constexpr int64_t kLine = kWeightVectors * kLanes;
     alignas(64) float totals[M][kWeightVectors][kLanes] = {};
@@ -28,17 +28,19 @@ void weight_only_tile(const WeightOnlyArgs& a, int64_t row) {
         };
         for (int64_t input = first; input < end; weights += kLine) {
             Floats w[kWeightVectors];
-            if constexpr (kHalfBytes) {
-                Ints pairs[kWeightVectors];
-                for (int n = 0; n < kWeightVectors; ++n) pairs[n] = load_u8(weights + n * kLanes, kLanes);
-                for (int n = 0; n < kWeightVectors; ++n) w[n] = lower_nibbles(pairs[n]);
-                multiply_in(input++, w);
-                if (input == end) continue;
-                for (int n = 0; n < kWeightVectors; ++n) w[n] = upper_nibbles(pairs[n]);
-            } else {
+            if constexpr (kBits == 8) {
                 for (int n = 0; n < kWeightVectors; ++n) w[n] = load_s8(weights + n * kLanes);
+                multiply_in(input++, w);
+            } else {
+                Ints bytes[kWeightVectors];
+                for (int n = 0; n < kWeightVectors; ++n) bytes[n] = load_u8(weights + n * kLanes, kLanes);
+#pragma GCC unroll 8
+                for (int bit = 0; bit < 8; bit += kBits) {
+                    for (int n = 0; n < kWeightVectors; ++n) w[n] = weights_at<kBits>(bytes[n], bit);
+                    multiply_in(input++, w);
+                    if (input == end) break;
+                }
             }
-            multiply_in(input++, w);
         }
         for (int m = 0; m < M; ++m) {
             for (int n = 0; n < kWeightVectors; ++n) {
@@ -63,11 +65,11 @@ void weight_only_tile(const WeightOnlyArgs& a, int64_t row) {
     }
 }
 
-template <bool kHalfBytes>
+template <int kBits>
 void weight_only(const WeightOnlyArgs& a) {
     int64_t row = 0;
-    for (; row + kWeightRows <= a.rows; row += kWeightRows) weight_only_tile<kWeightRows, kHalfBytes>(a, row);
-    if (a.rows - row == 3) weight_only_tile<3, kHalfBytes>(a, row);
-    if (a.rows - row == 2) weight_only_tile<2, kHalfBytes>(a, row);
-    if (a.rows - row == 1) weight_only_tile<1, kHalfBytes>(a, row);
+    for (; row + kWeightRows <= a.rows; row += kWeightRows) weight_only_tile<kWeightRows, kBits>(a, row);
+    if (a.rows - row == 3) weight_only_tile<3, kBits>(a, row);
+    if (a.rows - row == 2) weight_only_tile<2, kBits>(a, row);
+    if (a.rows - row == 1) weight_only_tile<1, kBits>(a, row);
 }

@@ -104,9 +104,8 @@ class Operations(RowsInTheirOwnRange):
             channels, height, width = source.channels_last_of
             order = order.reshape(height, width, channels).transpose(2, 0, 1).reshape(-1)
         epilogue = epilogue_of(op.activation, op.output, op.residual)
-        record = records.weight_only(
-            input, output, residual, op.bits, op.group_size, epilogue, op.weight, op.steps, order, *conv_arrays(op)
-        )
+        formats, arrays = (op.bits_in_memory, op.group_size), (op.weight, op.steps, order, *conv_arrays(op))
+        record = records.weight_only(input, output, residual, *formats, epilogue, *arrays)
         self._step(record, op, [input, residual, output])
 
     @_operation.register(Recurrent)

@@ -94,12 +94,13 @@ class ConstantOps:
 
 
 def _quantized(node: torch.fx.Node, args: tuple) -> QuantizedWeight | QuantizedTransposed | None:
-    """The int8 or int4 weights that a dequantization of a constant gives; ``None`` where it gives something else."""
+    """The weights in whole numbers that a dequantization gives of constants; ``None`` where it is another operation."""
     if operator_of(node) == "quantized_decomposed.dequantize_per_channel.default":
         values, steps, zero_points, axis = args[:4]
         if axis in (0, 1) and values.dtype == torch.int8 and not (zero_points is not None and zero_points.any()):
             return (QuantizedWeight, QuantizedTransposed)[axis](values, steps.float())
     if operator_of(node) is dequantize_groups:
-        packed, steps, group_size, inputs = args
-        return QuantizedWeight(unpacked_groups(packed, group_size).flatten(1)[:, :inputs], steps.float(), 4, group_size)
+        packed, steps, bits, group_size, inputs = args
+        values = unpacked_groups(packed, bits, group_size).flatten(1)[:, :inputs]
+        return QuantizedWeight(values, steps.float(), bits, group_size)
     return None

@@ -1,0 +1,62 @@
+"""Weights as whole numbers times a scale, the scale chosen so that they lose least."""
+
+from __future__ import annotations
+
+import torch
+
+from workbench.precisions import Integers
+
+_BY_SEARCH = 3
+"""The most bits of which the scale is searched: of more the largest magnitude decides, and hardly anything is lost."""
+_SHARES = torch.linspace(0.2, 1.0, 33)
+"""Of what the largest magnitude asks, the scales that are tried."""
+
+
+def rounded(weights: torch.Tensor, formats: Integers) -> tuple[torch.Tensor, torch.Tensor]:
+    """Whole numbers float32 like ``weights`` [outputs, groups, inputs of a group], and their scales [outputs, groups].
+
+    One and two levels either side of zero have the scale of the least squared error: of the signs of weights the mean
+    magnitude (Rastegari et al., "XNOR-Net", 2016, arXiv:1603.05279, eq. 6), of −1, 0 and 1 the mean of those magnitudes
+    that aren't taken for zero (Li and Liu, "Ternary Weight Networks", 2016, arXiv:1605.04711, eq. 4), of two and three
+    bits the best of a search. Else the largest magnitude is the largest number. Zeros have any scale.
+    """
+    if formats.bits == 1:
+        scales = steps(weights.abs().mean(-1))
+        return torch.where(weights < 0, -1.0, 1.0), torch.where(weights.any(-1), scales, 0.0)
+    if formats.levels == 3:
+        return _ternary(weights)
+    most = 2 ** (formats.bits - 1) - 1
+    scales = steps(weights.abs().amax(-1), most)
+    if formats.bits <= _BY_SEARCH:
+        scales = _searched(weights, scales, most)
+    return _nearest(weights, scales, most), scales
+
+
+def steps(magnitudes: torch.Tensor, most: int = 1) -> torch.Tensor:
+    """Scales of which ``most`` make the magnitudes; any number for zero, which only weights have that are all zero."""
+    return torch.where(magnitudes > 0, magnitudes / most, torch.ones_like(magnitudes))
+
+
+def _ternary(weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of the k largest taken for ±scale, Σw² − (their sum)² / k is left: least where (their sum)² / k is most."""
+    largest_first = weights.abs().sort(-1, descending=True).values
+    counts = torch.arange(1, weights.shape[-1] + 1)
+    sums = largest_first.cumsum(-1)
+    best = (sums**2 / counts).argmax(-1, keepdim=True)
+    scales = steps((sums.gather(-1, best) / (best + 1)).squeeze(-1))
+    least_taken = largest_first.gather(-1, best)
+    return torch.where((weights.abs() >= least_taken) & (weights != 0), weights.sign(), 0.0), scales
+
+
+def _searched(weights: torch.Tensor, largest: torch.Tensor, most: int) -> torch.Tensor:
+    """Either side of zero may have the number that the other lacks, so scales of both signs are tried."""
+    best, least = largest, torch.full_like(largest, torch.inf)
+    for share in torch.cat([_SHARES, -_SHARES]):
+        scales = share * largest
+        error = (_nearest(weights, scales, most) * scales.unsqueeze(-1) - weights).square().sum(-1)
+        best, least = torch.where(error < least, scales, best), torch.minimum(error, least)
+    return best
+
+
+def _nearest(weights: torch.Tensor, scales: torch.Tensor, most: int) -> torch.Tensor:
+    return (weights / scales.unsqueeze(-1)).round().clamp(-most - 1, most)
