@@ -20,7 +20,7 @@ test: .venv/test.stamp
 	@if ! command -v npm >/dev/null; then echo "The JavaScript was not linted: npm is missing"; \
 	elif ! $(MAKE) tools/javascript/node_modules; then echo "The JavaScript was not linted: npm can't install its tools"; \
 	else $(MAKE) lint-javascript; fi
-	$(BIN)/pytest tests --ignore tests/browser
+	$(BIN)/pytest tests --ignore tests/browser --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/pytest --nbval notebooks
 	sh tools/chromium.sh
 	$(BIN)/pytest tests/browser

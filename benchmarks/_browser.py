@@ -52,7 +52,7 @@ window.benchWhen = (condition) => new Promise((resolve) => {
 
 @dataclass
 class Traffic:
-    """Bytes that crossed the page's websockets, both ways."""
+    """Bytes that crossed the wires of a page that are watched."""
 
     frames: list[tuple[float, int]] = field(default_factory=list)
 
@@ -60,6 +60,13 @@ class Traffic:
         """Count every frame of ``socket``."""
         for name in ("framesent", "framereceived"):
             socket.on(name, lambda payload: self.frames.append((time.monotonic(), len(payload))))
+
+    def watch_http(self, page: Page) -> None:
+        """Count every response of ``page`` too, as it crossed the wire: nothing for what the browser had kept."""
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        note = lambda event: self.frames.append((time.monotonic(), int(event["encodedDataLength"])))  # noqa: E731
+        session.on("Network.loadingFinished", note)
 
     def total(self, since: float = 0.0) -> int:
         """Bytes since a moment of ``time.monotonic``."""

@@ -14,30 +14,33 @@ from workbench.session import Session
 from workbench.store import Store
 
 _AT_MOST_S = 2.0
+_RECIPES = {"as the page opens, eager": Recipe.plain(), "on the engine that auto takes": Recipe()}
 
 
 def measure() -> list[Row]:
-    """Start the plain recipe on each embedded workload, each for the first time in its session."""
+    """Choose each embedded workload for the first time in a session, as the page opens and on the best engine."""
+    return [_row(how, recipe) for how, recipe in _RECIPES.items()]
+
+
+def _row(how: str, recipe: Recipe) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         session = Session(Store(Path(folder) / "history.sqlite"))
         session.catalog()
-        seconds = {name: _first_latency_s(session, name) for name in embedded()}
+        seconds = {name: _first_latency_s(session, name, recipe) for name in embedded()}
         session.close()
     slowest = max(seconds, key=seconds.get)
-    return [
-        Row(
-            f"embedded workload chosen → its first latency figure (worst of {len(seconds)})",
-            f"≤ {_AT_MOST_S:g} s",
-            f"{seconds[slowest]:.2f} s, {slowest}",
-            seconds[slowest] <= _AT_MOST_S,
-            {"s": seconds},
-        )
-    ]
+    return Row(
+        f"embedded workload chosen, {how} → its first latency figure (worst of {len(seconds)})",
+        f"≤ {_AT_MOST_S:g} s",
+        f"{seconds[slowest]:.2f} s, {slowest}",
+        seconds[slowest] <= _AT_MOST_S,
+        {"s": seconds},
+    )
 
 
-def _first_latency_s(session: Session, name: str) -> float:
+def _first_latency_s(session: Session, name: str, recipe: Recipe) -> float:
     began = time.monotonic()
-    run = session.start(wb.load(name), Recipe())
+    run = session.start(wb.load(name), recipe)
     next(event for event in run if event.kind == "latency")
     seconds = time.monotonic() - began
     run.cancel()
@@ -47,5 +50,5 @@ def _first_latency_s(session: Session, name: str) -> float:
 
 
 if __name__ == "__main__":
-    (row,) = measure()
-    print(table([row]), row.detail["s"], sep="\n")
+    rows = measure()
+    print(table(rows), *(row.detail["s"] for row in rows), sep="\n")

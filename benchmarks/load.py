@@ -27,7 +27,7 @@ import psutil
 
 from benchmarks._report import Row, table, write
 from workbench import models
-from workbench.core.measurement import LATENCY_BUDGET_SECONDS, LATENCY_PATIENCE_SECONDS
+from workbench.core.measurement import PATIENCE, comparison_seconds
 from workbench.core.shelf import Shelf, plain
 from workbench.machine import identity
 from workbench.machine.affinity import core_of_its_own
@@ -184,8 +184,8 @@ def _compared(pair: Pair, seed: int, beside: psutil.Process | None = None) -> Co
         *_, last = latency.compare(
             *pair.calls,
             seed=seed,
-            budget_s=LATENCY_BUDGET_SECONDS,
-            patience_s=LATENCY_PATIENCE_SECONDS,
+            budget_s=comparison_seconds(),
+            patience_s=comparison_seconds() * PATIENCE,
             paces=pair.paces,
         )
     took_ms = last.baseline.p50, last.variant.p50

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import tempfile
@@ -95,7 +96,8 @@ def quantized_by_onnxruntime(case: Case) -> onnx.ModelProto:
     logging.getLogger("root").setLevel(logging.ERROR)  # it recommends the pre-processing that was just done
     with tempfile.TemporaryDirectory() as directory:
         prepared, quantized = Path(directory) / "prepared.onnx", Path(directory) / "quantized.onnx"
-        quant_pre_process(model, str(prepared))
+        with contextlib.chdir(directory):  # where it fails it leaves files behind
+            quant_pre_process(model, str(prepared))
         quantize_static(
             str(prepared), str(quantized), Examples(), quant_format=QuantFormat.QDQ, per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from functools import partial
 
 from playwright.sync_api import Page
 
@@ -64,12 +65,12 @@ def _estimates(app: Served, page: Page) -> list[Row]:
     another batch size, which means another baseline, export and engine.
     """
     prepared, cold, finals, widths = [], [], [], []
-    for scheme in ("int8 static", "int8 dynamic", "bf16"):
+    for scheme in ("int8-static", "int8-dynamic", "bf16"):
         toggle = page.get_by_role("switch", name="Quantize")
         if toggle.get_attribute("aria-checked") == "false":
             act = toggle.click
         else:
-            act = page.get_by_role("radio", name=scheme).click
+            act = partial(page.get_by_label("Scheme", exact=True).select_option, scheme)
         _estimate(page, act, prepared, finals)
         widths.append(shown_speedup(page).half_width)
         app.wait_until_idle()

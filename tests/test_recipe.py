@@ -168,8 +168,8 @@ def read_or_refused(document: dict) -> None:
         ({"place": {"threads": 1.5}}, "place threads is a whole number, not 1.5"),
         ({"steps": [{"do": "quantise"}]}, "technique 'quantise' is not known; did you mean quantize?"),
         (
-            {"steps": [{"do": "quantize", "scheme": "int7"}]},
-            "scheme 'int7' is not known; did you mean int8 or int4?",
+            {"steps": [{"do": "quantize", "scheme": "itn8"}]},
+            "scheme 'itn8' is not known; did you mean int8 or int7 or int6?",
         ),
         (
             {"steps": [{"do": "quantize", "schema": "int8"}]},

@@ -18,6 +18,15 @@ def test_a_finished_run_comes_back_by_its_key(tmp_path):
     assert store.latest("another key") is None
 
 
+def test_a_run_that_is_removed_comes_back_neither_by_its_key_nor_in_another_process(tmp_path):
+    store = Store(tmp_path)
+    first, second = (store.add("key", a_result(speedup=speedup)) for speedup in (2.0, 3.0))
+    store.remove(second.id)
+    assert store.latest("key") == first
+    assert [entry.id for entry in Store(tmp_path).entries()] == [first.id]
+    store.remove(second.id)  # gone already
+
+
 def test_history_outlives_the_process(tmp_path):
     Store(tmp_path).add("key", a_result())
     assert [entry.result for entry in Store(tmp_path).entries()] == [a_result()]

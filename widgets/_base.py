@@ -11,6 +11,7 @@ from ipywidgets import widget_serialization
 
 from workbench.widgets import _assets
 from workbench.widgets._stylesheet import CommonStylesheet, stylesheet
+from workbench.widgets._twin import Twin
 
 
 class Widget(anywidget.AnyWidget):
@@ -41,6 +42,16 @@ class Widget(anywidget.AnyWidget):
     @t.default("_stylesheet")
     def _common_stylesheet(self) -> CommonStylesheet:
         return stylesheet()
+
+    def twin(self) -> Twin | None:
+        """What it shows now, as a table; ``None`` where it shows no figures."""
+        return None
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The live view, and what a reader without a kernel sees in its place."""
+        data, metadata = super()._repr_mimebundle_(**options)
+        twin = self.twin()
+        return data | (twin.bundle() if twin else {}), metadata
 
     def _advice(self, name: str) -> str:
         own = sorted(trait for trait in type(self).class_own_traits() if not trait.startswith("_"))

@@ -20,6 +20,20 @@ function h(tag, properties = {}, ...children) {
   return element;
 }
 
+/**
+ * The same of what is drawn: svg("path", {d: "M0 0h9"}).
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string | number>} attributes
+ * @param {SVGElement[]} children
+ */
+function svg(tag, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  element.append(...children);
+  return element;
+}
+
 /** Make `el` the root of a widget called `name`. @type {(el: HTMLElement, name: string) => void} */
 function root(el, name) {
   el.classList.add("wb", `wb-${name}`);
@@ -90,15 +104,42 @@ function unique(prefix) {
   return `wb-${prefix}-${page}-${counter}`;
 }
 
+/**
+ * A button that shows an icon of _common.css and says its label.
+ * @param {string} icon
+ * @param {string} label
+ * @param {() => void} onclick
+ */
+function iconButton(icon, label, onclick) {
+  const look = { type: "button", class: "wb-button wb-icon", "data-icon": icon, "aria-label": label, title: label };
+  return h("button", { ...look, onclick });
+}
+
+/** @type {Record<string, string>} */
+const REALITY_SIGNS = { real: "●", simulated: "◐", unchanged: "○" };
+
 /** A word with a sign and a colour. @param {"real" | "simulated" | "unchanged"} reality */
 function realityTag(reality) {
-  const signs = { real: "●", simulated: "◐", unchanged: "○" };
   return h(
     "span",
     { class: `wb-tag wb-${reality}` },
-    h("span", { "aria-hidden": "true" }, signs[reality]),
+    h("span", { "aria-hidden": "true" }, REALITY_SIGNS[reality]),
     ` ${reality}`,
   );
+}
+
+/**
+ * Tell each cell of a row its column's heading, which narrow tables write beside it.
+ * @template {HTMLTableRowElement} Row
+ * @param {Row} row
+ * @param {string[]} headings
+ * @returns {Row}
+ */
+function nameCells(row, headings) {
+  [...row.cells].forEach((cell, i) => {
+    cell.dataset.column = headings[i];
+  });
+  return row;
 }
 
 /** Put text into the clipboard. @param {string} text */

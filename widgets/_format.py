@@ -28,9 +28,9 @@ def significant(value: float, digits: int = 3) -> str:
     return signed_text(f"{rounded:.{leading_zeros + digits - 1}f}")
 
 
-def milliseconds(value: float) -> str:
-    """A latency: "0.0214 ms"."""
-    return f"{significant(value)} ms"
+def latency(value_ms: float) -> str:
+    """The time of a call: "1.23 ms", or "21.4 µs" below a tenth of one."""
+    return f"{significant(1000 * value_ms)} µs" if value_ms < 0.09995 else f"{significant(value_ms)} ms"
 
 
 def size(size_bytes: int) -> str:

@@ -10,21 +10,26 @@ function initializeRows({ model }) {
   });
 }
 
-/** The id of the row that a click is on; 0 for none. @param {Event} click */
-function rowAt(click) {
-  return Number(targetOf(click).dataset.row ?? 0);
-}
+/** What takes the place of a button that is gone once it was pressed. @type {Record<string, string>} */
+const FOLLOWING = { ask: "keep", keep: "ask" };
 
 /**
- * Draw rows anew; who was at one of them still is.
+ * Draw rows anew; who was at one of them still is or, where it is gone, at the one in its place.
  * @param {HTMLElement} body
  * @param {() => void} draw
  */
 function keepingFocus(body, draw) {
   const focused = /** @type {HTMLElement | null} */ (document.activeElement);
-  const row = body.contains(focused) && focused?.dataset.row;
+  const { row, does = "" } = (body.contains(focused) && focused?.dataset) || {};
+  const places = () => [...body.querySelectorAll("[data-row]:not([data-does])")];
+  const place = places().findIndex((each) => /** @type {HTMLElement} */ (each).dataset.row === row);
   draw();
-  if (row) /** @type {HTMLElement | null} */ (body.querySelector(`[data-row="${row}"]`))?.focus();
+  if (!row) return;
+  const same = [does, FOLLOWING[does]].map((name) => name && `[data-row="${row}"][data-does="${name}"]`);
+  const wanted = [...same, `[data-row="${row}"]:not([data-does])`].filter(Boolean);
+  const found = wanted.map((selector) => body.querySelector(selector)).find(Boolean);
+  const next = found ?? places()[Math.min(place, places().length - 1)] ?? body.closest("[tabindex]");
+  /** @type {HTMLElement | null} */ (next)?.focus();
 }
 
 /**

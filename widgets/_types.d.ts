@@ -38,6 +38,9 @@ interface Deferred {
 interface RowsTraits<Row extends { id: number } = any> {
   rows: Row[];
   selected: number;
+  pinned: number[];
+  most_pinned: number;
+  hidden: number[];
 }
 
 /** "stale" or "recalled" where figures are of an earlier run. */

@@ -28,6 +28,7 @@ class OptionInfo(_Frozen):
     unit: str = ""
     when: dict[str, list] = {}
     maximum_when: dict[str, dict[str, float]] = {}
+    default_when: dict[str, dict[str, Any]] = {}
     trains: bool = False
     """Whether it counts the epochs that the step trains for."""
     precisions: dict[str, str] = {}
@@ -40,6 +41,9 @@ class TechniqueInfo(_Frozen):
     name: str
     title: str
     help: str
+    about: tuple[str, ...] = ()
+    """What its file says of it, by paragraph; the first is its help."""
+    family: str
     works_on: str
     later: tuple[str, ...]
     """The techniques whose steps a new step of this one goes in front of."""

@@ -26,6 +26,11 @@ class Cancelled(Exception):
     """Raised inside a run at a batch boundary once its cancellation was asked for."""
 
 
+def in_place(error: Exception) -> str:
+    """What is shown where something went wrong: the error's line; of one that nobody foresaw its type too."""
+    return str(error) if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
+
+
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
     """One line for an unknown name: the nearest known names first, else all of them."""
     names = sorted(known)

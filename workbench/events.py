@@ -1,4 +1,4 @@
-"""What a run says while it goes on. Every event names its run; a run ends with one of the last three."""
+"""What a run says while it goes on. Every event names its run; a run ends with one of the last four."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from workbench import receipt
+from workbench.layer import Flow
+from workbench.plumbing.words import about
 from workbench.receipt import Interval, LatencyFigures, LayerReceipt, Result
 
 
@@ -64,7 +66,10 @@ class Progress(_Event):
 
 
 class Training(_Event):
-    """One point of a live training curve."""
+    """One point of a live training curve.
+
+    ``quality`` is what the model in training comes to by now on a few examples set aside; most points have none.
+    """
 
     kind: Literal["training"] = "training"
     technique: str
@@ -72,6 +77,7 @@ class Training(_Event):
     total_steps: int
     epoch: float
     loss: float
+    quality: receipt.Quality | None = None
 
 
 class Latency(_Event):
@@ -128,6 +134,13 @@ class Layers(_Event):
     receipt: tuple[LayerReceipt, ...]
 
 
+class Structure(_Event):
+    """Where each layer's output goes, of the variant; once in a run, before its receipt."""
+
+    kind: Literal["structure"] = "structure"
+    flow: Flow
+
+
 class Notice(_Event):
     """Something to know that is no failure: "eager stands in for the baseline until compiled is ready".
 
@@ -149,11 +162,41 @@ class Ablation(_Event):
     result: Result
 
 
+class Unmeasured(_Event):
+    """The first ``steps`` steps of a finished run's recipe, or its engine alone, can't be measured, for ``reason``.
+
+    An engine may take a model with all steps and not with the first ones.
+    """
+
+    kind: Literal["unmeasured"] = "unmeasured"
+    steps: int
+    reason: str
+
+
+class _Estimate(_Event):
+    """How long a training would take."""
+
+    seconds: float
+
+    @property
+    def about(self) -> str:
+        """In words: "about 50 s"."""
+        return about(self.seconds)
+
+
+class Cost(_Estimate):
+    """How long the run's recipe would train if this technique, as it comes, were a step of it: an estimate."""
+
+    kind: Literal["cost"] = "cost"
+    technique: str
+
+
 class Finished(_Event):
-    """The run's end, with its figures."""
+    """The run's end, with its figures. ``entry`` is what the history keeps it under; 0 where it doesn't."""
 
     kind: Literal["finished"] = "finished"
     result: Result
+    entry: int = 0
 
 
 class Failed(_Event):
@@ -171,6 +214,12 @@ class Cancelled(_Event):
     message: str = "cancelled"
 
 
+class Untrained(_Estimate):
+    """The run's end when its training would take longer than it was allowed: about so many seconds."""
+
+    kind: Literal["untrained"] = "untrained"
+
+
 Event = Annotated[
     Started
     | Loaded
@@ -180,17 +229,21 @@ Event = Annotated[
     | Latency
     | Quality
     | Size
+    | Structure
     | Layers
     | Notice
     | Ablation
+    | Unmeasured
+    | Cost
     | Finished
     | Failed
-    | Cancelled,
+    | Cancelled
+    | Untrained,
     Field(discriminator="kind"),
 ]
 adapter: TypeAdapter[Event] = TypeAdapter(Event)
 """``adapter.validate_json(text)`` reads any event."""
 
-ENDINGS = ("finished", "failed", "cancelled")
-AFTERWARDS = ("notice", "ablation")
+ENDINGS = ("finished", "failed", "cancelled", "untrained")
+AFTERWARDS = ("notice", "ablation", "unmeasured", "cost")
 """What may still come after a run's end."""

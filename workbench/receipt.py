@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from workbench.plumbing import html
-from workbench.plumbing.words import size
+from workbench.plumbing.words import figure, size
 
 Reality = Literal["real", "simulated", "unchanged"]
 Direction = Literal["higher", "lower"]
@@ -219,7 +219,6 @@ class Result(_Frozen):
         """What a notebook keeps of it: verdict, figures and receipt."""
         sides = self.baseline, self.variant
         quality = self.variant.quality
-        unit = "" if quality.unit == "share" else quality.unit
         figures = html.table(
             [
                 "",
@@ -231,7 +230,7 @@ class Result(_Frozen):
                 ["latency, median", *(f"{side.latency_ms.p50:.3g} ms" for side in sides), _spread(self.speedup, "×")],
                 [
                     quality.title,
-                    *(f"{side.quality.value:.4g} {unit}" for side in sides),
+                    *(figure(side.quality.value, quality.unit) for side in sides),
                     f"loss {_spread(self.quality_loss)}",
                 ],
                 ["size", *(size(side.size_bytes) for side in sides), ""],

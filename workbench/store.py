@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pydantic
 
+from workbench.errors import WorkbenchError
 from workbench.plumbing.directory import data_directory
 from workbench.receipt import Result
 
@@ -75,6 +76,14 @@ class Store:
                 self._fall_back(f"the history can't be written ({error})")
                 number = self._insert(row)
         return Entry(number, finished_at, result)
+
+    def remove(self, number: int) -> None:
+        """Take a run away for good; one that is gone already stays so. Raises :class:`WorkbenchError`."""
+        with self._lock:
+            try:
+                self._database.execute("DELETE FROM runs WHERE id = ?", (number,))
+            except sqlite3.Error as error:
+                raise WorkbenchError(f"the run can't be deleted: the history can't be written ({error})") from error
 
     def latest(self, result_key: str) -> Entry | None:
         """The newest run of the same workload, recipe and machine."""

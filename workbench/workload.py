@@ -202,6 +202,8 @@ class Workload:
     call
         How inputs are passed: "one" (a tensor), "positional", "keywords", or "pairs" (the model embeds each of two
         inputs, or both halves of named inputs [N, 2, …]). "auto" goes by the form of the data.
+    classes
+        What the classes are called, in the order of their numbers; numbers stand for them when absent.
     """
 
     model: Any
@@ -213,11 +215,12 @@ class Workload:
     loss: Any = AUTO
     output: Any = AUTO
     call: str = AUTO
+    classes: Sequence[str] | None = None
 
     @property
     def is_a_name(self) -> bool:
         """Whether it is the name of an embedded workload (or of none) and nothing else."""
-        brought = any(each is not None for each in (self.data, self.train, self.weights))
+        brought = any(each is not None for each in (self.data, self.train, self.weights, self.classes))
         return isinstance(self.model, str) and not brought and all(map(is_auto, self.asked_task))
 
     @property
@@ -248,7 +251,8 @@ class LoadedWorkload:
     ``key`` is a sha256 over the architecture, weights and data: equal keys mean equal workloads.
     ``module`` is in eval mode, its parameters fp32 (whole numbers where it came quantized) and untouched by any run. It
     is called with the tensors of an example one by one and gives one float tensor [batch, *output_shape]. ``note`` says
-    in one line what was assumed about the data.
+    in one line what was assumed about the data. ``classes`` are the names of the classes that outputs score, none where
+    they aren't known; ``decode`` gives the text that tokens, int64 [T], stand for.
     """
 
     name: str
@@ -261,6 +265,8 @@ class LoadedWorkload:
     output_shape: tuple[int, ...]
     description: str = ""
     note: str = ""
+    classes: tuple[str, ...] = ()
+    decode: Callable[[torch.Tensor], str] | None = None
 
     def example(self, batch: int) -> Inputs:
         """The first ``batch`` test inputs, repeated from the start where there are fewer."""

@@ -8,20 +8,12 @@ from tests.browser.hosts import ONLY_LAB, notebook
 from tests.results import a_result
 
 RESULT = f"""\
-from workbench import catalog
-from workbench.core import offer
+from workbench import layer
+from workbench.examples import Examples
 from workbench.receipt import Result
 from workbench.widgets import *
 
 result = Result.model_validate_json({a_result().model_dump_json()!r})
-offered = catalog.Catalog(
-    workloads=(),
-    techniques=offer.technique_infos(),
-    engines=offer.engine_infos(),
-    devices=(catalog.DeviceInfo(name="cpu", title="CPU"),),
-    preferred=("eager",),
-    threads=1,
-)
 """
 ROW = {"id": 1, "recipe": "int8 on eager", "when": "now", "latency": "1 ms", "speedup": "2×", "quality": "92 %"}
 ROW |= {"change": "0 pt", "size": "1 MB", "baseline": "eager"}
@@ -32,14 +24,19 @@ FALL = {
     "columns": [{"name": "eager fp32", "key": ""}, {"name": "now", "key": ""}],
     "panels": [{"title": "Latency", "bars": [{**BAR, "text": "1.20 ms"}, {**BAR, "text": "0.300 ms"}]}],
 }
+FLOW = 'layer.Flow(nodes=("conv1",), joins={}, edges=())'
+UNCHANGED = 'Examples(counted="answers", total=10, counts={"lost": 0}, seen=10, available=10)'
 WIDGETS = {
     "VerdictLine": ("VerdictLine(result)", "2.00× faster"),
     "WaterfallChart": (f"WaterfallChart(view={FALL})", "1.20 ms"),
     "Figures": ("Figures(result)", "2.00×"),
+    "RunSummary": ("RunSummary(result)", "The layer with weights runs in int8"),
+    "LayerGraph": (f"LayerGraph({FLOW}, result)", "conv1"),
     "LayerTable": ("LayerTable(result)", "conv1"),
     "ReceiptView": ("ReceiptView(result)", "QLinearConv"),
     "HistoryTable": (f"HistoryTable(rows=[{ROW}])", "int8 on eager"),
-    "RecipePanel": ("RecipePanel(offered)", "Prune"),
+    "RecipePanel": ("RecipePanel()", "Prune"),  # it starts a core by itself, and shows what that offers
+    "ExamplesView": (f"ExamplesView({UNCHANGED})", "none of 10 answers changed"),
     "LatencyPlot": ("LatencyPlot()", "Latency"),
     "ParetoPlot": (f"ParetoPlot(rows=[{POINT}])", "latency of a call at batch 1, ms, logarithmic"),
     "TrainingPlot": (f"TrainingPlot(view={CURVE})", "training loss"),

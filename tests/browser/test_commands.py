@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,19 +40,33 @@ class Started:
         """
         before: list[str] = []
         while True:
-            below = psutil.Process(self.process.pid).children(recursive=True)
-            lines = [f"{process.pid} {' '.join(process.cmdline())}" for process in below]
-            kernels, workers = (sum(name in line for line in lines) for name in ("ipykernel", "workbench.core.worker"))
-            if kernels == workers and lines == before:
+            below, lines = self._below()
+            if count("ipykernel", lines) == count("workbench.core.worker", lines) and lines == before:
                 return below
             before = lines
             time.sleep(0.5)  # processes tell nobody that they come
 
     def end_kernels(self) -> None:
-        """End those that a browser has started, as its Kernel menu does."""
+        """End those that a browser has started, as its Kernel menu does; also one that it asked for just before."""
         kernels, token = f"http://127.0.0.1:{self.port}/api/kernels", self.address.partition("token=")[2]
-        for kernel in json.loads(asked(kernels, token)):
-            asked(f"{kernels}/{kernel['id']}", token, method="DELETE")
+        looks_without = 0
+        while looks_without < 3:
+            for kernel in json.loads(asked(kernels, token)):
+                asked(f"{kernels}/{kernel['id']}", token, method="DELETE")
+            looks_without = 0 if count("ipykernel", self._below()[1]) else looks_without + 1
+            time.sleep(0.5)
+
+    def _below(self) -> tuple[list[psutil.Process], list[str]]:
+        """Everything it has started, and the same in words."""
+        below, lines = psutil.Process(self.process.pid).children(recursive=True), []
+        for process in below:
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                lines.append(f"{process.pid} {' '.join(process.cmdline())}")
+        return below, lines
+
+
+def count(name: str, lines: list[str]) -> int:
+    return sum(name in line for line in lines)
 
 
 @contextmanager
@@ -150,6 +164,13 @@ def test_jupyterlab_opens_the_notebook_at_the_printed_address(command, open_page
     page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()  # its kernel has come
     page.context.close()
     command.end_kernels()
+
+
+def test_it_has_printed_its_address_and_how_to_end_it_and_nothing_else(command):
+    printed = command.log.read_text().strip().splitlines()
+    assert len(printed) == 2
+    assert command.address in printed[0]
+    assert printed[1] == "Stop it with Ctrl-C."
 
 
 def test_nobody_else_on_the_network_can_reach_it(command):

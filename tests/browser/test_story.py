@@ -36,7 +36,7 @@ def test_it_opens_on_the_plain_model_against_itself(plain):
 
 
 def test_each_step_has_its_share_in_the_waterfall_and_beside_its_toggle(plain, host, picture):
-    the_page.choose(plain, "Place", "Engine", "native")
+    the_page.choose(plain, "Run on", "Engine", "native")
     the_page.turn(plain, "Quantize", True)
     the_page.turn(plain, "Prune", True)
     the_page.card(plain, "Prune").get_by_label("Fine-tuning").press("Home")
@@ -49,14 +49,14 @@ def test_each_step_has_its_share_in_the_waterfall_and_beside_its_toggle(plain, h
     assert steps == ["native", "Prune", "Quantize", "now"]
     for title in ("Prune", "Quantize"):
         assert "real" in the_page.card(plain, title).locator(".wb-effect").inner_text()
-    assert "native · " in the_page.card(plain, "Place").locator(".wb-effect").inner_text()
+    assert "native · " in the_page.card(plain, "Run on").locator(".wb-effect").inner_text()
     the_page.switch(plain, "Quantize").hover()
     assert plain.locator(".wb-waterfall-chart .wb-lit .wb-fall-name").all_inner_texts() == ["Quantize"] * 3
 
 
 @ONLY_VOILA
 def test_what_destroys_the_model_is_no_gain_however_fast(plain, picture):
-    the_page.choose(plain, "Place", "Engine", "native")
+    the_page.choose(plain, "Run on", "Engine", "native")
     the_page.turn(plain, "Prune", True)
     the_page.card(plain, "Prune").get_by_label("Fine-tuning").press("Home")
     the_page.card(plain, "Prune").get_by_label("Amount").press("End")
@@ -81,13 +81,29 @@ def test_the_loss_that_is_accepted_is_remembered(plain):
     expect(amount).to_have_text("0.5 pt")
 
 
+def test_a_long_training_waits_for_a_word_and_says_what_is_known_before_and_how_long_it_takes(plain, host, picture):
+    the_page.turn(plain, "Distill", True)
+    the_page.card(plain, "Distill").get_by_label("Epochs").press("End")
+    the_page.wait_for_recipe(plain, "r.steps.some((step) => step.epochs === 10)")
+    the_page.phase(plain, "untrained")
+    picture(plain, f"{host.name}-waits-for-a-word")
+    clause(plain, "smaller").wait_for()
+    clause(plain, "accuracy after training").wait_for()
+    assert plain.locator("[data-phase]").inner_text().startswith("◌\nThe training takes about")
+    the_page.give_the_word(plain)
+    plain.locator("[data-phase]").get_by_text("left:").wait_for()
+    the_page.cancel(plain).click()
+    the_page.phase(plain, "cancelled")
+    expect(plain.get_by_role("tab", name="Training")).to_be_visible()
+
+
 def test_auto_is_a_choice_and_says_what_it_stands_for(plain):
-    the_page.choose(plain, "Place", "Engine", "native")
+    the_page.choose(plain, "Run on", "Engine", "native")
     the_page.finished(plain)
     plain.get_by_role("radio", name="auto", exact=True).click()
     the_page.turn(plain, "Quantize", True)
     the_page.choose(plain, "Quantize", "Scheme", "bf16")
     the_page.finished(plain)
-    place = the_page.card(plain, "Place")
+    place = the_page.card(plain, "Run on")
     assert place.get_by_role("radio", name="auto", exact=True).get_attribute("aria-checked") == "true"
     expect(place.locator(".wb-effect")).to_contain_text(the_page.recipe(plain)["place"]["engine"])

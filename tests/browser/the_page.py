@@ -31,14 +31,35 @@ def phase_of(page: Page) -> str:
 
 
 def at_rest(page: Page) -> None:
-    """Wait for the end of the run, whatever it is."""
-    phase(page, *ENDINGS)
+    """Wait for the end of the run, whatever it is; a training that waits for a word gets it."""
+    phase(page, *ENDINGS, "untrained")
+    if phase_of(page) == "untrained":
+        give_the_word(page)
+        phase(page, *ENDINGS)
+
+
+def give_the_word(page: Page) -> None:
+    """Let a training begin that waits for that."""
+    page.get_by_role("button", name="Train, about").click()
+    phase(page, "training", *ENDINGS)
 
 
 def finished(page: Page) -> None:
     """Wait for the end of the run, which must be a good one."""
     at_rest(page)
     assert phase_of(page) == "finished", page.locator("[data-phase]").inner_text()
+
+
+def stored(page: Page) -> None:
+    """Wait until a run of the history is shown as it was, with nothing under way."""
+    page.locator('[data-phase="finished"]').filter(has_text="From the history").wait_for()
+
+
+def measure_again(page: Page) -> None:
+    """Press the button in the footer, and wait for the end of the run."""
+    page.locator("[data-phase]").get_by_role("button", name="Measure again").click()
+    page.locator("[data-phase]").filter(has_text="From the history").wait_for(state="detached")
+    finished(page)
 
 
 def cancel(page: Page) -> Locator:
@@ -60,7 +81,7 @@ def switch(page: Page, title: str) -> Locator:
 
 
 def card(page: Page, title: str) -> Locator:
-    """The card with a technique's options, or the one called Place."""
+    """The card with a technique's options, or the one called Run on."""
     return page.get_by_role("region", name=title, exact=True)
 
 
@@ -75,20 +96,20 @@ def choose(page: Page, title: str, option: str, choice: str) -> None:
     """Take one of the choices of an option, and wait until its run is the one shown."""
     group = card(page, title).get_by_role("radiogroup", name=option, exact=True)
     if group.count():
-        radio = group.get_by_role("radio", name=choice)
-        radio.click()
-        value = json.dumps(radio.get_attribute("data-value"))
+        group.locator(f'[data-value="{choice}"]').click()
     else:
         card(page, title).get_by_label(option, exact=True).select_option(choice)
-        value = json.dumps(choice)
-    wait_for_recipe(page, f"[r.place, ...r.steps].some((part) => Object.values(part).includes({value}))")
+    wait_for_recipe(page, f"[r.place, ...r.steps].some((part) => Object.values(part).includes({json.dumps(choice)}))")
 
 
 def train(page: Page) -> None:
     """Start a distillation so long that no test has ever finished it: one that was would train no more."""
     turn(page, "Distill", True)
     card(page, "Distill").get_by_label("Epochs").press("End")
-    phase(page, "training")
+    wait_for_recipe(page, "r.steps.some((step) => step.epochs === 10)")
+    phase(page, "training", "untrained")
+    if phase_of(page) == "untrained":
+        give_the_word(page)
 
 
 def tab(page: Page, name: str) -> None:
@@ -127,7 +148,7 @@ def fresh(page: Page, name: str) -> str:
 
 
 def recipe(page: Page) -> dict:
-    """The recipe of the run, as the code tab shows it."""
+    """The recipe of the run, as what is taken away shows it."""
     return json.loads(page.locator(".wb-code-view code").nth(1).text_content())
 
 

@@ -148,6 +148,7 @@ def test_a_technique_declares_its_options(technique: type[Technique]):
     assert technique.model_validate(step.model_dump(mode="json")) == step
     assert Recipe.parse(steps=[step.model_dump(mode="json")]).steps == (step,)
     assert step.summary()
+    assert "\n" not in technique.family + step.now()
     assert "\n" not in step.label()
 
 

@@ -13,6 +13,7 @@ from workbench.core.placing import completions
 from workbench.core.runs import Asked, Core
 from workbench.errors import Cancelled
 from workbench.machine import turn
+from workbench.precisions import registered
 from workbench.recipe import Recipe
 from workbench.store import data_directory
 from workbench.techniques import Context
@@ -53,7 +54,7 @@ def test_the_way_back_is_among_them():
 def test_under_auto_the_schemes_of_other_engines_are_made_ahead_too():
     quantized = Recipe.parse(steps=[{"do": "quantize"}])
     schemes = {recipe.precision for recipe in neighbours(quantized)}
-    assert schemes == {"fp32", "int8-static", "int8-dynamic", "bf16", "int8-weights", "int4-weights"}
+    assert schemes == {*registered()}
 
 
 HOLD = """
@@ -169,7 +170,7 @@ def test_where_the_engine_is_the_baseline_itself_it_has_nothing_of_its_own_to_te
     assert not [event for event in outbox.events if event.kind == "ablation"]
 
 
-def test_a_beginning_that_fails_is_left_out_and_the_worker_lives_on(monkeypatch):
+def test_a_beginning_that_fails_is_told_with_its_reason_and_not_tried_again(monkeypatch):
     outbox = Kept()
     core = Core(outbox)
     core.keep_workload(1, pickle.dumps(Workload("fashion-mlp")), known=[])
@@ -185,4 +186,20 @@ def test_a_beginning_that_fails_is_left_out_and_the_worker_lives_on(monkeypatch)
     for _ in range(2):
         core.look_ahead(lambda: None)
     assert not [event for event in outbox.events if event.kind == "ablation"]
+    told = [(event.steps, event.reason) for event in outbox.events if event.kind == "unmeasured"]
+    assert told == [(0, "whatever a library says")] * 2
     assert len(tried) == 1
+
+
+def test_a_model_that_can_t_be_watched_is_measured_and_not_drawn(monkeypatch):
+    def fails(*_):
+        raise RuntimeError("whatever a model says")
+
+    monkeypatch.setattr("workbench.measure.flow.flow", fails)
+    outbox = Kept()
+    core = Core(outbox)
+    core.keep_workload(1, pickle.dumps(Workload("fashion-mlp")), known=[])
+    core.run(1, 1, Recipe.parse(place={"engine": "eager", "threads": 1}), "eager", lambda: None)
+    kinds = [event.kind for event in outbox.events]
+    assert kinds[-1] == "finished"
+    assert "structure" not in kinds

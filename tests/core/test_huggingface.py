@@ -39,6 +39,7 @@ def loaded(tmp_path_factory):
     return {name: models.load(wb.Workload(save(folder / name), data)) for name, (save, data) in WORKLOADS.items()}
 
 
+@pytest.mark.usefixtures("every_layer_in_int8")
 @pytest.mark.parametrize(("name", "engine"), ENGINES)
 def test_a_folder_s_model_runs_in_int8(loaded, name, engine):
     workload = loaded[name]

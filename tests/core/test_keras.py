@@ -25,6 +25,7 @@ def model():
     return keras.Sequential([keras.Input((8, 8, 3)), convolution, keras.layers.Flatten(), head])
 
 
+@pytest.mark.usefixtures("every_layer_in_int8")
 def test_its_layers_are_quantized_under_their_names(model):
     recipe = {"steps": [{"do": "quantize"}], "place": {"engine": "native", "threads": 1}}
     runner = wb.prepare(model, INPUTS, recipe)

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import workbench as wb
 from tests.models.conftest import two_layers
+from tests.receipts import is_int8
 from workbench import engines
 from workbench.recipe import Recipe
 
@@ -51,5 +52,5 @@ def test_every_form_of_model_and_data_ends_in_int8_kernels(session, form, tmp_pa
     recipe = Recipe.parse(steps=[{"do": "quantize"}], place={"threads": 1})
     result = session.start(workload, recipe, baseline="eager").result()
     assert len(result.receipt) == 2
-    assert {(row.after.dtype, row.compute_dtype, row.reality) for row in result.receipt} == {("int8", "int8", "real")}
+    assert all(map(is_int8, result.receipt))
     assert result.variant.quality.n == 48  # every fifth of 60 is set aside to learn from

@@ -15,6 +15,7 @@ from workbench.techniques import Context
 IMAGES = torch.rand(256, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.mark.usefixtures("every_layer_in_int8")
 def test_a_prepared_int8_model_agrees_with_the_model_it_was_made_from():
     model = build("fashion-student").eval()
     images = torch.rand(256, 1, 28, 28)
@@ -26,6 +27,7 @@ def test_a_prepared_int8_model_agrees_with_the_model_it_was_made_from():
     assert {kernel.dtype for kernel in faster.kernels.values()} == {"int8"}
 
 
+@pytest.mark.usefixtures("every_layer_in_int8")
 def test_what_prepare_gives_has_a_receipt():
     model = build("fashion-student").train()
     images = torch.rand(64, 1, 28, 28)
@@ -97,7 +99,7 @@ def test_a_workload_brings_its_own_data_and_gives_what_its_run_measures():
     steps = [{"do": "prune", "amount": 0.25, "finetune_epochs": 0}, {"do": "quantize"}]
     recipe = Recipe.parse(steps=steps, place={"engine": "eager", "threads": 1}, seed=3)
     loaded = models.load(wb.load("fashion-student"))
-    context = Context(loaded.train, loaded.task.loss, recipe.seed)
+    context = Context.of(loaded, seed=recipe.seed)
     measured = Shelf(0).prepared(loaded, recipe, context).runner
     assert torch.equal(wb.prepare("fashion-student", recipe=recipe)(IMAGES), measured(IMAGES))
 

@@ -39,7 +39,7 @@ def of(result) -> Text:
 def test_it_holds_machine_figures_intervals_receipt_and_recipe():
     words = of(a_result(speedup=2.0, latency_ms=0.2)).words
     for told in (
-        "2.0× faster", "0.2 ms (p95 0.24)", "0.4 ms (p95 0.48)", "92.00% (91.50% – 92.50%)", "800 kB", "200 kB",
+        "2.0× faster", "0.2 ms (p95 0.24)", "0.4 ms (p95 0.48)", "92.00 % (91.50 % – 92.50 %)", "800 kB", "200 kB",
         "2 (1.96 – 2.04) ×", "conv1", "QLinearConv", "real", "a <fast> one", '{"torch": "2.13"}', "model.pt2", "231 kB",
     ):  # fmt: skip
         assert told in words

@@ -62,7 +62,7 @@ def test_an_archive_unpacked_anywhere_has_every_model_give_the_same_answers(tmp_
     archive = tmp_path / "made" / "faster.zip"
     core = Core(outbox=None)
     core.keep_workload(1, pickle.dumps(wb.load("fashion-student")), [1])
-    assert core.save(1, recipe, None, archive) == [archive]
+    assert core.questions().save(1, recipe, None, archive) == [archive]
     assert list(archive.parent.iterdir()) == [archive]
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(tmp_path / "unpacked")

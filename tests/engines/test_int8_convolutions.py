@@ -34,7 +34,7 @@ REALITY = {
 three dimensions, which it leaves to PyTorch."""
 
 
-pytestmark = pytest.mark.usefixtures("cache_directory")
+pytestmark = pytest.mark.usefixtures("cache_directory", "every_layer_in_int8")
 
 
 @cache

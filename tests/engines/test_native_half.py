@@ -104,8 +104,8 @@ def test_embedded_models_keep_their_predictions(name, monkeypatch):
     # At most ten layers in a row (fashion-resnet8), and see above.
     assert (got - exact).norm() <= 20 * UNIT_ROUNDOFF * exact.norm()
     assert {(kernel.dtype, kernel.reality) for kernel in runner.kernels.values()} == {("bfloat16", "real")}
-    for batch in (1, 3):
-        torch.testing.assert_close(runner(inputs[:batch]), got[:batch], rtol=0, atol=0)
+    for batch in (1, 3):  # tiles of another height may add in another order, and one value be rounded to its neighbour
+        assert (runner(inputs[:batch]) - got[:batch]).norm() <= UNIT_ROUNDOFF * got[:batch].norm()
 
 
 class Odd(nn.Module):

@@ -144,3 +144,38 @@ def test_what_a_program_no_longer_has_is_not_recalled():
     remember("a program", Picks((2, 2), (False, False)), on_disk=False)
     assert recall("a program", 2) is not None
     assert recall("a program", 3) is None
+
+
+class Slow:
+    """A program whose every example takes a thread a tenth of a second by a clock of its own."""
+
+    def __init__(self) -> None:
+        self.now, self.calls = 0.0, []
+
+    def run(self, inputs: int, outputs: int, batch: int, chunk: int, threads: int) -> None:
+        self.calls.append((batch, chunk, threads))
+        self.now += 0.1 * batch / threads
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+def test_ways_to_run_a_long_batch_are_tried_on_a_few_of_its_examples_and_once(monkeypatch):
+    program = Slow()
+    monkeypatch.setattr(pick, "time", program)
+    plan = pick.choose_plan(program, torch.empty(512, 1), torch.empty(512, 1), threads=2)
+    assert (plan.batch, plan.threads) == (512, 2)
+    assert max(batch for batch, _, _ in program.calls) == 16
+    assert program.now < 6  # 51 s a turn of the whole batch
+
+
+def test_a_short_batch_is_tried_as_it_is_with_threads_that_share_each_step_too(monkeypatch):
+    program = Slow()
+    monkeypatch.setattr(pick, "time", program)
+    pick.choose_plan(program, torch.empty(4, 1), torch.empty(4, 1), threads=2)
+    assert {(batch, chunk, threads) for batch, chunk, threads in program.calls[3:]} == {
+        (4, 0, 1),
+        (4, 1, 2),
+        (4, 2, 2),
+        (4, 0, 2),
+    }

@@ -15,7 +15,10 @@ from workbench.engines.native import Native
 from workbench.errors import EngineError
 from workbench.variant import Variant
 
-pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
+pytestmark = [
+    pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable())),
+    pytest.mark.usefixtures("every_layer_in_int8"),
+]
 EPSILON = torch.finfo(torch.float32).eps
 
 

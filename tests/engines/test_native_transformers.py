@@ -16,7 +16,10 @@ from workbench.engines.native.runner import NativeRunner
 from workbench.errors import EngineError
 from workbench.variant import Variant
 
-pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
+pytestmark = [
+    pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable())),
+    pytest.mark.usefixtures("every_layer_in_int8"),
+]
 # the fastest here and the plainest: each kernel is tested by itself on every instruction set
 ISAS = sorted({kernels.isas()[0], kernels.isas()[-1]}) if kernels.unavailable() is None else []
 HAVE_BF16_ATTENTION = ("amx", "avx512bf16", "reference")

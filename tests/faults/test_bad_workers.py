@@ -11,7 +11,7 @@ import pytest
 import workbench as wb
 from workbench import events
 from workbench import session as sessions
-from workbench.errors import WorkbenchError, WorkloadError
+from workbench.errors import Cancelled, WorkbenchError, WorkloadError
 from workbench.recipe import Recipe
 from workbench.session import RunCancelled, Session
 from workbench.store import Store
@@ -33,10 +33,18 @@ class Core:
     def look_ahead(self, checkpoint):
         {idle}
 
+    def questions(self):
+        return self
+
     def save(self, token, recipe, result, target):
         raise KeyError("no such part")
 
-    def run(self, run, token, recipe, baseline, checkpoint, *, when_quiet=False):
+    def examples(self, token, recipe, limit, checkpoint):
+        while True:
+            checkpoint()
+            time.sleep(0.01)
+
+    def run(self, run, token, recipe, baseline, checkpoint, *, when_quiet=False, train_up_to_s=None):
         from workbench import events
         if token not in self.known:
             raise LookupError(token)
@@ -123,7 +131,23 @@ def test_a_session_closed_while_saving_says_so(session_with, tmp_path):
     while not session._answers:
         time.sleep(0.01)
     session.close()
-    assert said.get(timeout=60) == "the session was closed before the model was saved"
+    assert said.get(timeout=60) == "the session was closed before the worker had answered"
+
+
+def test_a_question_that_takes_long_gives_way_to_a_run(session_with):
+    session, said = session_with(), queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            session.examples(WORKLOAD, QUICK)
+        except Cancelled:
+            said.put("gave way")
+
+    threading.Thread(target=ask).start()
+    while not session._answers:
+        time.sleep(0.01)
+    assert kinds(session.start(WORKLOAD, QUICK))[-1] == "failed"
+    assert said.get(timeout=60) == "gave way"
 
 
 def test_a_stuck_run_that_never_said_anything_can_be_cancelled(session_with):

@@ -12,7 +12,10 @@ from workbench.measure.ceilings import Ceilings, measured, share
 from workbench.measure.layers import receipt
 from workbench.measure.work import multiply_adds
 
-pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
+pytestmark = [
+    pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable())),
+    pytest.mark.usefixtures("every_layer_in_int8"),
+]
 
 ROUND = Ceilings(2, {"int8": 1e9, "float32": 1e8}, ((1000, 1e8), (10_000, 1e7)))
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import Cancelled, WorkbenchError, WorkloadError
-from workbench.measure.quality import batch_for, doubt, evaluate, judged
+from workbench.measure.quality import Judged, batch_for, doubt, evaluate, in_turn
 from workbench.tasks import metrics
 from workbench.tasks.metrics._classes import NOT_A_NUMBER
 from workbench.workload import Data
@@ -31,7 +29,7 @@ def shifted(inputs: torch.Tensor) -> torch.Tensor:
 
 
 def compared(data: Data, baseline=identity, variant=identity, metric=ACCURACY, **options):
-    return evaluate(judged(baseline, data, metric), variant, data, metric, **options)
+    return evaluate(Judged(baseline, data, metric), variant, data, metric, **options)
 
 
 CLASSES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)
@@ -78,10 +76,9 @@ def test_a_data_set_sorted_by_class_gives_honest_first_estimates():
 
 def test_nan_logits_are_never_right():
     data = Data(torch.full((5, 4), float("nan")), torch.zeros(5, dtype=torch.int64))
-    found = judged(identity, data, ACCURACY)
-    _, answers = found.seen.inputs
+    terms, _, answers = Judged(identity, data, ACCURACY).at(torch.arange(5))
     assert answers.tolist() == [NOT_A_NUMBER] * 5
-    assert found.terms.sum() == 0
+    assert terms.sum() == 0
 
 
 def regression(n: int, seed: int = 0) -> Data:
@@ -146,7 +143,7 @@ def test_without_targets_agreement_with_the_untouched_model_is_measured():
 def test_an_untouched_model_whose_figure_is_no_number_is_an_error_that_counts_its_outputs():
     data = Data(torch.tensor([[1.0], [float("nan")], [3.0]]), torch.zeros(3))
     with pytest.raises(WorkloadError, match=r"mean absolute error of the untouched model is nan, since 1 of 3 outputs"):
-        judged(identity, data, MAE)
+        list(compared(data, metric=MAE))
 
 
 def test_a_variant_whose_figure_is_no_number_fails_and_says_how_many_outputs_are_to_blame():
@@ -184,22 +181,43 @@ def test_cancelling_stops_before_the_next_batch():
 
 def test_no_test_examples_is_an_error_that_says_so():
     with pytest.raises(WorkloadError, match="test data is empty"):
-        judged(identity, Data(torch.empty(0, 4), torch.empty(0, dtype=torch.int64)), ACCURACY)
+        Judged(identity, Data(torch.empty(0, 4), torch.empty(0, dtype=torch.int64)), ACCURACY)
 
 
 def test_a_judgement_of_other_data_is_refused():
     targets = torch.zeros(4, dtype=torch.int64)
-    found = judged(identity, data_of(targets[:3], targets[:3]), ACCURACY)
+    found = Judged(identity, data_of(targets[:3], targets[:3]), ACCURACY)
     with pytest.raises(WorkloadError, match="a baseline judged on 3 examples doesn't fit 4"):
         next(evaluate(found, identity, data_of(targets, targets), ACCURACY))
 
 
 def test_a_model_that_is_right_less_often_than_guessing_is_doubted():
     targets = torch.arange(100) % 2
-    right = judged(identity, data_of(targets, targets), ACCURACY)
+    right, wrong = (Judged(model, data_of(targets, targets), ACCURACY) for model in (identity, shifted))
+    for judged in (right, wrong):
+        judged.at(torch.arange(100))
     assert doubt(right, ACCURACY) is None
-    wrong = dataclasses.replace(right, terms=torch.zeros_like(right.terms))
     assert "fewer than always giving the most frequent class" in doubt(wrong, ACCURACY)
+
+
+def test_each_example_is_judged_once_by_the_untouched_model_however_runs_take_turns():
+    called = []
+
+    def model(inputs):
+        called.append(len(inputs))
+        return inputs
+
+    targets = torch.arange(100) % 4
+    data = data_of(targets, targets)
+    judged = Judged(model, data, ACCURACY)
+    judged.at(in_turn(data, 30, seed=0)[0])
+    assert called == [30]
+    next(evaluate(judged, shifted, data, ACCURACY, batch=40, seed=1, snapshot_s=0.0))
+    assert 50 <= sum(called) <= 70
+    for seed in (0, 1):
+        *_, last = evaluate(judged, shifted, data, ACCURACY, batch=30, seed=seed)
+        assert (last.baseline.value, last.variant.value, last.changed) == (1, 0, 100)
+    assert sum(called) == 100
 
 
 @pytest.mark.parametrize(

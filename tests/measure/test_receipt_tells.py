@@ -148,6 +148,7 @@ def test_an_embedding_that_looks_up_in_float32_is_unchanged_not_simulated(recipe
     assert "looks its rows up" in row.reason or "Embedding has no" in row.reason
 
 
+@pytest.mark.usefixtures("every_layer_in_int8")
 def test_a_remark_follows_the_kernel_s_reason_and_stands_in_real_rows_too():
     module, inputs = own_model("an encoder layer")
     variant = made(module, inputs, "int8-static")

@@ -120,7 +120,7 @@ def test_a_folder_in_which_a_file_is_written_anew_is_read_anew(tmp_path):
     assert parcels.pack(workload) is not first
 
 
-@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile, nn.utils.parametrizations.weight_norm], ids=str)
+@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile, nn.utils.parametrizations.weight_norm])
 def test_what_is_wrapped_around_a_module_comes_off_before_it_is_sent(wrap, session):
     model = always(0)
     plain = copy.deepcopy(model)

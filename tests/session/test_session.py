@@ -9,7 +9,7 @@ import torch
 
 import workbench as wb
 from workbench import engines
-from workbench.errors import WorkloadError
+from workbench.errors import WorkbenchError, WorkloadError
 from workbench.recipe import Recipe
 from workbench.session import RunCancelled, RunFailed, Session
 from workbench.store import Store
@@ -193,3 +193,22 @@ def test_the_worker_ends_when_its_session_closes():
 def test_importing_the_workbench_imports_no_torch():
     code = "import sys, workbench; workbench.Recipe.parse(steps=[{'do': 'quantize'}]); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_layer_of_what_was_just_measured_is_told_in_numbers_and_one_of_another_recipe_is_not(session):
+    result = session.start(STUDENT, eager(steps=[{"do": "quantize"}])).result()
+    recipe = Recipe.parse(result.recipe)
+    detail = session.layer(STUDENT, recipe, result.receipt[0].layer)
+    assert (detail.before.dtype, detail.after.dtype) == ("float32", "int8")
+    assert sum(detail.after.levels.counts) == detail.before.total
+    other = recipe.model_copy(update={"seed": 99, "steps": Recipe.parse(steps=[{"do": "prune", "amount": 0.7}]).steps})
+    with pytest.raises(WorkbenchError, match="measure it again"):
+        session.layer(STUDENT, other, "conv1")
+    with pytest.raises(WorkbenchError, match="is not known"):
+        session.layer(STUDENT, recipe, "no_such_layer")
+
+
+def test_the_structure_of_the_variant_is_told_once_and_before_its_receipt(session):
+    kinds = [event.kind for event in session.start(STUDENT, eager())]
+    assert kinds.count("structure") == 1
+    assert kinds.index("structure") < kinds.index("layers")

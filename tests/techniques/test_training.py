@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from tests.techniques import parts
 from workbench.errors import WorkbenchError
+from workbench.receipt import Quality
 from workbench.tasks import losses
 from workbench.techniques import Context
 from workbench.techniques._training import Plan, learning, loss_for, outputs, train
@@ -46,6 +47,27 @@ def test_the_curve_has_at_most_ten_points_a_second(few, monkeypatch):
     points = []
     learn(dataclasses.replace(few, curve=points.append))
     assert all(later.step - earlier.step >= 10 for earlier, later in pairwise(points[:-1]))
+
+
+def test_judging_on_the_way_takes_a_twentieth_of_the_time_and_changes_no_weight(few, monkeypatch):
+    seconds, judged = iter(range(10**6)), []
+    clock = SimpleNamespace(monotonic=lambda: sum(judged) + next(seconds) * 0.01)
+    monkeypatch.setattr("workbench.techniques._training.time", clock)
+
+    def judge(module: nn.Module) -> Quality:
+        module.eval()(few.train.inputs[0][:8])
+        module.train()
+        judged.append(0.05)
+        return Quality(value=0.5, low=0.4, high=0.6, n=8, metric="accuracy", title="accuracy", better="higher")
+
+    points, plan = [], dataclasses.replace(PLAN, epochs=40)
+    loss_of = lambda logits, rows: functional.cross_entropy(logits, few.train.targets[rows])  # noqa: E731
+    module = model()
+    train(module, plan, dataclasses.replace(few, curve=points.append), loss_of, judge=judge)
+    told = [point.quality for point in points if point.quality]
+    assert len(told) == len(judged) > 1
+    assert sum(judged) < clock.monotonic() / 20
+    assert parts.same_weights(module, learn(few, plan))
 
 
 def test_a_loss_that_explodes_is_told_with_the_learning_rate(few):

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from tests.results import a_result
 from workbench import catalog, events
 from workbench.core import offer
+from workbench.examples import Confusion, Example, Examples, Shown
+from workbench.layer import Histogram, LayerDetail, Numbers, Scales
 from workbench.receipt import Interval, LayerState, Quality, Result
 from workbench.recipe import Recipe
 from workbench.workload import Workload
@@ -20,9 +22,14 @@ class HandDrivenSession:
         self.submitted: list[tuple[int, Workload, Recipe]] = []
         self.baselines: list[str] = []
         self.when_quiet: list[bool] = []
+        self.train_up_to_s: list[float | None] = []
         self.cancelled_by: list[object] = []
         self.refusal: Exception | None = None
         self.entries: list = []
+        self.forgotten: list[int] = []
+        self.asked: list[tuple[Workload, Recipe]] = []
+        self.found: list[Examples | Exception] = []
+        self.layers_asked: list[str] = []
         self._numbers = itertools.count(1)
         self._subscribers: list[Callable] = []
 
@@ -33,6 +40,7 @@ class HandDrivenSession:
         *,
         baseline: str = "auto",
         when_quiet: bool = False,
+        train_up_to_s: float | None = None,
         owner: object = None,
     ) -> int:
         if self.refusal is not None:
@@ -41,6 +49,7 @@ class HandDrivenSession:
         self.submitted.append((number, workload, recipe))
         self.baselines.append(baseline)
         self.when_quiet.append(when_quiet)
+        self.train_up_to_s.append(train_up_to_s)
         return number
 
     def cancel(self, number: int | None = None, *, owner: object = None) -> None:
@@ -55,6 +64,24 @@ class HandDrivenSession:
 
     def history(self, workload_id: str | None = None, limit: int = 200) -> list:
         return [entry for entry in self.entries if entry.result.workload_id == workload_id][:limit]
+
+    def forget(self, entry: int) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.forgotten.append(entry)
+
+    def examples(self, workload: Workload, recipe: Recipe) -> Examples:
+        self.asked.append((workload, recipe))
+        found = self.found.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def layer(self, workload: Workload, recipe: Recipe, name: str) -> LayerDetail:
+        self.layers_asked.append(name)
+        if self.refusal is not None:
+            raise self.refusal
+        return a_layer_detail(name)
 
     def say(self, event: events.Event) -> None:
         for callback in list(self._subscribers):
@@ -79,6 +106,31 @@ def a_regression(*, before: float = 0.4, after: float = 0.4123, **details) -> Re
     }
     loss = Interval(value=lost, low=lost - 0.001, high=lost + 0.001)
     return result.model_copy(update=sides | {"quality_loss": loss, "answers_changed": None})
+
+
+def found_examples(number: int = 490) -> Examples:
+    """One image of a dress that became a shirt."""
+    dress, shirt = Shown(text="Dress"), Shown(text="Shirt")
+    image = Shown(picture="data:image/png;base64,iVBORw0KGgo=")
+    example = Example(number=number, outcome="lost", inputs=(image,), target=dress, before=dress, after=shirt)
+    return Examples(
+        counted="answers",
+        total=10_000,
+        counts={"lost": 21, "won": 12, "other": 4},
+        examples=(example,),
+        seen=10_000,
+        available=10_000,
+        confusion=Confusion(classes=("Dress", "Shirt"), baseline=((9, 1), (2, 8)), variant=((8, 2), (1, 9))),
+    )
+
+
+def a_layer_detail(name: str) -> LayerDetail:
+    """Four numbers before, of which int8 keeps three apart from zero and one as zero."""
+    values = Histogram(low=-1.0, width=1.0, counts=(2, 2))
+    before = Numbers(dtype="float32", shape=(4,), size_bytes=16, total=4, zeros=0, low=-1.0, high=1.0, values=values)
+    levels = Histogram(low=-128, width=1, counts=tuple({1: 1, 128: 1, 200: 1, 255: 1}.get(n, 0) for n in range(256)))
+    changes = {"dtype": "int8", "zeros": 1, "levels": levels, "scales": Scales(count=1, low=1 / 127, high=1 / 127)}
+    return LayerDetail(layer=name, before=before, after=before.model_copy(update=changes))
 
 
 def of_few_calls(result: Result) -> Result:

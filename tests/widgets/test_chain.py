@@ -11,7 +11,7 @@ from workbench.receipt import Interval, Result
 from workbench.recipe import Recipe
 from workbench.widgets.page import chain, waterfall
 from workbench.widgets.page.effects import effects
-from workbench.widgets.page.state import PageState, Submitted, reduce
+from workbench.widgets.page.state import PageState, Stored, Submitted, reduce
 
 QUANTIZE = {"do": "quantize"}
 PRUNE = {"do": "prune", "kind": "weights"}
@@ -60,6 +60,10 @@ def test_a_step_s_effect_is_the_quotient_of_two_speedups_whatever_the_machine_s_
     assert effect["text"] == "1.50× · ±0 pt · real"
     # ±2 % of each speed-up and ±10 % from run to run: exp(√(ln(1.02/0.98)²/2 + ln(1.1)²)) = 1.1045
     assert effect["against"] == "1.36 – 1.66× over what comes before it"
+
+
+def test_what_made_it_slower_says_how_much_slower():
+    assert effects(shown(quantized(2.0), in_fp32(4.0)))["quantize"]["text"].startswith("2.00× slower · ")
 
 
 def test_the_engine_has_an_effect_of_its_own():
@@ -162,6 +166,26 @@ def test_a_link_that_is_not_measured_yet_waits_and_nothing_stands_in_for_it():
     view = waterfall.view(shown(quantized(6.0)), {})
     assert view["pending"]
     assert [bar["pending"] for bar in view["panels"][0]["bars"]] == [False, True, True, False]
+
+
+def test_a_step_that_can_t_be_measured_says_why_instead_of_keeping_people_waiting():
+    state = reduce(shown(quantized(6.0)), events.Unmeasured(run=1, steps=0, reason="no kernel for it"))
+    view = waterfall.view(state, {})
+    assert not view["pending"]
+    assert [bar["text"] for bar in view["panels"][0]["bars"][1:3]] == ["—", "—"]
+    assert {bar["reason"] for bar in view["panels"][0]["bars"][1:3]} == {"no kernel for it"}
+    assert (
+        waterfall.view(
+            reduce(state, events.Started(run=2, workload=state.workload, workload_id="", recipe=state.recipe)), {}
+        )
+        == {}
+    )
+
+
+def test_of_a_run_of_the_history_nothing_more_will_be_measured():
+    view = waterfall.view(reduce(PageState(), Stored(3, quantized(6.0), "2026-11-01T10:00:00+00:00")), {})
+    assert not view["pending"]
+    assert "Measure again" in view["panels"][0]["bars"][1]["reason"]
 
 
 def test_with_everything_off_it_shows_the_model_against_itself():

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from tests.results import a_result
 from tests.widgets.parts import normalised, of_few_calls
 from workbench import events
-from workbench.receipt import Interval
+from workbench.receipt import Interval, Quality
 from workbench.widgets import Figures, _format
 from workbench.widgets.charts import histogram
 from workbench.widgets.charts.front import pareto_front
-from workbench.widgets.page import views
+from workbench.widgets.page import layers, views
 from workbench.widgets.page.runs import Row
 from workbench.widgets.page.state import PageState, reduce
 
@@ -41,7 +41,7 @@ def test_three_significant_digits_without_an_exponent(value, text):
 )
 def test_a_layer_is_held_against_what_bounds_it(share, ceiling, text):
     layer = a_result().receipt[0].model_copy(update={"ceiling_share": share, "ceiling": ceiling})
-    row = views.layers((layer,))[0]
+    row = layers.rows((layer,))[0]
     assert (row["ceiling"], row["bounded"]) == (text, share is not None)
 
 
@@ -74,7 +74,7 @@ def test_an_interval_that_tells_nothing_yet_is_not_shown_as_no_difference():
     vague = a_result().model_copy(update={"speedup": Interval(value=1.7, low=2e-7, high=4e10)})
     card = Figures(vague).view["cards"][1]
     assert (card["value"], card["tone"]) == ("too rough to tell", "")
-    assert card["lines"][0] == "95 %: more than 2× either way"
+    assert card["lines"][0] == "95 %: off by 2× or more"
 
 
 @given(st.floats(0.02, 50), st.floats(0.003, 0.5), st.floats(0.003, 0.5))
@@ -145,6 +145,35 @@ def test_the_training_chart_knows_the_whole_length_from_its_first_point():
     assert views.training(reduce(PageState(), first))["epochs"] == 2.0
 
 
+def test_quality_is_estimated_while_a_model_trains():
+    about = Quality(
+        value=0.91, low=0.872, high=0.94, n=256, metric="accuracy", title="accuracy", unit="share", better="higher"
+    )
+    first = events.Training(run=1, technique="prune", step=5, total_steps=100, epoch=0.1, loss=2.0, quality=about)
+    second = first.model_copy(update={"step": 6, "epoch": 0.2, "quality": None})
+    state = reduce(reduce(PageState(), first), second)
+    shown = views.training(state)
+    assert shown["estimates"] == [[0.1, 91.0, 87.2, 94.0]]
+    assert shown["metric"] == "accuracy, %"
+    assert shown["progress"].endswith("· about 91.0 %")
+    card = views.figures(state)["cards"][2]
+    assert (card["value"], card["form"], card["mark"]) == ("about 91.0 %", "words", "")
+
+
+def test_many_estimates_of_a_long_training_are_thinned_and_the_last_stays():
+    about = Quality(
+        value=0.91, low=0.87, high=0.94, n=256, metric="accuracy", title="accuracy", unit="share", better="higher"
+    )
+    state = PageState()
+    for step in range(1, 301):
+        point = events.Training(
+            run=1, technique="prune", step=step, total_steps=300, epoch=step / 100, loss=2.0, quality=about
+        )
+        state = reduce(state, point)
+        assert state.estimates[-1][0] == step / 100
+    assert len(state.estimates) <= 60
+
+
 def test_facts_about_the_machine_have_units_that_people_read():
     assert views.facts({"memory_bytes": 25_276_502_016, "cpu_quota": None}) == [
         ["memory", "25 GB"],
@@ -156,12 +185,12 @@ def test_facts_about_the_machine_have_units_that_people_read():
 def test_zeros_that_rounding_makes_are_not_shown_as_a_change(dtype, sparsity, told):
     (row,) = a_result().receipt
     after = row.after.model_copy(update={"dtype": dtype, "sparsity": sparsity})
-    (shown,) = views.layers((row.model_copy(update={"after": after}),))
+    (shown,) = layers.rows((row.model_copy(update={"after": after}),))
     assert ("zeros" in shown["change"]) == bool(told)
     assert told in shown["change"]
 
 
-@pytest.mark.parametrize("view", [views.layers, views.receipt])
+@pytest.mark.parametrize("view", [layers.rows, layers.receipt])
 def test_normalisations_come_after_the_layers_with_weights(view):
     assert [row["layer"] for row in view(normalised(a_result()).receipt)] == ["conv1", "norm"]
 
@@ -169,4 +198,12 @@ def test_normalisations_come_after_the_layers_with_weights(view):
 def test_a_layer_kept_in_two_dtypes_shows_both():
     (row,) = a_result().receipt
     mixed = row.model_copy(update={"after": row.after.model_copy(update={"dtype": "int8 and float32"})})
-    assert "int8 and fp32" in views.layers((mixed,))[0]["change"]
+    assert "int8 and fp32" in layers.rows((mixed,))[0]["change"]
+
+
+@pytest.mark.parametrize(
+    ("value_ms", "text"),
+    [(0.00971, "9.71 µs"), (0.0999, "99.9 µs"), (0.09999, "0.100 ms"), (0.1, "0.100 ms"), (1.234, "1.23 ms")],
+)
+def test_a_latency_has_three_digits_and_is_told_in_microseconds_below_a_tenth_of_a_millisecond(value_ms, text):
+    assert _format.latency(value_ms) == text

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import subprocess
 import sys
 
 from workbench.widgets import Figures, LatencyPlot, ParetoPlot, RecipePanel, TrainingPlot
 from workbench.widgets._stylesheet import stylesheet
-from workbench.widgets.charts.plotly_library import library
+from workbench.widgets.charts.plotly_library import PlotlyLibrary, library
 from workbench.widgets.tables.history_table import HistoryTable
 
 
@@ -32,10 +33,16 @@ def test_the_rules_that_all_widgets_share_cross_the_wire_once():
     assert not any("--wb-blue:" in widget.get_state()["_css"] for widget in widgets)
 
 
-def test_the_library_is_the_installed_plotly_compressed():
-    code = gzip.decompress(library().code)
+def test_the_library_sends_the_installed_plotly_compressed_to_a_browser_that_asks():
+    one, sent = PlotlyLibrary(), []
+    one.send = lambda content, buffers: sent.append((content, buffers))
+    one._on_message(one, {"send": "code"}, [])
+    ((content, (compressed,)),) = sent
+    code = gzip.decompress(compressed)
+    assert content == {"sent": "code"}
     assert b"plotly.js v" in code[:200]
-    assert len(library().code) < len(code) / 3
+    assert len(compressed) < len(code) / 3
+    assert one.digest == hashlib.sha256(code).hexdigest()
 
 
 def test_a_new_row_is_sent_alone():

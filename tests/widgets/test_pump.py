@@ -119,7 +119,16 @@ def test_it_works_in_a_process_without_a_running_loop(thing):
 
 def test_one_task_that_fails_does_not_keep_the_others_from_running(thing):
     pump = Pump()
-    pump._tasks = {"bad": lambda: 1 / 0, "good": lambda: setattr(thing, "value", 5)}
+    tasks = {"bad": lambda: 1 / 0, "good": lambda: setattr(thing, "value", 5)}
+    pump._tasks = {name: (Urgency.LIVE, task) for name, task in tasks.items()}
     with pytest.raises(ZeroDivisionError):
         pump.flush()
     assert thing.seen == [5]
+
+
+def test_in_one_flush_the_more_urgent_comes_first_whenever_it_was_asked_for():
+    pump, ran = Pump(), []
+    urgencies = {"behind": Urgency.LIVE, "also": Urgency.LIVE, "answer": Urgency.ANSWER}
+    pump._tasks = {name: (urgency, lambda name=name: ran.append(name)) for name, urgency in urgencies.items()}
+    pump.flush()
+    assert ran == ["answer", "behind", "also"]

@@ -199,7 +199,7 @@ def test_the_history_is_headed_by_the_metric(bench, session, settle):
 
 def test_runs_by_another_metric_are_named_in_the_history_and_left_out_of_the_plot(session, settle):
     earlier = a_result(recipe=PLAIN), a_regression(recipe=PLAIN)
-    session.entries = [SimpleNamespace(result=each, finished_at="2026-01-01T12:00:00+00:00") for each in earlier]
+    session.entries = [SimpleNamespace(id=7, result=each, finished_at="2026-01-01T12:00:00+00:00") for each in earlier]
     bench = Workbench(session=session)
     settle()
     assert bench.history.quality_heading == "accuracy"  # the newest run's

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from tests.widgets.parts import offered
 from workbench.errors import RecipeError
 from workbench.recipe import Recipe
+from workbench.session import default_session
 from workbench.widgets import RecipePanel
 from workbench.widgets.page import pump
 
@@ -95,6 +98,18 @@ def test_the_amount_ends_where_its_declaration_says_for_the_kind_chosen(panel):
             Recipe.parse(steps=[{**step, "amount": most + 0.001}])
 
 
+def test_shown_by_itself_it_starts_a_core_and_offers_what_that_does():
+    alone, part = RecipePanel(), RecipePanel()
+    alone._repr_mimebundle_()
+    known = threading.Event()
+    default_session().on_ready(lambda _: known.set())  # called after what the panel asked to be called
+    assert known.wait(60)
+    pump.shared().flush()
+    assert "quantize" in [each["name"] for each in alone._schema["techniques"]]
+    assert not part._schema
+    default_session().close()
+
+
 def test_the_answer_names_the_change_it_answers(panel):
     ask(panel, 1, INT8)
     ask(panel, 2, {})
@@ -167,8 +182,8 @@ def test_the_browser_is_told_how_a_number_is_written(panel, technique, option, w
 
 
 def test_a_few_short_choices_stand_side_by_side_and_many_are_a_list(panel):
-    scheme, student = sent(panel, "quantize")["scheme"], sent(panel, "distill")["student"]
-    assert [scheme["control"], scheme["choices"][0]["text"]] == ["segmented", "int8 static"]
+    kind, student = sent(panel, "prune")["kind"], sent(panel, "distill")["student"]
+    assert [kind["control"], kind["choices"][0]["text"]] == ["segmented", "channels"]
     assert [student["control"], student["choices"][0]["text"]] == ["choice", "half-width"]
 
 

@@ -54,6 +54,41 @@ def test_a_quiet_moment_can_be_waited_for(bench, session):
     assert session.when_quiet == [False, True]
 
 
+def untrained(session, seconds: float) -> None:
+    number, workload, recipe = session.submitted[-1]
+    name = workload.display_name
+    session.say(events.Started(run=number, workload=name, workload_id=name, recipe=recipe.model_dump(mode="json")))
+    session.say(events.Untrained(run=number, seconds=seconds))
+
+
+def test_a_toggle_trains_for_ten_seconds_unasked_and_longer_only_after_a_word(bench, session, settle):
+    bench.panel.recipe = {"steps": [{"do": "prune"}]}
+    assert session.train_up_to_s == [10, 10]
+    untrained(session, 52)
+    settle()
+    assert bench.verdict.view["train"] == "Train, about 50 s"
+    assert bench.verdict.view["clauses"] == [{"part": "quality", "text": "quality after training", "tone": ""}]
+    assert bench.figures.view["verdict"]["text"].endswith("about 50 s of training tell the rest")
+    assert not bench.progress.view["again"]
+    bench.verdict.train_requests += 1
+    settle()
+    assert session.train_up_to_s[-1] is None
+    assert bench.verdict.view["train"] == ""
+
+
+def test_another_workload_never_starts_a_training_by_itself(bench, session):
+    bench.panel.recipe = {"steps": [{"do": "prune"}]}
+    bench.bar.workload = "fashion-mlp"
+    assert session.train_up_to_s[-1] == 0
+
+
+def test_what_a_technique_would_train_for_stands_beside_its_toggle_while_it_is_off(bench, session, settle):
+    finish(session)
+    session.say(events.Cost(run=bench.state.run, technique="distill", seconds=31))
+    settle()
+    assert bench.panel.costs == {"distill": "trains about 30 s"}
+
+
 def test_the_loss_that_is_accepted_decides_what_is_called_a_gain(bench, session, settle):
     finish(session, speedup=3.0)  # 0.1 points lost
     settle()
@@ -92,7 +127,7 @@ def test_figures_reach_the_widgets(bench, session, settle):
     values = [card["value"] for card in bench.figures.view["cards"]]
     assert values == ["0.200 ms", "3.00×", "92.0 %", "200 kB"]
     assert bench.layers.rows[0]["reality"] == "real"
-    assert bench.receipt.rows[0]["kernel"] == "QLinearConv"
+    assert bench.layers.rows[0]["kernel"] == "QLinearConv"
     assert bench.figures.view["verdict"]["text"] == "2.0× faster"
 
 
@@ -124,17 +159,6 @@ def test_only_calls_of_one_batch_size_compete_for_the_front(bench, session, sett
     bench.panel.recipe = {}
     settle()
     assert (bench.pareto_plot.batch, bench.pareto_plot.front) == (1, [1])
-
-
-@pytest.mark.parametrize("part", ["history", "pareto_plot"])
-def test_choosing_an_earlier_run_brings_its_recipe_back(bench, session, settle, part):
-    bench.panel.recipe = INT8
-    finish(session)
-    bench.panel.recipe = {}
-    settle()
-    getattr(bench, part).selected = 1
-    assert bench.panel.recipe == COMPLETE
-    assert session.submitted[-1][2] == Recipe.parse(INT8)
 
 
 def test_runs_of_others_on_the_same_session_are_not_shown(bench, session, settle):
@@ -195,7 +219,7 @@ def test_an_error_of_a_run_is_shown_in_place_and_the_next_run_works(bench, sessi
 
 
 def test_choosing_a_workload_runs_it_and_shows_its_own_history(bench, session, settle):
-    entry = SimpleNamespace(result=a_result(workload="fashion-mlp"), finished_at="2026-01-01T12:00:00+00:00")
+    entry = SimpleNamespace(id=7, result=a_result(workload="fashion-mlp"), finished_at="2026-01-01T12:00:00+00:00")
     session.entries = [entry]
     bench.bar.workload = "fashion-mlp"
     settle()
@@ -309,7 +333,7 @@ def test_an_own_model_keeps_one_name_from_the_start_to_the_end_of_its_run(sessio
 def test_runs_of_another_model_of_the_same_class_are_not_shown(session, settle):
     session.entries = [
         SimpleNamespace(
-            result=a_result(workload="Sequential", workload_id=each), finished_at="2026-01-01T12:00:00+00:00"
+            id=7, result=a_result(workload="Sequential", workload_id=each), finished_at="2026-01-01T12:00:00+00:00"
         )
         for each in ("aaaa", "bbbb", "bbbb")
     ]
@@ -327,7 +351,7 @@ def test_runs_of_another_model_of_the_same_class_are_not_shown(session, settle):
 def test_a_page_kept_ready_shows_what_finished_before_its_visitor_came(session, settle):
     bench = Workbench(session=session)
     settle()
-    session.entries = [SimpleNamespace(result=a_result(), finished_at="2026-01-01T12:00:00+00:00")]
+    session.entries = [SimpleNamespace(id=7, result=a_result(), finished_at="2026-01-01T12:00:00+00:00")]
     bench.frame.views = 1
     settle()
     assert len(bench.history.rows) == len(bench.pareto_plot.rows) == 1
@@ -417,7 +441,7 @@ def test_a_core_that_cannot_be_started_says_why_on_the_page(session, settle, mon
 
 def test_a_run_whose_recipe_this_version_no_longer_reads_is_listed_and_says_why_it_cannot_come_back(session, settle):
     old = {"steps": [{"do": "a technique of old"}]}
-    session.entries = [SimpleNamespace(result=a_result(recipe=old), finished_at="2026-01-01T12:00:00+00:00")]
+    session.entries = [SimpleNamespace(id=7, result=a_result(recipe=old), finished_at="2026-01-01T12:00:00+00:00")]
     bench = Workbench(session=session)
     settle()
     assert "a technique of old" in bench.history.rows[0]["recipe"]
@@ -425,3 +449,14 @@ def test_a_run_whose_recipe_this_version_no_longer_reads_is_listed_and_says_why_
     settle()
     assert "technique 'a technique of old' is not known" in bench.panel.error
     bench.close()
+
+
+def test_what_the_page_showed_can_be_read_without_a_kernel(bench, session, settle):
+    before = bench._repr_mimebundle_()
+    assert "fashion-cnn live" in before["text/html"]
+    finish(session, speedup=3.0)
+    settle()
+    after = bench._repr_mimebundle_()
+    assert "3.00× faster" in after["text/html"]
+    assert "3.00× faster" in after["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" in after

@@ -79,7 +79,8 @@ function drawing(model, parts, figure) {
     const started = performance.now();
     const { data, layout } = figure() ?? { data: [], layout: { xaxis: { visible: false }, yaxis: { visible: false } } };
     const all = { ...baseLayout(parts.card), ...layout, width: Math.floor(width), height: Math.floor(height) };
-    library.react(parts.drawing, data, all, { displayModeBar: false, responsive: false, doubleClick: false });
+    const calm = { displayModeBar: false, responsive: false, doubleClick: false, showTips: false };
+    library.react(parts.drawing, data, all, calm);
     const now = performance.now();
     rested = now + Math.min(REST * (now - started), LONGEST_REST_MS);
   };
@@ -105,6 +106,7 @@ function drawing(model, parts, figure) {
     attributes: true,
     attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"],
   });
+  theme.observe(document.documentElement, { attributes: true, attributeFilter: ["data-wb-theme"] });
   const cleanUp = () => {
     clearTimeout(timer);
     size.disconnect();
@@ -121,7 +123,7 @@ function baseLayout(card) {
     margin: { l: 46, r: 14, t: 12, b: 38 },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family, size: 11.5, color: colour(card, "--wb-dim") },
+    font: { family, size: 12, color: colour(card, "--wb-dim") },
     hoverlabel: {
       font: { family, size: 12, color: colour(card, "--wb-ink") },
       bgcolor: colour(card, "--wb-bg"),
@@ -141,7 +143,7 @@ function baseLayout(card) {
  */
 function axis(card, title, extra = {}) {
   return {
-    title: { text: title, standoff: 6, font: { size: 11.5 } },
+    title: { text: title, standoff: 6, font: { size: 12 } },
     gridcolor: colour(card, "--wb-line", 0.7),
     linecolor: colour(card, "--wb-line-strong"),
     tickcolor: colour(card, "--wb-line-strong"),
@@ -180,7 +182,7 @@ function logTicks(low, high) {
 /**
  * A table whose rows begin with their name.
  * @param {string} caption
- * @param {string[]} head
+ * @param {Child[]} head
  * @param {Child[][]} rows
  */
 function table(caption, head, rows) {

@@ -34,7 +34,7 @@ interface ChartTraits {
 }
 
 interface PlotlyLibraryTraits {
-  code: BufferSource;
+  digest: string;
 }
 
 /** One of the two sides that are compared. */
@@ -51,15 +51,17 @@ interface LatencySide {
 
 interface LatencyView {
   sides?: LatencySide[];
-  mark?: Mark;
   steady?: boolean;
-  live?: boolean;
   empty?: string;
 }
 
 interface LatencyPlotTraits extends ChartTraits {
   view: LatencyView;
+  mark: Mark;
+  live: boolean;
 }
+
+type Ends = [low: number, high: number];
 
 interface ParetoPoint {
   ms: number;
@@ -67,11 +69,19 @@ interface ParetoPoint {
   /** Quality in digits, without its unit. */
   figure: string;
   label: string;
+  /** The ends of the 95 % intervals, where they are known, and the figures in digits. */
+  ms_ends?: Ends;
+  quality_ends?: Ends;
+  told_ms?: string;
+  told_ms_ends?: string;
+  told_quality_ends?: string;
 }
 
 interface ParetoRow extends ParetoPoint {
   id: number;
   batch: number;
+  /** When it was measured. */
+  when?: string;
 }
 
 /** How the metric of all points is named. */
@@ -98,11 +108,76 @@ interface ParetoPlotTraits extends ChartTraits, RowsTraits<ParetoRow> {
   metric: Partial<PlottedMetric>;
   batch: number;
   front: number[];
+  /** The worst quality that is accepted; empty until it is known. */
+  accepted: { bound?: number; loss?: string };
+  /** What the axes show; empty where there is nothing. */
+  frame: { ms?: Ends; quality?: Ends };
+}
+
+/** A point of the plot with what it is shown as. */
+interface ParetoMark {
+  point: ParetoPoint & Partial<ParetoRow>;
+  kind: MarkKind;
+  at: ParetoPlace;
+}
+
+type MarkKind = "front" | "beaten" | "apart" | "baseline" | "current";
+
+/** From the left and from the bottom, 0 to 1, kept within the plot; `angle`: clockwise from upwards, where it isn't. */
+interface ParetoPlace {
+  x: number;
+  y: number;
+  angle: number | null;
+}
+
+/** What the axes span, as Plotly has it (logarithms of milliseconds; quality turned where less is better), in pixels. */
+interface ParetoScale {
+  x: Ends;
+  y: Ends;
+  width: number;
+  height: number;
+  zoomed: boolean;
+}
+
+/** The part of the axes that one has zoomed into. */
+interface Zoom {
+  x: Ends;
+  y: Ends;
+}
+
+/** What is drawn, worked out once for drawing, legend and labels. */
+interface ParetoScene {
+  scale: ParetoScale;
+  marks: ParetoMark[];
+  chosen: ParetoMark | null;
+  pinned: ParetoMark[];
+  metric: PlottedMetric;
+  batch: number;
+  accepted: { bound?: number; loss?: string };
+}
+
+interface Box {
+  left: number;
+  right: number;
+  top: number;
+  bottom: number;
+}
+
+/** A label; a `needed` one may cross lines and stand further away, "always" cover marks as well. */
+interface Label {
+  mark: ParetoMark;
+  text: string;
+  ink: string;
+  needed: "" | "if free" | "always";
 }
 
 interface TrainingView {
   technique?: string;
   points?: [epoch: number, loss: number][];
+  /** What it comes to on the way, with its 95 % interval. */
+  estimates?: [epoch: number, quality: number, low: number, high: number][];
+  /** What the estimates are of, with its unit. */
+  metric?: string;
   epochs?: number;
   progress?: string;
   live?: boolean;
@@ -117,6 +192,8 @@ interface WaterfallBar {
   text: string;
   tone: "" | "total" | "better" | "worse";
   pending: boolean;
+  /** Why nothing is known of it and nothing will be. */
+  reason?: string;
   low: number;
   high: number;
 }

@@ -167,8 +167,9 @@ function render({ model, el }) {
     return sides.length ? figure(sides, parts.card, parts.drawing.getBoundingClientRect()) : null;
   });
   let drawn = "";
-  follow(model, ["view"], () => {
-    const { sides = [], mark = "", steady = true, live = false, empty = "" } = model.get("view");
+  follow(model, ["view", "mark", "live"], () => {
+    const { sides = [], steady = true, empty = "" } = model.get("view");
+    const [mark, live] = [model.get("mark"), model.get("live")];
     parts.card.dataset.mark = mark;
     write(parts.empty, empty);
     const medians = sides.map((side) => `${side.name} on ${side.engine}: median ${side.label}`);

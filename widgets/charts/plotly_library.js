@@ -25,9 +25,39 @@ function quiet() {
   });
 }
 
+/** What this browser keeps for later visits; nothing where it may not: on other machines it needs https. */
+async function kept() {
+  try {
+    return await caches.open("workbench.plotly");
+  } catch {
+    return null;
+  }
+}
+
+/** What the kernel sends of Plotly. @param {Model<PlotlyLibraryTraits>} model @returns {Promise<ArrayBuffer>} */
+function sent(model) {
+  return new Promise((resolve) => {
+    model.on("msg:custom", (_, [code]) =>
+      resolve(code.buffer.slice(code.byteOffset, code.byteOffset + code.byteLength)),
+    );
+    model.send({ send: "code" });
+  });
+}
+
+/** Plotly, compressed: kept from an earlier visit, or sent now and kept. @param {Model<PlotlyLibraryTraits>} model */
+async function compressed(model) {
+  const [store, name] = [await kept(), `/${model.get("digest")}`];
+  const found = await store?.match(name);
+  if (found) return found.arrayBuffer();
+  const code = await sent(model);
+  for (const old of (await store?.keys()) ?? []) await store?.delete(old);
+  await store?.put(name, new Response(code)).catch(() => {}); // there may be no room
+  return code;
+}
+
 /**
  * Plotly from its compressed code.
- * @param {BufferSource} bytes
+ * @param {ArrayBuffer} bytes
  * @returns {Promise<Plotly>}
  */
 async function load(bytes) {
@@ -57,8 +87,8 @@ export default {
     if (library.loading) return;
     library.loading = true;
     // toggles and figures come first, and the first click is answered at once
-    quiet()
-      .then(() => load(model.get("code")))
+    Promise.all([compressed(model), quiet()])
+      .then(([code]) => load(code))
       .then(library.resolve, library.reject);
   },
 };

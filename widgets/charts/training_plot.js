@@ -1,10 +1,20 @@
+const RIGHT = { overlaying: "y", side: "right", tickmode: "auto", nticks: 5, showgrid: false };
+
+/** @param {[epoch: number, quality: number, low: number, high: number][]} estimates */
+function reach(estimates) {
+  const low = Math.min(...estimates.map((each) => each[2]));
+  const high = Math.max(...estimates.map((each) => each[3]));
+  const room = 0.08 * (high - low) || Math.abs(high) / 100;
+  return [low - room, high + room];
+}
+
 /**
- * The loss curve with its last point.
+ * The loss curve with its last point, and what the quality is estimated at on the way.
  * @param {TrainingView} view
  * @param {HTMLElement} card
  * @returns {Figure | null}
  */
-function figure({ points = [], epochs = 0 }, card) {
+function figure({ points = [], estimates = [], metric = "", epochs = 0 }, card) {
   if (!points.length) return null;
   const blue = colour(card, "--wb-blue");
   const x = points.map((point) => point[0]);
@@ -15,7 +25,35 @@ function figure({ points = [], epochs = 0 }, card) {
   // both axes hold from the first point on: the whole training, and a loss that seldom rises above its first values
   const xaxis = axis(card, "epoch", { range: [0, Math.max(epochs, ...x)] });
   const yaxis = axis(card, "training loss", { range: [0, 1.15 * Math.max(...y)] });
-  return { data: [line, last], layout: { xaxis, yaxis, margin: { l: 52, r: 14, t: 12, b: 40 } } };
+  const margin = { l: 52, r: estimates.length ? 58 : 14, t: 12, b: 40 };
+  const layout = { xaxis, yaxis, margin };
+  if (!estimates.length) return { data: [line, last], layout };
+  const beside = axis(card, `${metric}, set aside`, { ...RIGHT, range: reach(estimates) });
+  return { data: [line, last, estimated(estimates, card)], layout: { ...layout, yaxis2: beside } };
+}
+
+/**
+ * @param {[epoch: number, quality: number, low: number, high: number][]} estimates
+ * @param {HTMLElement} card
+ */
+function estimated(estimates, card) {
+  const orange = colour(card, "--wb-orange");
+  return {
+    x: estimates.map(([epoch]) => epoch),
+    y: estimates.map(([, quality]) => quality),
+    error_y: {
+      array: estimates.map(([, quality, , high]) => high - quality),
+      arrayminus: estimates.map(([, quality, low]) => quality - low),
+      color: orange,
+      thickness: 1,
+      width: 2,
+    },
+    yaxis: "y2",
+    mode: "lines+markers",
+    line: { color: orange, width: 1, dash: "dot" },
+    marker: { color: orange, size: 6, symbol: "diamond" },
+    hovertemplate: "epoch %{x:.2f}<br>about %{y:.4g}<extra></extra>",
+  };
 }
 
 /** @param {Rendered<TrainingPlotTraits>} rendered */
@@ -24,7 +62,7 @@ function render({ model, el }) {
   const parts = chartCard(el, "Training, live");
   const chart = drawing(model, parts, () => figure(model.get("view"), parts.card));
   follow(model, ["view"], () => {
-    const { points = [], progress = "", technique = "" } = model.get("view");
+    const { points = [], estimates = [], metric = "", progress = "", technique = "" } = model.get("view");
     write(parts.note, progress);
     write(parts.empty, points.length ? "" : "The loss appears here while a step of the recipe trains.");
     parts.drawing.setAttribute(
@@ -33,7 +71,11 @@ function render({ model, el }) {
     );
     const few = points.filter((_, i) => i % Math.ceil(points.length / 20) === 0 || i === points.length - 1);
     const rows = few.map(([epoch, loss]) => [epoch.toFixed(2), loss.toFixed(4)]);
-    if (parts.details.open || !rows.length) parts.twin.replaceChildren(table("Training loss", ["epoch", "loss"], rows));
+    const judged = estimates.map((numbers) => numbers.map((number) => `${Number(number.toPrecision(4))}`));
+    if (parts.details.open || !rows.length) {
+      const told = judged.length ? [table(metric, ["epoch", `${metric}, about`, "from", "to"], judged)] : [];
+      parts.twin.replaceChildren(table("Training loss", ["epoch", "loss"], rows), ...told);
+    }
     chart.redraw();
   });
   parts.details.addEventListener("toggle", () => model.trigger?.("change:view"));

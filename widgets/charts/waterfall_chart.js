@@ -1,13 +1,14 @@
 /** @param {WaterfallBar} bar @param {{ name: string, key: string }} column */
 function column(bar, { name, key }) {
   const style = `bottom: ${100 * bar.low}%; height: max(${100 * (bar.high - bar.low)}%, 2px)`;
+  const because = bar.reason ? h("span", { class: "wb-offscreen" }, `: ${bar.reason}`) : null;
   const block = h("i", { class: "wb-fall-bar", "data-tone": bar.tone, "data-pending": bar.pending, style });
   return h(
     "li",
-    { "data-step": key || null, title: `${name}: ${bar.text}` },
+    { "data-step": key || null, title: `${name}: ${bar.reason || bar.text}` },
     h("span", { class: "wb-fall-area", "aria-hidden": "true" }, block),
     h("span", { class: "wb-fall-name" }, name),
-    h("span", { class: "wb-fall-text", "data-tone": bar.tone }, bar.text),
+    h("span", { class: "wb-fall-text", "data-tone": bar.tone }, bar.text, because),
   );
 }
 

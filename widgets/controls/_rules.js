@@ -76,7 +76,21 @@ function insert(recipe, technique, step) {
 }
 
 /**
- * Set an option of a step; others whose limit depends on it stay within theirs.
+ * The default of an option beside the others' values.
+ * @param {Technique} technique
+ * @param {Step | undefined} step
+ * @param {Option} option
+ */
+function defaultOf(technique, step, option) {
+  for (const [other, defaults] of Object.entries(option.default_when)) {
+    const asked = defaults[String(valueNamed(technique, step, other))];
+    if (asked !== undefined) return asked;
+  }
+  return option.default;
+}
+
+/**
+ * Set an option of a step; others whose limit or default depends on it stay within theirs and at theirs.
  * @param {Recipe} recipe
  * @param {Technique} technique
  * @param {Option} option
@@ -85,7 +99,9 @@ function insert(recipe, technique, step) {
 function setOption(recipe, technique, option, value) {
   const step = stepOf(recipe, technique.name);
   if (!step) return;
+  const untouched = technique.options.filter((other) => step[other.name] === defaultOf(technique, step, other));
   step[option.name] = value;
+  for (const other of untouched) if (other !== option) step[other.name] = defaultOf(technique, step, other);
   for (const other of technique.options) {
     const most = maximum(technique, step, other);
     if (most !== null && Number(step[other.name]) > most) step[other.name] = most;
@@ -177,12 +193,10 @@ function refusal(technique, recipe, schema, blocked) {
 /**
  * An option's value in a new step: its default, or the first choice that isn't refused.
  * @param {Option} option
- * @param {Recipe} recipe
- * @param {Schema} schema
- * @param {Blocked | undefined} blocked
+ * @param {OptionValue} preferred
+ * @param {Reasons} refused
  */
-function initialValue(option, recipe, schema, blocked) {
-  const refused = refusedChoices(option, recipe, schema, blocked);
-  if (!refused[String(option.default)]) return option.default;
-  return option.choices.find(({ value }) => !refused[value])?.value ?? option.default;
+function initialValue(option, preferred, refused) {
+  if (!refused[String(preferred)]) return preferred;
+  return option.choices.find(({ value }) => !refused[value])?.value ?? preferred;
 }

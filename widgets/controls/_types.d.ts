@@ -38,15 +38,26 @@ interface Option {
   when: Record<string, OptionValue[]>;
   /** By another option and its value: the largest value of this one. */
   maximum_when: Record<string, Record<string, number>>;
+  /** By another option and its value: the default of this one. */
+  default_when: Record<string, Record<string, OptionValue>>;
 }
 
 interface Technique {
   name: string;
   title: string;
   help: string;
+  /** What its file says of it, by paragraph. */
+  about: string[];
+  family: string;
   /** The techniques whose steps a new step of this one goes in front of. */
   later: string[];
   options: Option[];
+}
+
+/** Techniques that do the same kind of thing. */
+interface Family {
+  title: string;
+  techniques: string[];
 }
 
 interface Engine {
@@ -64,7 +75,9 @@ interface Device {
 }
 
 interface Schema {
+  /** In the order in which they happen. */
   techniques: Technique[];
+  families: Family[];
   engines: Engine[];
   devices: Device[];
   preferred: string[];
@@ -122,6 +135,10 @@ interface RecipePanelTraits {
   _wanted: Asked & Change;
   _blocked: Record<string, Blocked>;
   effects: Record<string, Effect>;
+  costs: Record<string, string>;
+  /** What each step of the recipe does, in a few words. */
+  _said: Record<string, string>;
+  model: { name?: string; description?: string };
   busy: boolean;
   error: string;
 }
@@ -150,6 +167,21 @@ interface Card {
   update(): void;
 }
 
+interface TechniqueCard extends Card {
+  isOn(): boolean;
+  /** Whether each of these words stands in its name, its family or its help. */
+  isFound(words: string[]): boolean;
+}
+
+interface StepCard {
+  el: HTMLElement;
+  effect: HTMLElement;
+  /** `opens`: whether it is unfolded as long as nobody folds or unfolds it by hand. */
+  show(shown: { on: boolean; opens: boolean; said: string }): void;
+  /** Write a step's share of what was reached. */
+  tell(panel: Panel, name: string, on: boolean): void;
+}
+
 /** What all cards look at and change. */
 interface Panel extends Asked {
   schema: Schema;
@@ -162,11 +194,14 @@ interface Panel extends Asked {
   adopt(): void;
   refusedChoices(technique: Technique, option: Option): Reasons;
   refusal(technique: Technique): string;
-  initialValue(technique: Technique, option: Option): OptionValue;
+  initialValue(technique: Technique, step: Step, option: Option): OptionValue;
   /** Whether figures are on their way that aren't known yet. */
   waits(name: string): boolean;
   /** What the effect shown is compared with. */
   against(name: string, on: boolean): string;
+  /** What a step does, in a few words. */
+  off(name: string): string;
+  said(name: string): string;
   /** Write what a card's step has done so far. */
-  describe(element: HTMLElement, name: string, on: boolean, otherwise?: string): void;
+  describe(element: HTMLElement, name: string, on: boolean): void;
 }

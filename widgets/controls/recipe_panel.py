@@ -9,6 +9,7 @@ import traitlets as t
 from workbench.catalog import Catalog
 from workbench.errors import RecipeError
 from workbench.recipe import Recipe
+from workbench.session import default_session
 from workbench.widgets._base import Widget
 from workbench.widgets.controls import schema
 from workbench.widgets.page import pump
@@ -27,23 +28,30 @@ class RecipePanel(Widget):
     Parameters
     ----------
     catalog
-        What can be offered here; without one the panel shows that the core is starting.
+        What can be offered here. Without one the panel shows that the core is starting, until :meth:`offer` is called;
+        shown by itself it starts the session that all of this process share, and offers what that does.
     recipe
         A :class:`Recipe`, a dict or a JSON text.
     """
 
-    _shared_scripts: ClassVar = ("_common", "controls/_controls", "controls/_rules")
+    _shared_scripts: ClassVar = (
+        "_common",
+        *(f"controls/_{part}" for part in ("controls", "rules", "panel", "step", "families", "place")),
+    )
 
     recipe = t.Dict(help="the recipe shown, complete and valid")
     baseline = t.Unicode("auto", help='the fp32 engine to compare with; "auto": the faster of eager and compiled')
     effects = t.Dict(help='by technique: {"text": "1.9× · real", "tone": "better", "against": "…"}').tag(sync=True)
+    costs = t.Dict(help='by technique that is off: what it would cost, {"distill": "trains about 50 s"}').tag(sync=True)
     blocked = t.Dict(help='what could do nothing to this model: {"prune": {"reason": "…", "choices": {}}}')
+    model = t.Dict(help='what the recipe begins with: {"name": "fashion-cnn", "description": "…"}').tag(sync=True)
     error = t.Unicode(help="why the last change was refused").tag(sync=True)
     busy = t.Bool(help="whether the recipe shown is being measured").tag(sync=True)
 
     _schema = t.Dict().tag(sync=True)
     _blocked = t.Dict(help="what of `blocked` holds for the recipe shown").tag(sync=True)
     _shown = t.Dict(help="recipe and baseline, and which browser's which change they answer").tag(sync=True)
+    _said = t.Dict(help="by step of the recipe what it does, in a few words").tag(sync=True)
     _wanted = t.Dict(help="a change made in a browser: recipe, baseline, client, number").tag(sync=True)
 
     def __init__(
@@ -52,7 +60,7 @@ class RecipePanel(Widget):
         self._answering: dict[str, Any] = {}
         super().__init__(**traits)
         self.recipe = Recipe.parse(recipe).model_dump(mode="json")
-        self._shown = self._asked()
+        self._shown, self._said = self._asked(), self._in_words()
         if catalog is not None:
             self.offer(catalog)
 
@@ -60,6 +68,15 @@ class RecipePanel(Widget):
         """Show what ``catalog`` offers."""
         self._schema = schema.panel(catalog)
         self._show_blocked()
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The live view; what is part of a page isn't asked for it."""
+        if not self._schema:
+            default_session().on_ready(self._offer_soon, lambda reason: pump.shared().put(self, error=reason))
+        return super()._repr_mimebundle_(**options)
+
+    def _offer_soon(self, catalog: Catalog) -> None:
+        pump.shared().call((id(self), "offer"), lambda: self.offer(catalog), Urgency.ANSWER)
 
     @t.validate("recipe")
     def _validate_recipe(self, proposal: t.Bunch) -> dict[str, Any]:
@@ -74,7 +91,10 @@ class RecipePanel(Widget):
 
     @t.observe("recipe", "baseline")
     def _show_asked(self, _change: t.Bunch) -> None:
-        pump.shared().put(self, Urgency.ANSWER, _shown=self._asked(), error="")
+        pump.shared().put(self, Urgency.ANSWER, _shown=self._asked(), _said=self._in_words(), error="")
+
+    def _in_words(self) -> dict[str, str]:
+        return {step.do: step.now() for step in Recipe.parse(self.recipe).steps}
 
     @t.observe("recipe", "blocked")
     def _show_blocked(self, _change: t.Bunch | None = None) -> None:

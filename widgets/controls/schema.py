@@ -20,13 +20,24 @@ _LONGEST_SUFFIX = 3
 
 def panel(catalog: Catalog) -> dict[str, Any]:
     """Everything the panel's JavaScript needs to draw itself, as JSON."""
+    # what happens first has the most behind it
+    in_order = sorted(catalog.techniques, key=lambda technique: -len(technique.later))
     return {
-        "techniques": [_technique(technique) for technique in catalog.techniques],
+        "techniques": [_technique(technique) for technique in in_order],
+        "families": _families(in_order),
         "engines": [engine.model_dump() for engine in catalog.engines],
         "devices": [device.model_dump() for device in catalog.devices],
         "preferred": list(catalog.preferred),
         "threads": catalog.threads,
     }
+
+
+def _families(techniques: list[TechniqueInfo]) -> list[dict[str, Any]]:
+    """Techniques of one family together, where the first of them stands."""
+    families: dict[str, list[str]] = {}
+    for technique in techniques:
+        families.setdefault(technique.family, []).append(technique.name)
+    return [{"title": title, "techniques": names} for title, names in families.items()]
 
 
 def _technique(technique: TechniqueInfo) -> dict[str, Any]:
@@ -36,6 +47,8 @@ def _technique(technique: TechniqueInfo) -> dict[str, Any]:
         "name": technique.name,
         "title": technique.title,
         "help": technique.help,
+        "about": list(technique.about),
+        "family": technique.family,
         "later": list(technique.later),
         "options": [_option(option) for option in plain],
     }
@@ -66,6 +79,7 @@ def _option(option: OptionInfo) -> dict[str, Any]:
         "trains": option.trains,
         "when": option.when,
         "maximum_when": option.maximum_when,
+        "default_when": option.default_when,
     }
 
 

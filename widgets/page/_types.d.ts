@@ -33,28 +33,63 @@ interface VerdictLineTraits {
     sure: { level: "" | "solid" | "rough" | "busy"; text: string; title: string };
     /** Whether waiting for a quiet moment could help. */
     wait: boolean;
+    /** What the button says that lets a training begin; "" where none waits. */
+    train: string;
     accepted: { steps: number[]; unit: string; of: string };
   };
   accepted: number;
   quiet_requests: number;
+  train_requests: number;
 }
 
-/** What a page that is loaded anew shows again. */
+/** What a link leads to. Out of an address the recipe is its text, which Python reads. */
 interface Kept {
   workload: string;
-  recipe: object;
+  recipe: object | string;
   baseline: string;
+  /** When it was asked for, so that the same link is followed twice. */
+  at?: number;
 }
 
 interface PageFrameTraits {
   kept: Kept;
   restored: Kept;
   views: number;
+  twin_class: string;
+}
+
+interface SummaryStep {
+  title: string;
+  what: string;
+  text: string;
+  tone: string;
+  against: string;
+}
+
+interface SummaryReality {
+  reality: Reality;
+  text: string;
+  why: string;
+}
+
+interface RunSummaryTraits {
+  view: {
+    heading: string;
+    clauses: { part: string; text: string; tone: string }[];
+    sure: { level: string; text: string; title: string };
+    sentence: string;
+    recalled: string;
+    steps: SummaryStep[];
+    realities: SummaryReality[];
+    notices: string[];
+    facts: [name: string, value: string][];
+  };
+  mark: Mark;
 }
 
 interface RunProgressTraits {
   view: {
-    phase: "starting" | "idle" | "working" | "training" | "finished" | "cancelled" | "failed";
+    phase: "starting" | "idle" | "working" | "training" | "finished" | "cancelled" | "failed" | "untrained";
     busy: boolean;
     again: boolean;
     text: string;
@@ -67,6 +102,13 @@ interface RunProgressTraits {
   };
   cancels: number;
   repeats: number;
+}
+
+interface TryNextTraits {
+  /** `gain`: that of an earlier run of the same recipe; "" where there is none. */
+  offers: { name: string; recipe: object; gain: string }[];
+  /** With the moment, so that the same recipe can be taken twice. */
+  taken: { recipe?: object; at?: number };
 }
 
 interface TabStripTraits {
@@ -82,4 +124,8 @@ interface WorkloadBarTraits {
   summary: string;
   changed: boolean;
   resets: number;
+  can_undo: boolean;
+  can_redo: boolean;
+  undos: number;
+  redos: number;
 }

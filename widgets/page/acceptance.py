@@ -15,6 +15,12 @@ def limit(baseline: Quality, accepted: float) -> float:
     return accepted / 100 * (1 if baseline.unit == "share" else abs(baseline.value))
 
 
+def bound(baseline: Quality, accepted: float) -> float:
+    """The worst quality that is still accepted: what is as good or better lies within the region accepted."""
+    worst = limit(baseline, accepted)
+    return baseline.value - worst if baseline.better == "higher" else baseline.value + worst
+
+
 def gain(loss: Interval, baseline: Quality, accepted: float) -> str:
     """The tone of a gain that costs this loss: "better" where that is accepted, as far as its value tells, else ""."""
     return "better" if math.isfinite(loss.value) and loss.value <= limit(baseline, accepted) else ""

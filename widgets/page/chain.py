@@ -34,6 +34,8 @@ class Link:
     after: Result | None
     begins: bool
     """Whether it begins at the baseline."""
+    missing: str = ""
+    """Why it won't be known, where it isn't; "" while it is to be measured."""
 
     @property
     def is_known(self) -> bool:
@@ -87,6 +89,15 @@ def whole(state: PageState) -> Result | None:
     return _find(state, state.recipe.get("steps", [])) if state.latency and "latency" not in state.stale else None
 
 
+def plain(state: PageState) -> Result | None:
+    """What the untouched model came to on the baseline's engine, placed as what is shown; None if unknown."""
+    if state.latency is None:
+        return None
+    place = {**state.recipe.get("place", {}), "engine": state.latency.baseline_engine}
+    recipe = {**state.recipe, "steps": [], "place": place}
+    return next((result for result in state.told if result.recipe == recipe), None)
+
+
 def links(state: PageState) -> list[Link]:
     """Of the recipe that is shown, in the order of its steps; none until that has been measured."""
     if whole(state) is None:
@@ -94,13 +105,26 @@ def links(state: PageState) -> list[Link]:
     steps, engine = state.recipe.get("steps", []), state.latency.baseline_engine
     own_engine = state.recipe.get("place", {}).get("engine") != engine
     ends = [_find(state, steps[:count]) if count or own_engine else None for count in range(len(steps) + 1)]
-    first = [Link(ENGINE, None, ends[0], begins=True)] if own_engine else []
-    pairs = zip(steps, ends, ends[1:], strict=False)
+    missing = ["" if end else _why_missing(state, count) for count, end in enumerate(ends)]
+    first = [Link(ENGINE, None, ends[0], begins=True, missing=missing[0])] if own_engine else []
     rest = [
-        Link(step["do"], before, after, begins=not own_engine and not number)
-        for number, (step, before, after) in enumerate(pairs)
+        Link(
+            step["do"],
+            ends[number],
+            ends[number + 1],
+            begins=not own_engine and not number,
+            missing=missing[number + 1] or missing[number],
+        )
+        for number, step in enumerate(steps)
     ]
     return first + rest
+
+
+def _why_missing(state: PageState, count: int) -> str:
+    """Why nothing will be known of the first so many steps; "" while they are to be measured."""
+    if state.stored:
+        return "not measured with this run; “Measure again” tells it"
+    return state.unmeasured.get(count, "")
 
 
 def _find(state: PageState, steps: list[dict[str, Any]]) -> Result | None:

@@ -21,7 +21,7 @@ def _effect(link: chain.Link, state: PageState) -> Effect:
     before, after, speed = link.side_before, link.after.variant, link.speed
     parts = [state.recipe["place"]["engine"]] if link.name == chain.ENGINE else []
     if link.decided:
-        parts.append(fmt.ratio(speed.value))
+        parts.append(fmt.ratio(speed.value) if link.decided > 0 else fmt.times(speed.value))
     elif before.size_bytes != after.size_bytes:  # there is one line: the size where the speed is the same
         parts.append(f"{fmt.change(before.size_bytes, after.size_bytes)} size")
     parts.append(_quality(before.quality, after.quality))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traitlets as t
 
 from workbench.widgets._base import Widget
+from workbench.widgets._twin import Twin
 from workbench.widgets.page import state, views
 
 
@@ -16,3 +17,15 @@ class Figures(Widget):
     def __init__(self, result=None, **traits) -> None:
         super().__init__(**traits)
         self.view = views.figures(state.of_result(result) if result else state.PageState())
+
+    def twin(self) -> Twin | None:
+        shown = [card for card in self.view["cards"] if card["form"] != "absent"]
+        if not shown:
+            return None
+        rows = ((card["label"], f"{card['value']} {card['unit']}".rstrip(), *_two(card["lines"])) for card in shown)
+        return Twin.of(self.view["verdict"]["text"], ("", "now", "", ""), rows)
+
+
+def _two(lines: list[str]) -> tuple[str, str]:
+    first, second, *_ = (*lines, "", "")
+    return first, second

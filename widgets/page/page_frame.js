@@ -14,29 +14,6 @@ function light(page, under) {
 }
 
 /**
- * What this tab kept of the page before it was loaded anew; null in a notebook, where the code says what to show.
- * @param {boolean} whole
- */
-function keptBefore(whole) {
-  try {
-    return whole ? JSON.parse(sessionStorage.getItem(keeping()) ?? "null") : null;
-  } catch {
-    return null; // no storage in this frame, or not ours
-  }
-}
-
-/** @param {object} kept */
-function keep(kept) {
-  try {
-    sessionStorage.setItem(keeping(), JSON.stringify(kept));
-  } catch {
-    // a frame without storage: a reload begins anew
-  }
-}
-
-const keeping = () => `workbench.kept ${location.pathname}`;
-
-/**
  * Say so, over the page, when its kernel or the way there is gone, as long as it is. Hosts that don't tell are left.
  * @param {Model<PageFrameTraits>} model
  * @param {Element} page
@@ -74,10 +51,19 @@ function watchOver(model, page, whole) {
   const timer = setInterval(look, LOOK_EVERY_MS);
 }
 
+/** Whether every part has been drawn: they come one by one, each as soon as its code is there. @param {Element} page */
+function isWhole(page) {
+  const parts = [
+    ...page.querySelectorAll(":is(.wb-side, .wb-main, .wb-charts, .wb-details) > *, .wb-header, .wb-footer"),
+  ];
+  return PARTS.every((part) => page.querySelector(`.${part}`)) && parts.every((part) => part.childElementCount);
+}
+
 /** @param {Rendered<PageFrameTraits>} rendered */
 function render({ model, el }) {
   el.classList.add("wb-page-frame");
-  const whole = document.body.dataset.voila === "voila";
+  el.append(h("style", {}, `.${model.get("twin_class")} { display: none; }`));
+  const whole = isWholePage();
   if (whole) {
     document.title = "Workbench";
     document.documentElement.lang ||= "en";
@@ -86,23 +72,27 @@ function render({ model, el }) {
   // inside a notebook the page is one figure among others, so its parts are groups there, no landmarks
   const name = () => {
     const page = el.closest(".wb-page");
-    if (!page) return requestAnimationFrame(name);
-    const found = PARTS.filter((part) => {
-      const element = page.querySelector(`.${part}`);
-      element?.setAttribute("role", whole ? LANDMARKS[part] : "group");
-      return element;
-    });
+    if (!page || !isWhole(page)) return requestAnimationFrame(name);
+    page.toggleAttribute("data-drawn", true);
+    for (const part of PARTS) page.querySelector(`.${part}`)?.setAttribute("role", whole ? LANDMARKS[part] : "group");
     page.querySelector(".wb-side")?.setAttribute("aria-label", "Toggles");
     page.querySelector(".wb-main")?.setAttribute("aria-label", "Figures");
-    if (found.length < PARTS.length) return requestAnimationFrame(name);
     page.addEventListener("mouseover", (event) => light(page, targetOf(event).closest("[data-step]")));
+    sheet(page, whole);
     watchOver(model, page, whole);
   };
   name();
-  const before = model.get("views") ? null : keptBefore(whole);
-  if (before) model.set("restored", before);
+  const asked = model.get("views") ? null : askedByAddress();
+  if (asked) model.set("restored", asked);
   send(model, "views", model.get("views") + 1);
-  model.on("change:kept", () => whole && keep(model.get("kept")));
+  if (!whole) return;
+  const follows = () => {
+    const asked = askedByAddress(); // a link was put into the address of the open page
+    if (asked) send(model, "restored", { ...asked, at: Date.now() }); // it may be the one that was followed last
+  };
+  addEventListener("hashchange", follows);
+  model.on("change:kept", () => keepInAddress(model.get("kept")));
+  return () => removeEventListener("hashchange", follows);
 }
 
 export default { render };

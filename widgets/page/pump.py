@@ -48,14 +48,14 @@ class Pump:
         self._loop = loop or _running_loop()
         self._lock = threading.Lock()
         self._flushing = threading.RLock()
-        self._tasks: dict[Hashable, Callable[[], None]] = {}
+        self._tasks: dict[Hashable, tuple[Urgency, Callable[[], None]]] = {}
         self._flushed_at: deque[float] = deque(maxlen=FLUSHES_PER_SECOND)
         self._due_at: float | None = None
 
     def call(self, key: Hashable, task: Callable[[], None], urgency: Urgency = Urgency.LIVE) -> None:
         """Run ``task`` at the next flush, unless a newer one with the same ``key`` takes its place."""
         with self._lock:
-            self._tasks[key] = task
+            self._tasks[key] = urgency, task
             due_at = self._earliest(urgency)
             if self._due_at is not None and self._due_at <= due_at:
                 return
@@ -68,7 +68,7 @@ class Pump:
             self.call((id(widget), name), lambda name=name, value=value: setattr(widget, name, value), urgency)
 
     def flush(self) -> None:
-        """Run what waits, now, on this thread."""
+        """Run what waits, now, on this thread: the most urgent first."""
         with self._flushing:
             with self._lock:
                 tasks, self._tasks = self._tasks, {}
@@ -77,7 +77,8 @@ class Pump:
                     return
                 self._flushed_at.append(time.monotonic())
             with ExitStack() as stack:  # each task runs, even where one before it raised
-                for task in reversed(tasks.values()):
+                first_to_last = sorted(tasks.values(), key=lambda each: -each[0])
+                for _, task in reversed(first_to_last):
                     stack.callback(task)
 
     def _earliest(self, urgency: Urgency) -> float:

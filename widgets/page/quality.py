@@ -6,14 +6,16 @@ import math
 from typing import Any
 
 from workbench import events
-from workbench.receipt import Quality
+from workbench.receipt import Interval, Quality
 from workbench.widgets import _format as fmt
+from workbench.widgets.page import acceptance
 from workbench.widgets.page.metric import Metric
 
 View = dict[str, Any]
 
-_MARGIN_OF_SHARES = 0.4
-"""Percentage points that the plot shows above and below the outermost points at least."""
+_MARGIN_OF_SHARES = 0.6
+"""Percentage points that the plot shows above and below the outermost points at least: room for the 95 % interval of
+nine in ten right answers of ten thousand."""
 
 
 def card(event: events.Quality) -> View:
@@ -32,19 +34,64 @@ def card(event: events.Quality) -> View:
     }
 
 
+def estimate(quality: Quality) -> str:
+    """What a model in training comes to by now: "about 91.2 %"."""
+    return f"about {fmt.quality(quality.value, quality.unit)}"
+
+
+def estimate_card(quality: Quality) -> View:
+    """The large figure while a model trains, as what it is: rough."""
+    low, high = _ends(quality)
+    spread = fmt.unbroken(f"{low} – {high}", "as it trains")
+    return {"value": estimate(quality), "form": "words", "lines": [spread, f"on {quality.n:,} examples set aside"]}
+
+
+def estimated_point(epoch: float, quality: Quality) -> list[float]:
+    """Epoch, quality and the ends of its interval, as the training curve draws them."""
+    scaled = Metric.of(quality).scaled
+    return [epoch, *(scaled(value) for value in (quality.value, quality.low, quality.high))]
+
+
+def _ends(quality: Quality) -> tuple[str, str]:
+    return fmt.quality(quality.low, quality.unit), fmt.quality(quality.high, quality.unit)
+
+
 def direction(metric: Metric) -> View:
     """Which figures are better: in full, as an arrow for narrow cards, and whether it goes without being seen."""
     arrow = "↑" if metric.better == "higher" else "↓"
     return {"text": metric.direction, "short": f"{arrow} better", "obvious": metric.is_obvious}
 
 
-def point(ms: float, quality: Quality, label: str) -> View:
-    """A place in the plot of quality against latency; empty where quality is no number."""
+def point(ms: float, quality: Quality, label: str, speedup: Interval | None = None) -> View:
+    """A place in the plot of quality against latency, with the ends of its 95 % intervals; empty without a number.
+
+    That of latency is the speed-up's, laid round ``ms``: what is known is how much faster it is than the baseline.
+    """
     if not math.isfinite(quality.value):
         return {}
-    figure = fmt.quality_number(quality.value, quality.unit, 4)
-    height = Metric.of(quality).scaled(quality.value)
-    return {"ms": float(f"{ms:.4g}"), "quality": height, "figure": figure, "label": label}
+    scaled = Metric.of(quality).scaled
+    place = {
+        "ms": float(f"{ms:.4g}"),
+        "quality": scaled(quality.value),
+        "figure": fmt.quality_number(quality.value, quality.unit, 4),
+        "label": label,
+        "told_ms": fmt.significant(ms),
+    }
+    if math.isfinite(quality.low) and math.isfinite(quality.high):
+        ends = " – ".join(fmt.quality_number(end, quality.unit, 4) for end in (quality.low, quality.high))
+        place |= {"quality_ends": [scaled(quality.low), scaled(quality.high)], "told_quality_ends": ends}
+    if speedup is not None and 0 < speedup.low <= speedup.value <= speedup.high < math.inf:
+        low, high = ms * speedup.value / speedup.high, ms * speedup.value / speedup.low
+        told = " – ".join(map(fmt.significant, (low, high)))
+        place |= {"ms_ends": [float(f"{low:.4g}"), float(f"{high:.4g}")], "told_ms_ends": told}
+    return place
+
+
+def accepted_region(baseline: Quality, accepted: float) -> View:
+    """Which qualities the person accepts, as the plot shades it: from ``bound`` on to the better ones."""
+    metric = Metric.of(baseline)
+    amount = f"{accepted:g} {'pt' if metric.unit == 'share' else '%'}"
+    return {"bound": metric.scaled(acceptance.bound(baseline, accepted)), "loss": f"≤ {amount} lost"}
 
 
 def plotted(metric: Metric | None) -> View:

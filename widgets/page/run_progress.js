@@ -1,4 +1,13 @@
-const SIGNS = { starting: "◌", idle: "○", working: "●", training: "●", finished: "✓", cancelled: "■", failed: "✕" };
+const SIGNS = {
+  starting: "◌",
+  idle: "○",
+  working: "●",
+  training: "●",
+  finished: "✓",
+  cancelled: "■",
+  failed: "✕",
+  untrained: "◌",
+};
 
 /** @param {Rendered<RunProgressTraits>} rendered */
 function render({ model, el }) {

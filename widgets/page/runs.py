@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -15,8 +16,9 @@ from workbench.widgets.page.metric import Metric
 
 
 class Entry(Protocol):
-    """What the store gives: a finished run and when it finished (ISO 8601)."""
+    """What the store gives: a finished run, its number there, and when it finished (ISO 8601)."""
 
+    id: int
     finished_at: str
     result: Result
 
@@ -25,7 +27,7 @@ class Entry(Protocol):
 class Row:
     """A finished run with a number of its own on this page.
 
-    ``earlier`` is that of the last run of the same recipe by the same metric.
+    ``earlier`` is that of the last run of the same recipe by the same metric; ``entry`` what the store keeps it under.
     """
 
     id: int
@@ -33,6 +35,7 @@ class Row:
     finished_at: str
     label: str
     earlier: int
+    entry: int = 0
 
     @property
     def metric(self) -> Metric:
@@ -48,7 +51,7 @@ class Row:
             "id": self.id,
             "recipe": self.label,
             "when": fmt.when(self.finished_at),
-            "latency": fmt.milliseconds(result.variant.latency_ms.p50),
+            "latency": fmt.latency(result.variant.latency_ms.p50),
             "baseline": result.baseline.engine,
             "speedup": fmt.speed_difference(result.speedup, few=result.few_calls),
             "quality": told if self.metric == metric else f"{quality.title} {told}",
@@ -56,11 +59,16 @@ class Row:
             "size": fmt.size(result.variant.size_bytes),
         }
 
+    @property
+    def is_plotted(self) -> bool:
+        """Whether it has a place in the plot: its quality is a number."""
+        return math.isfinite(self.result.variant.quality.value)
+
     def point(self) -> dict[str, Any]:
-        """As the plot of quality against latency shows it; empty where quality is no number."""
+        """As the plot of quality against latency shows it, where it :attr:`is_plotted`."""
         variant = self.result.variant
-        place = _quality.point(variant.latency_ms.p50, variant.quality, self.label)
-        return place and {"id": self.id, "batch": batch_of(self.result.recipe), **place}
+        place = _quality.point(variant.latency_ms.p50, variant.quality, self.label, self.result.speedup)
+        return {"id": self.id, "batch": batch_of(self.result.recipe), "when": fmt.when(self.finished_at), **place}
 
 
 def batch_of(recipe: dict[str, Any]) -> int:
@@ -74,18 +82,28 @@ class Runs:
 
     rows: list[Row] = field(default_factory=list)
     _new: list[Row] = field(default_factory=list)
+    _last: int = 0
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Runs:
         """From the store's entries, newest first."""
         runs = cls()
         for entry in reversed(list(entries)):
-            runs._append(entry.result, entry.finished_at)
+            runs._append(entry.result, entry.finished_at, entry.id)
         return runs
 
-    def add(self, result: Result) -> None:
-        """A run that finished just now."""
-        self._new.append(self._append(result, datetime.now(UTC).isoformat()))
+    def add(self, result: Result, entry: int = 0) -> None:
+        """A run that finished just now, and what the store keeps it under."""
+        self._new.append(self._append(result, datetime.now(UTC).isoformat(), entry))
+
+    def remove(self, number: int) -> None:
+        """Take a run away; the one before it of the same recipe, if any, is that recipe's newest again."""
+        gone = self.find(number)
+        if gone is None:
+            return
+        rest = [row for row in self.rows if row is not gone]
+        self.rows = [replace(row, earlier=gone.earlier) if row.earlier == number else row for row in rest]
+        self._new = [row for row in self._new if row is not gone]
 
     def take_new(self) -> list[Row]:
         """The rows added since the last call."""
@@ -109,14 +127,17 @@ class Runs:
         """For a history of runs that ``metric`` judges, oldest first."""
         return [row.history(metric) for row in self.rows]
 
-    def points(self, metric: Metric | None) -> list[dict[str, Any]]:
-        """For the plot, oldest first: of each recipe the newest run that ``metric`` judged."""
-        outdated = {row.earlier for row in self.rows}
-        judged = [row.point() for row in self.rows if row.id not in outdated and row.metric == metric]
-        return [point for point in judged if point]
+    def plotted(self, metric: Metric | None, also: Collection[int] = ()) -> list[Row]:
+        """What the plot shows, oldest first: of each recipe the newest run, and those with the ids ``also``.
 
-    def _append(self, result: Result, finished_at: str) -> Row:
-        row = Row(len(self.rows) + 1, result, finished_at, summary_of(result.recipe), self._earlier(result))
+        All of them judged by ``metric``.
+        """
+        outdated = {row.earlier for row in self.rows} - set(also)
+        return [row for row in self.rows if row.id not in outdated and row.metric == metric and row.is_plotted]
+
+    def _append(self, result: Result, finished_at: str, entry: int) -> Row:
+        self._last += 1
+        row = Row(self._last, result, finished_at, summary_of(result.recipe), self._earlier(result), entry)
         self.rows.append(row)
         return row
 

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from workbench import events
-from workbench.receipt import LayerReceipt, Result, Throughput
+from workbench.layer import Flow
+from workbench.receipt import LayerReceipt, Quality, Result, Throughput
 from workbench.widgets.charts import histogram
 from workbench.widgets.page.metric import Metric
 
-Phase = Literal["starting", "idle", "working", "training", "finished", "cancelled", "failed"]
+Phase = Literal["starting", "idle", "working", "training", "finished", "cancelled", "failed", "untrained"]
 Part = Literal["latency", "quality", "size", "layers"]
 PARTS: frozenset[Part] = frozenset({"latency", "quality", "size", "layers"})
 _CURVE_POINTS = 240
+_ESTIMATES = 60
 _NOTICES = 3
 _RESULTS = 64
 
@@ -51,7 +53,16 @@ class Accepted:
     loss: float
 
 
-Own = Ready | GivenUp | Submitted | Accepted
+@dataclass(frozen=True)
+class Stored:
+    """A finished run is looked at again, with what it found then: nothing is measured. ``row`` is its row's id."""
+
+    row: int
+    result: Result
+    finished_at: str
+
+
+Own = Ready | GivenUp | Submitted | Accepted | Stored
 """What the page itself says happened, besides the events of runs."""
 
 
@@ -60,9 +71,14 @@ class PageState:
     """Everything the page shows but the history. Immutable.
 
     ``stale`` names the parts that still show the run before this one; ``recalled`` those that show
-    an earlier run of the same recipe, finished at ``recalled_at``. ``throughput`` is the variant's,
+    an earlier run of the same recipe, finished at ``recalled_at``; ``stored`` is the id of that run's row
+    where it was chosen to be seen again and nothing is measured. ``curve`` holds epoch and loss of a training,
+    ``estimates`` epoch and quality of those of its points that tell it. ``throughput`` is the variant's,
     known of finished runs; ``metric`` is what last told this workload's quality. ``accepted`` is as
     :class:`Accepted` has it. ``told`` are results that other recipes' beginnings may be found among, newest first.
+    ``awaits_training`` says how long a training would take that waits for a word, ``costs`` how long each technique
+    would train as it comes. ``unmeasured`` says why, by how many of its first steps the recipe that is shown can't be
+    measured with.
     """
 
     run: int = 0
@@ -84,18 +100,24 @@ class PageState:
     metric: Metric | None = None
     size: events.Size | None = None
     receipt: tuple[LayerReceipt, ...] = ()
+    flow: Flow | None = None
     blocked: dict[str, events.Blocked] = field(default_factory=dict)
     verdict: str = ""
     environment: dict[str, Any] = field(default_factory=dict)
     training: events.Training | None = None
     curve: tuple[tuple[float, float], ...] = ()
     curve_stride: int = 1
+    estimates: tuple[tuple[float, Quality], ...] = ()
     stale: frozenset[Part] = frozenset()
     recalled: frozenset[Part] = frozenset()
     recalled_at: str = ""
+    stored: int = 0
     result: Result | None = None
     accepted: float = 0.5
     told: tuple[Result, ...] = ()
+    awaits_training: str = ""
+    costs: dict[str, str] = field(default_factory=dict)
+    unmeasured: dict[int, str] = field(default_factory=dict)
 
     @property
     def busy(self) -> bool:
@@ -115,6 +137,8 @@ def reduce(state: PageState, event: events.Event | Own) -> PageState:
         return replace(state, phase="idle", message="Ready") if state.phase == "starting" else state
     if isinstance(event, Accepted):
         return replace(state, accepted=event.loss)
+    if isinstance(event, Stored):
+        return _stored(state, event)
     if isinstance(event, GivenUp):
         return replace(state, phase="failed", message="Failed", error=event.reason)
     if event.run < state.run:
@@ -146,10 +170,33 @@ def _begin(state: PageState, run: int) -> PageState:
         training=None,
         curve=(),
         curve_stride=1,
+        estimates=(),
         stale=_present(state),
         recalled=frozenset(),
         recalled_at="",
+        stored=0,
         result=None,
+        awaits_training="",
+        unmeasured={},
+    )
+
+
+def _stored(state: PageState, event: Stored) -> PageState:
+    """A run of the history, finished long ago; whatever was under way is over."""
+    result = event.result
+    state = _keep(_fill(_begin(state, state.run), result, state.run), result)
+    return replace(
+        state,
+        phase="finished",
+        message="From the history",
+        workload=result.workload,
+        recipe=result.recipe,
+        environment=result.environment,
+        stale=frozenset(),
+        recalled=PARTS,
+        recalled_at=event.finished_at,
+        stored=event.row,
+        result=result,
     )
 
 
@@ -170,7 +217,7 @@ def _started(state: PageState, event: events.Started) -> PageState:
 
 def _show(state: PageState, workload: str, recipe: dict[str, Any]) -> PageState:
     if state.workload != workload:
-        state = replace(_blank(state, PARTS), blocked={}, metric=None, told=())
+        state = replace(_blank(state, PARTS), blocked={}, metric=None, told=(), costs={})
     return replace(state, workload=workload, recipe=recipe)
 
 
@@ -196,7 +243,12 @@ def _training(state: PageState, event: events.Training) -> PageState:
         curve = (*curve, (round(event.epoch, 4), round(event.loss, 5)))
     if len(curve) > _CURVE_POINTS:
         curve, stride = curve[::2], stride * 2
-    return replace(state, phase="training", training=event, curve=curve, curve_stride=stride)
+    estimates = state.estimates if continued else ()
+    if event.quality:
+        estimates = (*estimates, (round(event.epoch, 4), event.quality))
+    if len(estimates) > _ESTIMATES:
+        estimates = estimates[::2]  # of an odd number, so that the last stays
+    return replace(state, phase="training", training=event, curve=curve, curve_stride=stride, estimates=estimates)
 
 
 def _latency(state: PageState, event: events.Latency) -> PageState:
@@ -216,6 +268,10 @@ def _quality(state: PageState, event: events.Quality) -> PageState:
 
 def _size(state: PageState, event: events.Size) -> PageState:
     return replace(_arrived(state, "size"), size=event)
+
+
+def _structure(state: PageState, event: events.Structure) -> PageState:
+    return replace(state, flow=event.flow)
 
 
 def _layers(state: PageState, event: events.Layers) -> PageState:
@@ -241,12 +297,21 @@ def _finished(state: PageState, event: events.Finished) -> PageState:
         stale=frozenset(),
         recalled=frozenset(),
         recalled_at="",
+        stored=0,
         result=event.result,
     )
 
 
 def _ablation(state: PageState, event: events.Ablation) -> PageState:
     return _keep(state, event.result)
+
+
+def _unmeasured(state: PageState, event: events.Unmeasured) -> PageState:
+    return replace(state, unmeasured={**state.unmeasured, event.steps: event.reason})
+
+
+def _cost(state: PageState, event: events.Cost) -> PageState:
+    return replace(state, costs={**state.costs, event.technique: event.about})
 
 
 def _keep(state: PageState, result: Result) -> PageState:
@@ -262,6 +327,12 @@ def _failed(state: PageState, event: events.Failed) -> PageState:
 
 def _cancelled(state: PageState, event: events.Cancelled) -> PageState:
     return replace(_blank(state, state.stale), phase="cancelled", message="Cancelled", done=0, total=0)
+
+
+def _untrained(state: PageState, event: events.Untrained) -> PageState:
+    message = f"The training takes {event.about}, and waits for you"
+    state = _blank(state, state.stale)
+    return replace(state, phase="untrained", message=message, awaits_training=event.about, done=0, total=0)
 
 
 def _arrived(state: PageState, part: Part) -> PageState:
@@ -281,7 +352,7 @@ def _blank(state: PageState, parts: frozenset[Part]) -> PageState:
     if "size" in parts:
         nothing["size"] = None
     if "layers" in parts:
-        nothing["receipt"] = ()
+        nothing |= {"receipt": (), "flow": None}
     return replace(state, stale=state.stale - parts, **nothing)
 
 
@@ -336,10 +407,14 @@ _STEPS = {
     events.Latency: _latency,
     events.Quality: _quality,
     events.Size: _size,
+    events.Structure: _structure,
     events.Layers: _layers,
     events.Notice: _notice,
     events.Ablation: _ablation,
+    events.Unmeasured: _unmeasured,
+    events.Cost: _cost,
     events.Finished: _finished,
     events.Failed: _failed,
     events.Cancelled: _cancelled,
+    events.Untrained: _untrained,
 }

@@ -32,3 +32,7 @@ class Tabs(VBox):
         self.strip = TabStrip(titles=list(panels), label=label, hidden=list(hidden))
         super().__init__([self.strip, *panels.values()])
         self.add_class("wb-tabs")
+
+    def is_open(self, panel: object) -> bool:
+        """Whether this is the panel that can be seen."""
+        return self.children[1 + self.strip.selected] is panel

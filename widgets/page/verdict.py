@@ -41,6 +41,7 @@ def view(state: PageState) -> View:
             "title": _SURENESS.get(level, ""),
         },
         "wait": level in ("rough", "busy") and state.phase == "finished",
+        "train": f"Train, {state.awaits_training}" if state.awaits_training else "",
         "accepted": _accepted(state),
     }
 
@@ -65,6 +66,8 @@ def speed(state: PageState) -> View | None:
 
 def quality(state: PageState) -> View | None:
     """ "accuracy 0.3 pt lower (91.3 %, was 91.6 %)", red beyond the accepted loss only."""
+    if state.quality is None and state.awaits_training:
+        return _clause(f"{state.metric.title if state.metric else 'quality'} after training")
     if state.quality is None:
         return None
     event, metric = state.quality, Metric.of(state.quality.variant)

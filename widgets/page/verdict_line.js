@@ -25,8 +25,13 @@ function render({ model, el }) {
   root(el, "verdict-line");
   const clauses = h("p", { class: "wb-clauses" });
   const pill = h("span", { class: "wb-pill", hidden: true });
-  const onclick = () => send(model, "quiet_requests", model.get("quiet_requests") + 1);
-  const wait = h("button", { type: "button", class: "wb-button wb-wait", hidden: true, onclick }, "Measure when quiet");
+  /** @type {(trait: "quiet_requests" | "train_requests", look: string, label: string) => HTMLElement} */
+  const counting = (trait, look, label) => {
+    const onclick = () => send(model, trait, model.get(trait) + 1);
+    return h("button", { type: "button", class: `wb-button wb-wait ${look}`, hidden: true, onclick }, label);
+  };
+  const wait = counting("quiet_requests", "", "Measure when quiet");
+  const train = counting("train_requests", "wb-primary", "");
   const amount = h("output", { class: "wb-amount" });
   const of = h("span", { class: "wb-of" });
   /** @param {number} direction */
@@ -55,9 +60,11 @@ function render({ model, el }) {
     more,
     of,
   );
-  el.append(clauses, pill, wait, h("span", { class: "wb-space" }), accept);
+  el.append(
+    h("div", { class: "wb-verdict-row" }, clauses, pill, wait, train, h("span", { class: "wb-space" }), accept),
+  );
   follow(model, ["view", "accepted"], () => {
-    const { clauses: said, stale, sure, wait: waits, accepted } = model.get("view");
+    const { clauses: said, stale, sure, wait: waits, train: trains, accepted } = model.get("view");
     const parts = said.map(({ part, text, tone }) =>
       h("span", { class: "wb-clause", "data-part": part, "data-tone": tone, title: text }, text),
     );
@@ -68,6 +75,8 @@ function render({ model, el }) {
     pill.title = sure.title;
     write(pill, `${PILLS[sure.level] ?? ""} ${sure.text}`);
     wait.hidden = !waits;
+    train.hidden = !trains;
+    write(train, trains);
     write(amount, `${model.get("accepted")} ${accepted.unit}`);
     write(of, accepted.of);
     const { steps } = accepted;

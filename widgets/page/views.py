@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 from workbench import events
-from workbench.receipt import Interval, LatencyFigures, LayerReceipt, LayerState, weights_first
+from workbench.receipt import Interval, LatencyFigures
 from workbench.recipe import Recipe
 from workbench.widgets import _format as fmt
 from workbench.widgets.page import quality, verdict
+from workbench.widgets.page.metric import Metric
 from workbench.widgets.page.state import PageState, Part
 
 View = dict[str, Any]
@@ -19,42 +20,46 @@ _NO_CALLS = {
     "cancelled": "No calls were timed before the run was cancelled.",
     "failed": "No calls were timed: the run failed.",
 }
-_SHORT_DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
-_ZEROS_OF_ROUNDING = {"int8": 0.1, "int4": 0.4}
-"""Rounding to int8 alone makes a few per cent of small weights zero, to int4 a quarter; that is no pruning."""
-_ZEROS_WORTH_SAYING = 0.005
 _MARGIN = 1.15
 
 
 def figures(state: PageState) -> View:
     """The four large figures and the verdict in words."""
     cards = [_latency_card(state), _speedup_card(state), _quality_card(state), _size_card(state)]
-    return {"cards": cards, "verdict": _verdict(state), "recalled": _recalled_note(state)}
+    return {"cards": cards, "verdict": _verdict(state), "recalled": recalled_note(state)}
 
 
 def latency(state: PageState) -> View:
     """Both distributions, as sparse logarithmic bins, and their percentiles."""
     if state.latency is None:
-        return {"sides": [], "mark": "", "empty": _NO_CALLS.get(state.phase, _NO_CALLS["working"])}
+        return {"sides": [], "empty": _NO_CALLS.get(state.phase, _NO_CALLS["working"])}
     event = state.latency
     sides = [
         _side("baseline", event.baseline_engine, event.baseline, state.baseline_bins),
         _side("now", state.recipe.get("place", {}).get("engine", ""), event.variant, state.variant_bins),
     ]
     steady = event.baseline.steady and event.variant.steady
-    return {"sides": sides, "mark": _mark(state, "latency"), "steady": steady, "live": state.busy}
+    return {"sides": sides, "steady": steady}
+
+
+def latency_mark(state: PageState) -> str:
+    """Whether the distributions are of an earlier run: "stale" or "recalled"."""
+    return _mark(state, "latency") if state.latency else ""
 
 
 def training(state: PageState) -> View:
-    """The loss curve so far."""
+    """The loss curve so far, and the quality on the way."""
     if state.training is None:
         return {}
     event = state.training
+    told = f" · {quality.estimate(state.estimates[-1][1])}" if state.estimates else ""
     return {
         "technique": event.technique,
         "points": [list(point) for point in state.curve],
         "epochs": round(event.epoch * event.total_steps / event.step, 2) if event.step else 0,
-        "progress": f"step {event.step:,} of {event.total_steps:,} · loss {fmt.significant(event.loss)}",
+        "progress": f"step {event.step:,} of {event.total_steps:,} · loss {fmt.significant(event.loss)}{told}",
+        "estimates": [quality.estimated_point(epoch, each) for epoch, each in state.estimates],
+        "metric": Metric.of(state.estimates[-1][1]).with_unit if state.estimates else "",
         "live": state.phase == "training",
     }
 
@@ -63,7 +68,7 @@ def current_point(state: PageState) -> View:
     """Where the run under way stands in the plot of quality against latency; empty when none is."""
     if not state.busy or _mark(state, "latency") or _mark(state, "quality") or not (state.latency and state.quality):
         return {}
-    return quality.point(state.latency.variant.p50, state.quality.variant, "now")
+    return quality.point(state.latency.variant.p50, state.quality.variant, "now", state.latency.speedup)
 
 
 def baseline_point(state: PageState) -> View:
@@ -74,13 +79,21 @@ def baseline_point(state: PageState) -> View:
     return quality.point(state.latency.baseline.p50, state.quality.baseline, label)
 
 
+def accepted_region(state: PageState) -> View:
+    """Which qualities the person accepts, where the plain model's is known."""
+    known = state.quality is not None and math.isfinite(state.quality.baseline.value)
+    return quality.accepted_region(state.quality.baseline, state.accepted) if known else {}
+
+
 def progress(state: PageState) -> View:
     """The footer: what goes on, notices and errors."""
     counted = f"{state.message}: {state.done:,} of {state.total:,}" if state.total else state.message
+    if state.stored:
+        counted = f"{state.message}, measured {fmt.when(state.recalled_at)}"
     return {
         "phase": state.phase,
         "busy": state.busy,
-        "again": state.phase in events.ENDINGS,
+        "again": state.phase in events.ENDINGS and state.phase != "untrained",
         "text": counted[:1].upper() + counted[1:],
         "share": state.done / state.total if state.total else None,
         "spoken": state.error or state.verdict if state.phase in ("finished", "failed") else state.message,
@@ -108,62 +121,6 @@ def environment(facts: dict[str, Any]) -> str:
 def facts(environment: dict[str, Any]) -> list[list[str]]:
     """Name and value of everything the result says of machine and versions."""
     return [_fact(name, value) for name, value in environment.items()]
-
-
-def layers(receipt: tuple[LayerReceipt, ...]) -> list[View]:
-    """One row for each layer, the small ones last: what became of it, its time, size and error."""
-    longest = max((layer.time_ms or 0 for layer in receipt), default=0)
-    return [
-        {
-            "layer": layer.layer,
-            "op": layer.op,
-            "change": _change(layer),
-            "weights": fmt.size(layer.after.weight_bytes) if layer.after else fmt.ABSENT,
-            "time": fmt.significant(1000 * layer.time_ms) if layer.time_ms is not None else fmt.ABSENT,
-            "timed": layer.time_ms is not None,
-            "time_reason": layer.time_reason,
-            "ceiling": _ceiling(layer),
-            "bounded": layer.ceiling_share is not None,
-            "share": round(layer.time_ms / longest, 3) if layer.time_ms and longest else 0,
-            "error": _error(layer.output_error),
-            "kernel": layer.kernel or fmt.ABSENT,
-            "reality": layer.reality,
-            "reason": layer.reason,
-        }
-        for layer in weights_first(receipt)
-    ]
-
-
-def _error(share: float | None) -> str:
-    """How far a layer's output is off, of its size."""
-    if share is None:
-        return fmt.ABSENT
-    return fmt.percent(share) if share <= 1 else "> 100 %"
-
-
-def _ceiling(layer: LayerReceipt) -> str:
-    """What of the machine's measured best a layer reaches ("71 % of memory")."""
-    if layer.ceiling_share is None:
-        return fmt.ABSENT
-    share = fmt.percent(layer.ceiling_share, 0)
-    return f"{share} of memory" if layer.ceiling == "memory" else share
-
-
-def receipt(layers: tuple[LayerReceipt, ...]) -> list[View]:
-    """One row for each layer, the small ones last: weight and arithmetic before and after, and why."""
-    return [
-        {
-            "layer": layer.layer,
-            "op": layer.op,
-            "before": _weight(layer.before),
-            "after": _weight(layer.after),
-            "compute": _dtype(layer.compute_dtype or fmt.ABSENT),
-            "kernel": layer.kernel or fmt.ABSENT,
-            "reality": layer.reality,
-            "reason": layer.reason,
-        }
-        for layer in weights_first(layers)
-    ]
 
 
 def about_the_program(recipe: Recipe) -> str:
@@ -194,12 +151,12 @@ def _latency_card(state: PageState) -> View:
     card = _card("Latency, median", _mark(state, "latency"))
     if state.latency:
         now, before = state.latency.variant, state.latency.baseline
-        card["value"] = fmt.milliseconds(now.p50)
+        card["value"] = fmt.latency(now.p50)
         card["form"] = "number"
         rate = [fmt.throughput(state.throughput)] if state.throughput and now.steady else []
         calls = [f"{now.n:,} calls"] if now.steady else [f"{now.n:,} calls", "not steady yet"]
         card["lines"] = [
-            fmt.unbroken(f"was {fmt.milliseconds(before.p50)}", f"p95 {fmt.significant(now.p95)}"),
+            fmt.unbroken(f"was {fmt.latency(before.p50)}", f"p95 {fmt.latency(now.p95)}"),
             fmt.unbroken(*rate, *calls),
         ]
     return card
@@ -224,7 +181,7 @@ def _speedup_card(state: PageState) -> View:
         card["arrow"] = {1: "▲", -1: "▼", 0: ""}[decided]
         spread = f"95 %: {fmt.significant(speedup.low)} – {fmt.significant(speedup.high)}×"
         if speedup.vague:
-            spread = "95 %: more than 2× either way"
+            spread = "95 %: off by 2× or more"
         card["lines"] = [spread, f"against {state.latency.baseline_engine} {state.latency.baseline_precision}"]
     return card
 
@@ -246,6 +203,10 @@ def _quality_card(state: PageState) -> View:
     card = _card(state.metric.heading if state.metric else "Quality", _mark(state, "quality"))
     if state.metric:
         card["direction"] = quality.direction(state.metric)
+    if state.phase == "training" and state.estimates:
+        return card | {"mark": ""} | quality.estimate_card(state.estimates[-1][1])
+    if state.awaits_training and not state.quality:
+        return card | {"lines": ["known after training", state.awaits_training]}
     return card | quality.card(state.quality) if state.quality else card
 
 
@@ -270,10 +231,16 @@ def _verdict(state: PageState) -> View:
         return {"tone": "failed", "text": state.error}
     if state.busy and state.latency and "latency" in state.stale:
         return {"tone": "waiting", "text": "Working on it; the pale figures are those of the run before"}
+    if state.phase == "training" and state.latency and state.estimates:
+        words = "Latency and size are those of the trained model; its quality is estimated until the training ends"
+        return {"tone": "waiting", "text": words}
     if state.busy and not state.verdict:
         words = (
             "First estimates; they tighten as more calls come in" if state.latency else "The first estimates come soon"
         )
+        return {"tone": "waiting", "text": words}
+    if state.phase == "untrained":
+        words = f"Latency and size are known before; {state.awaits_training} of training tell the rest"
         return {"tone": "waiting", "text": words}
     if state.phase == "cancelled":
         words = "what was measured until then is shown" if state.latency or state.size else "nothing was measured yet"
@@ -288,10 +255,14 @@ def _verdict(state: PageState) -> View:
     }
 
 
-def _recalled_note(state: PageState) -> str:
+def recalled_note(state: PageState) -> str:
+    """When figures that aren't this run's own were measured; "" where all are."""
     if not state.recalled:
         return ""
-    return f"Earlier figures of this recipe, measured {fmt.when(state.recalled_at)}; fresh ones are coming in"
+    when = f"measured {fmt.when(state.recalled_at)}"
+    if state.stored:
+        return f"As it was {when}. “Measure again” brings fresh figures"
+    return f"Earlier figures of this recipe, {when}; fresh ones are coming in"
 
 
 def _mark(state: PageState, part: Part) -> str:
@@ -308,7 +279,7 @@ def _side(name: str, engine: str, side: LatencyFigures, bins: tuple[tuple[int, i
         "engine": engine,
         "p50": side.p50,
         "p95": side.p95,
-        "label": fmt.milliseconds(side.p50),
+        "label": fmt.latency(side.p50),
         "cells": [*(fmt.significant(value) for value in percentiles.values()), f"{side.n:,}"],
         "bins": [number for pair in bins for number in pair],
     }
@@ -326,34 +297,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_plain(item) for item in value)
     return fmt.ABSENT if value is None else str(value)
-
-
-def _change(layer: LayerReceipt) -> str:
-    before, after = layer.before, layer.after
-    if after is None:
-        return "removed"
-    if before is None:
-        return f"new, {_dtype(after.dtype)}"
-    parts = []
-    if before.weight_shape != after.weight_shape:
-        parts.append(f"{_shape(before.weight_shape)} → {_shape(after.weight_shape)}")
-    if before.dtype != after.dtype:
-        parts.append(f"{_dtype(before.dtype)}\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}{_dtype(after.dtype)}")
-    if after.sparsity > before.sparsity + _ZEROS_OF_ROUNDING.get(after.dtype, _ZEROS_WORTH_SAYING):
-        parts.append(f"{fmt.percent(after.sparsity, 0)} zeros")
-    return ", ".join(parts) or f"{_dtype(after.dtype)}, as before"
-
-
-def _weight(state: LayerState | None) -> str:
-    if state is None:
-        return fmt.ABSENT
-    zeros = f" · {fmt.percent(state.sparsity, 0)} zeros" if state.sparsity >= _ZEROS_WORTH_SAYING else ""
-    return f"{_shape(state.weight_shape)} {_dtype(state.dtype)} · {fmt.size(state.weight_bytes)}{zeros}"
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "×".join(str(length) for length in shape)
-
-
-def _dtype(dtype: str) -> str:
-    return " and ".join(_SHORT_DTYPES.get(part, part) for part in dtype.split(" and "))

@@ -54,7 +54,7 @@ def view(state: PageState, titles: dict[str, str]) -> View:
     return {
         "columns": [ends[0], *steps, ends[1]],
         "panels": [_panel(measure, links, whole) for measure in _measures(whole, state.accepted)],
-        "pending": not all(link.is_known for link in links),
+        "pending": not all(link.is_known or link.missing for link in links),
     }
 
 
@@ -81,7 +81,7 @@ def _measures(whole: Result, accepted: float) -> list[_Measure]:
 
     baseline_ms = whole.baseline.latency_ms.p50
     return [
-        _Measure("Latency", lambda _, speedup: baseline_ms / speedup, fmt.milliseconds, speed, _logarithmic),
+        _Measure("Latency", lambda _, speedup: baseline_ms / speedup, fmt.latency, speed, _logarithmic),
         _Measure(
             quality.heading,
             lambda side, _: side.quality.value,
@@ -104,12 +104,18 @@ def _panel(measure: _Measure, links: list[chain.Link], whole: Result) -> View:
     bars = [_total(measure, start, height)]
     for link, before, after in zip(links, [start, *known], known, strict=False):
         if not link.is_known:
-            bars.append({"text": "…", "tone": "", "pending": True, "low": 0, "high": 1})
+            bars.append(_unknown(link))
             continue
         text, tone = measure.share(link)
         low, high = sorted((height(before), height(after)))
         bars.append({"text": text, "tone": tone, "pending": False, "low": round(low, 4), "high": round(high, 4)})
     return {"title": measure.title, "bars": [*bars, _total(measure, end, height)]}
+
+
+def _unknown(link: chain.Link) -> View:
+    """Hatched while it is to be measured; a line on the floor, and the reason, where it won't be."""
+    text, high = (fmt.ABSENT, 0) if link.missing else ("…", 1)
+    return {"text": text, "tone": "", "pending": not link.missing, "low": 0, "high": high, "reason": link.missing}
 
 
 def _total(measure: _Measure, value: float, height: Callable[[float], float]) -> View:

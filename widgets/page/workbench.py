@@ -1,51 +1,38 @@
-"""The whole page: toggles on the left, figures, charts and details on the right, progress at the foot."""
+"""The page at work: what a person does becomes runs, and what the session says of them is drawn."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import traitlets as t
-from ipywidgets import HBox, VBox
 
 from workbench import events
 from workbench.catalog import Catalog
 from workbench.errors import WorkbenchError, WorkloadError, unknown
 from workbench.recipe import Recipe
 from workbench.session import Session, default_session
-from workbench.widgets.charts.latency_plot import LatencyPlot
-from workbench.widgets.charts.pareto_plot import ParetoPlot
-from workbench.widgets.charts.plotly_library import library
-from workbench.widgets.charts.training_plot import TrainingPlot
-from workbench.widgets.charts.waterfall_chart import WaterfallChart
-from workbench.widgets.controls.recipe_panel import RecipePanel
-from workbench.widgets.page import effects, pump, quality, verdict, views, waterfall
+from workbench.widgets.page import pump
 from workbench.widgets.page import state as _state
-from workbench.widgets.page.figures import Figures
+from workbench.widgets.page.examples_feed import ExamplesFeed
+from workbench.widgets.page.layer_reader import LayerReader
 from workbench.widgets.page.metric import Metric
-from workbench.widgets.page.page_frame import PageFrame
+from workbench.widgets.page.page import Page
 from workbench.widgets.page.pump import Urgency
-from workbench.widgets.page.run_progress import RunProgress
-from workbench.widgets.page.runs import Runs, batch_of
-from workbench.widgets.page.tab_strip import Tabs
-from workbench.widgets.page.verdict_line import VerdictLine
-from workbench.widgets.page.workload_bar import WorkloadBar
-from workbench.widgets.tables.history_table import HistoryTable
-from workbench.widgets.tables.layer_table import LayerTable
-from workbench.widgets.tables.receipt_view import ReceiptView
-from workbench.widgets.takeaway import code
-from workbench.widgets.takeaway.code_view import CodeView
-from workbench.widgets.takeaway.downloads import Downloads, archive_name
+from workbench.widgets.page.runs import Runs
+from workbench.widgets.page.suggest import suggestions
+from workbench.widgets.page.undo import Undoing
+from workbench.widgets.takeaway.downloads import archive_name
 from workbench.workload import Workload
 
 _DEFAULT_WORKLOAD = "fashion-cnn"
-_LATENCY_TAB, _TRAINING_TAB = 0, 1
+_TRAINED_WITHOUT_A_WORD_S = 10.0
 
 
-class Workbench(VBox):
+class Workbench(Page):
     """The workbench in one widget.
 
     Its parts are attributes (``panel``, ``figures``, ``latency_plot``, …); setting a trait of one is
@@ -75,30 +62,32 @@ class Workbench(VBox):
         self._pump = pump.shared()
         self._lock = threading.RLock()
         self._writer: int | None = None
+        self._holds = False
         self._unsubscribe: Callable[[], None] = lambda: None
         self._submitted: set[int] = set()
+        self._asked: dict[str, list[Recipe]] = {}
         self._runs = Runs()
         self._catalog: Catalog | None = None
-        self._build(recipe)
-        super().__init__([self.bar, self._body, self.progress, self.frame, library()])
-        for name in ("wb", "wb-page"):
-            self.add_class(name)
+        super().__init__(self._own.display_name, Recipe.plain() if recipe is None else recipe, self._save)
         self._wire()
         self._load_history()
 
-    def submit(self, *, when_quiet: bool = False) -> int:
+    def submit(self, *, when_quiet: bool = False, train_up_to_s: float | None = None) -> int:
         """Run the panel's recipe on the chosen workload; overtakes what runs. Returns the run's id.
 
-        ``when_quiet``: as soon as other programs leave the machine alone, and not before.
+        ``when_quiet``: as soon as other programs leave the machine alone, and not before. ``train_up_to_s``: a training
+        that takes longer waits for a word.
 
         Raises :class:`WorkbenchError` where it can't be sent off: a model that can't be pickled, a
         worker that doesn't start.
         """
         recipe, baseline = Recipe.parse(self.panel.recipe), self.panel.baseline
         with self._lock:  # held until the id is known: the first event may come before `submit` returns
-            number = self.session.submit(self._workload, recipe, baseline=baseline, when_quiet=when_quiet, owner=self)
+            conditions = {"when_quiet": when_quiet, "train_up_to_s": train_up_to_s}
+            number = self.session.submit(self._workload, recipe, baseline=baseline, owner=self, **conditions)
             self._submitted.add(number)
             name = self._workload.display_name
+            self._asked.setdefault(name, []).append(recipe)
             submitted = _state.Submitted(number, name, recipe.model_dump(mode="json"), baseline)
             self._dispatch(submitted, Urgency.ANSWER)
         return number
@@ -115,38 +104,30 @@ class Workbench(VBox):
     def __repr__(self) -> str:
         return f"<Workbench on {self.state.workload}: {self.state.phase}>"
 
-    # -- making it
-
-    def _build(self, recipe: Recipe | dict | str | None) -> None:
-        self.panel = RecipePanel(recipe=Recipe.plain() if recipe is None else recipe)
-        self.bar = WorkloadBar(workload=self.state.workload)
-        self.verdict, self.figures, self.waterfall = VerdictLine(), Figures(), WaterfallChart()
-        self.latency_plot, self.training_plot, self.pareto_plot = LatencyPlot(), TrainingPlot(), ParetoPlot()
-        self.layers, self.receipt, self.history = LayerTable(), ReceiptView(), HistoryTable()
-        self.code, self.downloads = CodeView(), Downloads(save=self._save)
-        self.progress, self.frame = RunProgress(), PageFrame()
-        details = {"Layers": self.layers, "Receipt": self.receipt, "History": self.history}
-        self.details = Tabs("Details", details | {"Code": self.code, "Download": self.downloads})
-        live = {"Latency": self.latency_plot, "Training": self.training_plot}
-        self.live = Tabs("Live charts", live, hidden=(_TRAINING_TAB,))
-        charts = _box(HBox, "wb-charts", self.live, self.pareto_plot)
-        main = _box(VBox, "wb-main", self.verdict, self.figures, self.waterfall, charts, self.details)
-        self._body = _box(HBox, "wb-body", _box(VBox, "wb-side", self.panel), main)
-        self.details.add_class("wb-details")
-        self.bar.add_class("wb-header")
-        self.progress.add_class("wb-footer")
-
     def _wire(self) -> None:
         self.frame.observe(self._on_view, "views")
-        self.panel.observe(lambda _: self._try_to_submit(), ["recipe", "baseline"])
+        self.frame.observe(lambda _: self._submitted and self._on_link(), "restored")
+        self._undoing = Undoing(self.panel, self.bar)
+        self._examples = ExamplesFeed(self.examples, lambda *asked: self.session.examples(*asked), self._draw_state)
+        self.details.strip.observe(lambda _: self._draw_state(), "selected")
+        self._layer_reader = LayerReader(self.layers)
+        self.layers.observe(lambda _: self._look_at_layer(), "selected")
+        self.panel.observe(self._on_recipe, ["recipe", "baseline"])
         self.bar.observe(self._on_workload, "workload")
         self.bar.observe(lambda _: self._start_over(), "resets")
+        self.next.observe(lambda change: self._apply(change["new"]["recipe"]), "taken")
         self.progress.observe(lambda _: self.cancel(), "cancels")
         self.progress.observe(lambda _: self._try_to_submit(), "repeats")
         self.verdict.observe(lambda change: self._dispatch(_state.Accepted(change["new"]), Urgency.ANSWER), "accepted")
         self.verdict.observe(lambda _: self._try_to_submit(when_quiet=True), "quiet_requests")
-        self.pareto_plot.observe(self._on_selected, "selected")
-        self.history.observe(self._on_selected, "selected")
+        self.verdict.observe(lambda _: self._try_to_submit(train_up_to_s=None), "train_requests")
+        self.pareto_plot.observe(lambda _: self._try_to_submit(), "repeats")
+        for part in (self.pareto_plot, self.history):
+            part.observe(self._on_selected, "selected")
+            part.observe(self._on_deleted, "deleted")
+        for trait in ("pinned", "hidden"):
+            t.link((self.history, trait), (self.pareto_plot, trait))
+        self.pareto_plot.observe(lambda _: self._draw_state(), "pinned")
         self._unsubscribe = self.session.subscribe(self._on_event)
         self.session.on_ready(self._on_ready, lambda reason: self._dispatch(_state.GivenUp(reason), Urgency.ANSWER))
 
@@ -157,23 +138,43 @@ class Workbench(VBox):
         if not change["old"]:
             self._load_history()  # others may have finished runs since the page was made
         if not self._submitted and self.frame.restored:
-            self._restore(self.frame.restored)
+            self._on_link()
         if not self._submitted:
             self._try_to_submit()
 
-    def _restore(self, kept: dict[str, Any]) -> None:
-        """Go on with what the browser's tab showed before, as far as that is still offered."""
-        with suppress(WorkbenchError):
-            self._workload = self._named(kept["workload"])
-            self._workload_id = _known_id(self._workload)
-            self._load_history()
-            self.panel.baseline = kept["baseline"]
-            self.panel.recipe = kept["recipe"]
+    def _on_link(self) -> None:
+        """Show what the address asks for; where that isn't offered, say why and show what there is."""
+        before, asked, refused = self._workload, self.frame.restored, None
+        with self._one_run():
+            try:
+                recipe = Recipe.parse(asked["recipe"] or self.panel.recipe)
+                self._workload = self._named(asked["workload"] or before.display_name)
+                self.panel.baseline = asked["baseline"] or "auto"
+            except WorkbenchError as error:
+                self._workload, refused = before, error
+            else:
+                self._workload_id = _known_id(self._workload)
+                self._load_history()
+                self._apply(recipe.model_dump(mode="json"))
+        if refused:
+            self._refuse(refused)
 
-    def _try_to_submit(self, *, when_quiet: bool = False) -> None:
+    @contextmanager
+    def _one_run(self) -> Iterator[None]:
+        """What is set of recipe and baseline meanwhile is measured once, at the end."""
+        self._holds = True
+        try:
+            yield
+        finally:
+            self._holds = False
+        self._try_to_submit()
+
+    def _try_to_submit(
+        self, *, when_quiet: bool = False, train_up_to_s: float | None = _TRAINED_WITHOUT_A_WORD_S
+    ) -> None:
         """Submit; where that is impossible, say so above the toggles."""
         try:
-            self.submit(when_quiet=when_quiet)
+            self.submit(when_quiet=when_quiet, train_up_to_s=train_up_to_s)
         except WorkbenchError as error:
             self._refuse(error)
         else:
@@ -186,8 +187,9 @@ class Workbench(VBox):
         self.panel.recipe = recipe
 
     def _start_over(self) -> None:
-        self.panel.baseline = "auto"
-        self._apply(Recipe.plain().model_dump(mode="json"))
+        with self.panel.hold_trait_notifications():  # one change, which one undo takes back
+            self.panel.baseline = "auto"
+            self._apply(Recipe.plain().model_dump(mode="json"))
 
     def _on_workload(self, change: t.Bunch) -> None:
         with self._lock:
@@ -196,11 +198,11 @@ class Workbench(VBox):
                 return
             try:
                 self._workload = self._named(change["new"])
-                self.submit()
+                self.submit(train_up_to_s=0)
             except WorkbenchError as error:
                 self._workload = before
                 self._refuse(error)
-                self._pump.call((id(self), "state"), self._render, Urgency.ANSWER)  # to show the former name
+                self._draw_state()  # to show the former name
             else:
                 self._pump.put(self.panel, Urgency.ANSWER, error="")
                 self._workload_id = _known_id(self._workload)
@@ -214,13 +216,50 @@ class Workbench(VBox):
             raise WorkbenchError(unknown("workload", name, known))
         return Workload(name)
 
+    def _on_recipe(self, change: t.Bunch) -> None:
+        """Measure what was toggled; a run of the history that was chosen is shown as it is."""
+        if self._holds:
+            return
+        if change["name"] == "recipe" and self.state.stored and change["new"] == self.state.recipe:
+            return
+        self._try_to_submit()
+
     def _on_selected(self, change: t.Bunch) -> None:
         row = None if self._is_writing() else self._runs.find(change["new"])
-        if row is not None and row.id != self._runs.shown(self.state.recipe):
-            try:
-                self._apply(row.result.recipe)
-            except WorkbenchError as error:  # it was made by another version
-                self._refuse(error)
+        if row is None or row.id == self._shown(self.state):
+            return
+        try:
+            recipe = Recipe.parse(row.result.recipe).model_dump(mode="json")
+        except WorkbenchError as error:  # it was made by another version
+            self._refuse(error)
+            return
+        self.cancel()  # what is under way is of another recipe
+        result = row.result.model_copy(update={"recipe": recipe})
+        self._dispatch(_state.Stored(row.id, result, row.finished_at), Urgency.ANSWER)
+        self._apply(recipe)
+
+    def _on_deleted(self, change: t.Bunch) -> None:
+        row = self._runs.find(change["new"])
+        change["owner"].deleted = 0
+        if row is None:
+            return
+        try:
+            if row.entry:
+                self.session.forget(row.entry)
+        except WorkbenchError as error:
+            self._refuse(error)
+            return
+        with self._lock:
+            self._runs.remove(row.id)
+        self.history.pinned = [each for each in self.history.pinned if each != row.id]
+        self.history.hidden = [each for each in self.history.hidden if each != row.id]
+        self._pump.call((id(self), "history"), self._write_history, Urgency.ANSWER)
+
+    def _look_at_layer(self) -> None:
+        """Have the weights of the layer that is unfolded, of the run that is shown."""
+        with self._lock:
+            state, workload = self.state, self._workload
+        self._layer_reader.look(state, lambda layer: self.session.layer(workload, Recipe.parse(state.recipe), layer))
 
     def _save(self, directory: Path) -> list[Path]:
         recipe = Recipe.parse(self.state.recipe)
@@ -232,7 +271,7 @@ class Workbench(VBox):
     def _on_ready(self, catalog: Catalog) -> None:
         with self._lock:
             self._catalog = catalog
-        self._pump.call((id(self), "catalog"), lambda: self._offer(catalog), Urgency.ANSWER)
+        self._pump.call((id(self), "catalog"), lambda: self.offer(catalog, self._own.display_name), Urgency.ANSWER)
         self._dispatch(_state.Ready())
 
     def _on_event(self, event: events.Event) -> None:
@@ -243,7 +282,7 @@ class Workbench(VBox):
                 self._on_identified(event.workload_id)
             self._dispatch(event, Urgency.ANSWER if event.kind in events.ENDINGS else Urgency.LIVE)
             outdated = isinstance(event, events.Notice) and event.measure_again and event.run == self.state.run
-        if outdated and not self.state.busy:
+        if outdated and not self.state.busy and not self.state.stored:
             self._try_to_submit()
 
     def _on_identified(self, workload_id: str) -> None:
@@ -259,19 +298,15 @@ class Workbench(VBox):
             if self.state is before:
                 return
             if isinstance(event, events.Finished):
-                self._runs.add(event.result)
+                self._runs.add(event.result, event.entry)
             if self.state.awaited < before.awaited:
                 urgency = max(urgency, Urgency.FIRST_FIGURES)
             self._pump.call((id(self), "state"), self._render, urgency)
 
-    # -- writing, in the pump only
+    def _draw_state(self) -> None:
+        self._pump.call((id(self), "state"), self._render, Urgency.ANSWER)
 
-    def _offer(self, catalog: Catalog) -> None:
-        self.panel.offer(catalog)
-        own = [{"name": self._own.display_name, "description": "your own model and data"}]
-        embedded = [workload.model_dump() for workload in catalog.workloads]
-        mine = [] if any(each["name"] == own[0]["name"] for each in embedded) else own
-        self.bar.workloads = mine + embedded
+    # -- writing, in the pump only
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -288,95 +323,58 @@ class Workbench(VBox):
     def _load_history(self) -> None:
         with self._lock:
             self._runs = Runs.of(self.session.history(self._workload_id))
+        self.history.pinned = self.history.hidden = []
         self._pump.call((id(self), "history"), self._write_history, Urgency.ANSWER)
 
     def _write_history(self) -> None:
         with self._lock:
-            metric, selected = self._metric(), self._runs.shown(self.state.recipe)
+            metric, selected = self._metric(), self._shown(self.state)
             self._runs.take_new()  # they are among all the rows
-            rows, points = self._runs.history_rows(metric), self._runs.points(metric)
+            rows, plotted = self._runs.history_rows(metric), self._runs.plotted(metric, self._kept())
         with self._writing():
-            self._head(metric)
-            self.history.rows, self.pareto_plot.rows = rows, points
+            self.draw_runs(rows, plotted, metric)
             self.pareto_plot.selected = self.history.selected = selected
+
+    def _shown(self, state: _state.PageState) -> int:
+        """The id of the row whose run is shown; 0 for none."""
+        return state.stored if self._runs.find(state.stored) else self._runs.shown(state.recipe)
+
+    def _kept(self) -> set[int]:
+        """The ids of the runs that the plot shows even where their recipe has been measured since."""
+        return {*self.history.pinned, self.state.stored}
 
     def _metric(self) -> Metric | None:
         """What tells the quality of what is shown; ``None`` until the first run has."""
         return self.state.metric or self._runs.metric
 
-    def _head(self, metric: Metric | None) -> None:
-        self._headed = metric
-        self.pareto_plot.metric = quality.plotted(metric)
-        self.history.quality_heading = metric.with_direction if metric else "quality"
-
-    _headed: Metric | None = None
-
     def _render(self) -> None:
         with self._lock:
             metric = self._metric()
-        if metric != self._headed:
+        if not self.is_headed_by(metric):
             self._write_history()
         with self._lock:
-            state, runs, new = self.state, self._runs, self._runs.take_new()
-        with self._writing():
-            for row in new:
-                self.history.append(row.history(metric))
-                if row.metric == metric and (point := row.point()):
-                    self.pareto_plot.append(point, instead_of=row.earlier)
-            self._render_all(state, runs)
+            state, new, plotted = self.state, self._runs.take_new(), self._runs.plotted(metric, self._kept())
+            workload = self._workload
+        with self._writing(), self.one_message_each():
+            self.append_runs(new, plotted, metric)
+            self.draw(state, self._catalog)
+            if self.details.is_open(self.examples):
+                self._examples.follow(state, workload)
+            self.pareto_plot.selected = self.history.selected = self._shown(state)
+        self._look_at_layer()
+        self._pump.call((id(self), "behind"), lambda: self._render_behind(state, workload))
 
-    def _render_all(self, state: _state.PageState, runs: Runs) -> None:
-        self.frame.kept = {"workload": state.workload, "recipe": self.panel.recipe, "baseline": self.panel.baseline}
-        self.verdict.view = verdict.view(state)
-        self.figures.view = views.figures(state)
-        self.waterfall.view = waterfall.view(state, self._titles()) or {**self.waterfall.view, "stale": True}
-        self.latency_plot.view = views.latency(state)
-        self.training_plot.view = views.training(state)
-        self.progress.view = views.progress(state)
-        self._render_tables(state)
-        self._render_charts(state, runs)
-        self._render_recipe(state)
-
-    def _render_tables(self, state: _state.PageState) -> None:
-        mark = "stale" if "layers" in state.stale else "recalled" if "layers" in state.recalled else ""
-        self.layers.mark = self.receipt.mark = mark
-        if state.receipt is not self._drawn_receipt:
-            self._drawn_receipt = state.receipt
-            self.layers.rows = views.layers(state.receipt)
-            self.receipt.rows = views.receipt(state.receipt)
-        self.receipt.facts = views.facts(state.environment)
-
-    _drawn_receipt: object = None
-
-    def _render_charts(self, state: _state.PageState, runs: Runs) -> None:
-        self.live.strip.hidden = [] if state.training else [_TRAINING_TAB]
-        showing = _TRAINING_TAB if state.phase == "training" else _LATENCY_TAB
-        if showing != self._live_tab:
-            self.live.strip.selected = self._live_tab = showing
-        self.pareto_plot.batch = batch_of(state.recipe)
-        self.pareto_plot.current = views.current_point(state)
-        self.pareto_plot.baseline = views.baseline_point(state)
-        self.pareto_plot.selected = self.history.selected = runs.shown(state.recipe)
-
-    _live_tab: int = _LATENCY_TAB
-
-    def _titles(self) -> dict[str, str]:
-        return {each.name: each.title for each in self._catalog.techniques} if self._catalog else {}
-
-    def _render_recipe(self, state: _state.PageState) -> None:
-        self.panel.busy = state.busy
-        self.panel.blocked = {name: each.model_dump() for name, each in state.blocked.items()}
-        self.panel.effects = effects.effects(state)
-        recipe = Recipe.parse(state.recipe) if state.recipe else Recipe.plain()
-        self.bar.workload = state.workload
-        self.bar.summary = recipe.summary()
-        self.bar.changed = self.panel.recipe != Recipe.plain().model_dump(mode="json") or self.panel.baseline != "auto"
-        self.code.title = code.title(self._workload)
-        self.code.python = code.python(self._workload, state.recipe, state.baseline)
-        self.code.recipe = code.recipe_json(state.recipe)
-        self.downloads.note = views.about_the_program(recipe)
-        if self.downloads.state != "working":
-            self.downloads.state = "ready" if state.result else "unready"
+    def _render_behind(self, state: _state.PageState, workload: Workload) -> None:
+        """What comes after what people wait for. Of the state drawn: newer code would stand beside old figures."""
+        with self._lock:
+            asked, stored = list(self._asked.get(state.workload, [])), [row.result for row in self._runs.rows]
+        with self._writing(), self.one_message_each():
+            self.draw_behind(state, workload, self._catalog)
+            if self._catalog:
+                found = suggestions(Recipe.parse(self.panel.recipe), self._catalog, asked, state.blocked, stored)
+                self.next.offers = [each.view() for each in found]
+        if not state.busy:
+            self._pump.call((id(self), "kept"), self.keep_figures)
 
 
 def show(
@@ -403,7 +401,7 @@ def show(
     recipe
         What to start with.
     task
-        ``metric``, ``loss``, ``output`` and ``call``, as :class:`Workload` takes them.
+        ``metric``, ``loss``, ``output``, ``call`` and ``classes``, as :class:`Workload` takes them.
 
     Raises
     ------
@@ -427,9 +425,3 @@ def _as_workload(workload: Workload | str | None) -> Workload:
 def _known_id(workload: Workload) -> str:
     """What its runs are kept under, where that is known before the worker says it: an embedded workload's name."""
     return workload.model if workload.is_a_name else ""
-
-
-def _box(kind: Callable[..., Any], name: str, *children: Any) -> Any:
-    box = kind(list(children))
-    box.add_class(name)
-    return box

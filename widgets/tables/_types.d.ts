@@ -17,28 +17,32 @@ interface HistoryTableTraits extends RowsTraits<HistoryRow> {
   quality_heading: string;
 }
 
-interface LayerRow {
-  layer: string;
+interface GraphNode {
+  name: string;
+  label: string;
+  kind: "layer" | "join" | "end";
   op: string;
-  change: string;
-  weights: string;
-  time: string;
-  timed: boolean;
-  time_reason: string;
-  ceiling: string;
-  /** Whether it is known how much of the machine's best the layer reaches. */
-  bounded: boolean;
-  /** Of the longest layer's time. */
-  share: number;
-  error: string;
-  kernel: string;
-  reality: Reality;
-  reason: string;
+  x: number;
+  y: number;
+  width: number;
+  /** Of the longest layer's time, from 0 to 1. */
+  shade: number;
+  /** Of the time of all layers; "" where it isn't known. */
+  percent: string;
+  reality: Reality | "";
+  /** Whether nothing of it is left, as of a normalisation that was folded. */
+  gone: boolean;
 }
 
-interface LayerTableTraits {
-  rows: LayerRow[];
-  mark: Mark;
+interface LayerGraphTraits {
+  view: {
+    width: number;
+    height: number;
+    node_height: number;
+    nodes: GraphNode[];
+    edges: { from: string; to: string; points: number[] }[];
+  };
+  selected: string;
 }
 
 interface ReceiptRow {
@@ -52,8 +56,102 @@ interface ReceiptRow {
   reason: string;
 }
 
+interface LayerRow extends ReceiptRow {
+  change: string;
+  weights: string;
+  time: string;
+  timed: boolean;
+  time_reason: string;
+  /** Of the longest time there is, now or before. */
+  share: number;
+  /** The time of the baseline's layer; "" where it isn't known. */
+  was: string;
+  was_share: number;
+  ceiling: string;
+  /** Whether it is known how much of the machine's best the layer reaches. */
+  bounded: boolean;
+  error: string;
+  /** What several small layers of one fate are called together; "" for a row that stands for itself. */
+  group: string;
+}
+
+/** A layer's weights, before or now. */
+interface NumbersSide {
+  name: "before" | "now";
+  title: string;
+  facts: string[];
+  /** Where the first bar begins. */
+  low: number;
+  width: number;
+  counts: number[];
+  /** Whether each bar is a whole number that the format has. */
+  grid: boolean;
+  ends: [low: string, high: string];
+  /** Of levels the index, else where between the ends, from 0 to 1; null where there is no place for it. */
+  zero: { at: number | null; count: number; text: string };
+}
+
+interface LayerTableTraits {
+  rows: LayerRow[];
+  /** Of the layer whose row is unfolded; {} until it is known. */
+  detail: { layer?: string; note?: string; sides?: NumbersSide[] };
+  mark: Mark;
+  /** The layer whose row is unfolded; "" for none. */
+  selected: string;
+}
+
 interface ReceiptViewTraits {
   rows: ReceiptRow[];
   facts: [name: string, value: string][];
+  mark: Mark;
+}
+
+/** What one example is drawn as: a picture, a line, or text alone. */
+interface ShownExample {
+  text: string;
+  picture: string;
+  /** The corners of a line. */
+  points: string;
+  note: string;
+  /** What its error or score is. */
+  figure: string;
+  /** Whether it is the right answer; null where it is neither. */
+  right?: boolean | null;
+}
+
+interface ExampleItem {
+  number: string;
+  inputs: ShownExample[];
+  target: ShownExample | null;
+  before: ShownExample;
+  after: ShownExample;
+}
+
+interface ConfusionCell {
+  text: string;
+  tone: "right" | "wrong" | "better" | "worse" | "";
+  share: number;
+}
+
+interface ConfusionGrids {
+  classes: string[];
+  now: ConfusionCell[][];
+  change: ConfusionCell[][];
+}
+
+interface ExamplesFound {
+  summary: string;
+  form: "masks" | "text" | "line" | "picture" | "numbers";
+  /** What the examples' figures are: "Error: mean absolute error, ppm". */
+  figures: string;
+  /** The same in a word, "error"; "" where there are none. */
+  figure_word: string;
+  groups: { title: string; outcome: string; items: ExampleItem[] }[];
+  legend: [name: string, colour: string][];
+  confusion: ConfusionGrids | null;
+}
+
+interface ExamplesViewTraits {
+  view: ExamplesFound | { empty: string };
   mark: Mark;
 }

@@ -1,5 +1,5 @@
-/** @type {(row: HistoryRow, here: boolean) => HTMLElement} */
-function rowOf(row, here) {
+/** @type {(row: HistoryRow, here: boolean, actions: HTMLElement) => HTMLElement} */
+function rowOf(row, here, actions) {
   const look = { type: "button", class: "wb-link", "data-row": row.id, "aria-current": here ? "true" : null };
   /** @param {string} text */
   const number = (text) => h("td", { class: "wb-number" }, text);
@@ -11,6 +11,7 @@ function rowOf(row, here) {
     number(row.latency),
     h("td", {}, row.baseline),
     [row.speedup, row.quality, row.change, row.size].map(number),
+    h("td", {}, actions),
   );
 }
 
@@ -24,22 +25,27 @@ function render({ model, el }) {
   const columns = [
     ...[column("recipe"), column("when"), column("latency", "wb-number"), column("baseline")],
     ...[column("speed-up", "wb-number"), quality, column("change", "wb-number"), column("size", "wb-number")],
+    h("th", { scope: "col" }, actionsHeading()),
   ];
-  const about = "Finished runs, newest first: choose one to bring its recipe back";
+  const about = "Finished runs, newest first: choose one to see it again";
   const caption = h("caption", { class: "wb-offscreen" }, about);
   const whole = h("table", { class: "wb-table" }, caption, h("thead", {}, h("tr", {}, columns)), body);
   const nothing = "Nothing here yet. Every finished run of this workload is kept here, across sessions.";
   const empty = h("p", { class: "wb-empty" }, nothing);
   el.append(h("div", { class: "wb-scroll", tabindex: "0", role: "region", "aria-label": "History" }, empty, whole));
-  body.addEventListener("click", (event) => chooseRow(model, rowAt(event)));
-  follow(model, ["rows", "selected", "quality_heading"], () => {
+  const draw = () => {
     const rows = model.get("rows");
     write(quality, model.get("quality_heading"));
     whole.hidden = !rows.length;
     empty.hidden = rows.length > 0;
-    const newestFirst = [...rows].reverse().map((row) => rowOf(row, row.id === model.get("selected")));
+    const newestFirst = [...rows].reverse().map((row) => {
+      const actions = rowActions(model, { id: row.id, name: `${row.recipe}, ${row.when}` });
+      return rowOf(row, row.id === model.get("selected"), actions);
+    });
     keepingFocus(body, () => body.replaceChildren(...newestFirst));
-  });
+  };
+  body.addEventListener("click", (event) => actOnRow(model, event, draw));
+  follow(model, ["rows", "selected", "quality_heading", "pinned", "hidden"], draw);
 }
 
 export default { initialize: initializeRows, render };

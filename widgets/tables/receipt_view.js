@@ -1,7 +1,9 @@
+const HEAD = ["layer", "weight before", "weight after", "computes in", "kernel", "real or not, and why"];
+
 /** @param {ReceiptRow} layer */
 function rowOf(layer) {
   const because = layer.reason ? h("span", { class: "wb-because" }, layer.reason) : null;
-  return h(
+  const row = h(
     "tr",
     {},
     h("th", { scope: "row" }, layer.layer, h("span", { class: "wb-op" }, layer.op)),
@@ -9,16 +11,16 @@ function rowOf(layer) {
     h("td", {}, h("code", {}, layer.kernel)),
     h("td", {}, realityTag(layer.reality), because),
   );
+  return nameCells(row, HEAD);
 }
 
 /** @param {Rendered<ReceiptViewTraits>} rendered */
 function render({ model, el }) {
   root(el, "receipt-view");
   const body = h("tbody", {});
-  const head = ["layer", "weight before", "weight after", "computes in", "kernel", "real or not, and why"];
-  const columns = head.map((title) => h("th", { scope: "col" }, title));
+  const columns = HEAD.map((title) => h("th", { scope: "col" }, title));
   const caption = h("caption", { class: "wb-offscreen" }, "Receipt");
-  const whole = h("table", { class: "wb-table" }, caption, h("thead", {}, h("tr", {}, columns)), body);
+  const whole = h("table", { class: "wb-table wb-stacks" }, caption, h("thead", {}, h("tr", {}, columns)), body);
   const nothing = "The receipt says for every layer what really ran: real, simulated or unchanged, and why.";
   const empty = h("p", { class: "wb-empty" }, nothing);
   const facts = h("dl", { class: "wb-facts" });

@@ -5,7 +5,20 @@ from __future__ import annotations
 import traitlets as t
 
 from workbench.widgets._base import Widget
-from workbench.widgets.page import views
+from workbench.widgets._twin import Twin
+from workbench.widgets.page import layers, views
+
+_TWIN = {
+    "layer": "layer",
+    "op": "kind",
+    "before": "before",
+    "after": "after",
+    "compute": "computed in",
+    "kernel": "kernel",
+    "reality": "",
+    "reason": "why",
+}
+"""What the twin tells of a row, and how its column is headed."""
 
 
 class ReceiptView(Widget):
@@ -18,5 +31,8 @@ class ReceiptView(Widget):
     def __init__(self, result=None, **traits) -> None:
         super().__init__(**traits)
         if result is not None:
-            self.rows = views.receipt(result.receipt)
+            self.rows = layers.receipt(result.receipt)
             self.facts = views.facts(result.environment)
+
+    def twin(self) -> Twin | None:
+        return Twin.of_columns("Receipt", _TWIN, self.rows)

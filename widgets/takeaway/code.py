@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -81,13 +81,14 @@ def _given(workload: Workload) -> dict[str, Any]:
     return {name: value for name, value in parts.items() if value is not None and not is_auto(value)}
 
 
-def _named(value: str | os.PathLike | int) -> str:
+def _named(value: str | os.PathLike | int | Sequence[str]) -> str:
     return repr(os.fspath(value) if isinstance(value, os.PathLike) else value)
 
 
 def _objects(workload: Workload) -> list[str]:
     """The parts that no code can name: they live in the notebook that made them."""
-    return [name for name, value in _given(workload).items() if not isinstance(value, str | os.PathLike | int)]
+    given = _given(workload).items()
+    return [name for name, value in given if name != "classes" and not isinstance(value, str | os.PathLike | int)]
 
 
 def _listed(names: list[str]) -> str:

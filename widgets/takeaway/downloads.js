@@ -14,9 +14,8 @@ function render({ model, el }) {
     send(model, "wanted", model.get("wanted") + 1);
   });
   const note = h("p", { class: "wb-note" });
-  el.append(
-    h("div", { class: "wb-scroll" }, h("p", {}, ABOUT), h("div", { class: "wb-take" }, button, note), status, error),
-  );
+  const take = h("div", { class: "wb-take" }, button, status);
+  el.append(h("div", { class: "wb-scroll" }, take, error, h("p", {}, ABOUT), note));
   /** @type {(message: { file?: string }, buffers: BufferSource[]) => void} */
   const receive = (message, buffers) => {
     if (!message.file || !asked) return; // another view of this widget asked for it

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import traitlets as t
 
-from workbench.errors import WorkbenchError
+from workbench.errors import in_place
 from workbench.recipe import Recipe
 from workbench.widgets._base import Widget
 from workbench.widgets.page import pump as _pump
@@ -57,8 +57,7 @@ class Downloads(Widget):
             with tempfile.TemporaryDirectory(prefix="workbench-") as directory:
                 files = [(path.name, path.read_bytes()) for path in save(Path(directory))]
         except Exception as error:  # whatever it was, the person waits for an answer
-            words = str(error) if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
-            pump.put(self, Urgency.ANSWER, error=f"the model couldn't be saved: {words}", state="ready")
+            pump.put(self, Urgency.ANSWER, error=f"the model couldn't be saved: {in_place(error)}", state="ready")
             return
         pump.call((id(self), "files"), lambda: self._hand_over(files), Urgency.ANSWER)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import workbench
 from workbench import models, techniques
+from workbench.catalog import OptionInfo
 from workbench.commands import doctor, fetch, launch
 from workbench.commands.arguments import Parser
 from workbench.core import offer
@@ -201,8 +202,15 @@ def _add_technique(parser: argparse.ArgumentParser, name: str, technique: type[t
             dest=f"{name}_{option.name}",
             type=kind,
             metavar="VALUE",
-            help=f"{option.help}{choices}{unit}; default {option.default}".replace("%", "%%"),
+            help=f"{option.help}{choices}{unit}; default {_default_in_words(option)}".replace("%", "%%"),
         )
+
+
+def _default_in_words(option: OptionInfo) -> str:
+    others = [
+        f"{value} for {choice}" for defaults in option.default_when.values() for choice, value in defaults.items()
+    ]
+    return ", ".join((str(option.default), *others))
 
 
 def _flag(text: str) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from workbench.commands import closed_pages
+from workbench.commands import quiet_server
 from workbench.errors import WorkbenchError
 from workbench.plumbing.scratch import Scratch
 
@@ -29,6 +29,7 @@ _WARM_TIMEOUT_SECONDS = 30
 _CLOSED_SECONDS = 60  # a page that lost its connection has this long to come back
 _QUIET_SECONDS = 0.4
 _QUIET_SHARE = 0.1
+_SERVER = (sys.executable, "-m", quiet_server.__name__)
 
 
 def notebooks_directory() -> Path:
@@ -75,13 +76,12 @@ def _app(chosen: argparse.Namespace) -> int:
     scratch = Scratch("app")  # a killed server leaves the folders of its kernels behind
     server = subprocess.Popen(
         [
-            sys.executable, "-m", "voila", str(notebooks_directory() / "workbench.ipynb"),
+            *_SERVER, "voila", str(notebooks_directory() / "workbench.ipynb"),
             "--no-browser", f"--port={chosen.port}", f"--Voila.ip={_HOST}", f"--token={token}",
             f"--theme={chosen.theme}", "--VoilaConfiguration.allow_theme_override=YES", "--Voila.log_level=ERROR",
-            f"--Voila.logging_config={closed_pages.LOGGING}",
             "--preheat_kernel=True", "--pool_size=1", "--template=workbench",
             "--VoilaConfiguration.multi_kernel_manager_class=workbench.widgets.page.voila.KernelManager",
-            f"--KernelManager.cull_idle_timeout={_CLOSED_SECONDS}",
+            f"--KernelManager.cull_idle_timeout={_CLOSED_SECONDS}", *_encrypted(),
             f"--KernelManager.cull_interval={_CLOSED_SECONDS // 4}",
             "--VoilaConfiguration.extension_denylist=jupyterlab-plotly",  # our widgets bring the one copy of Plotly
         ],
@@ -102,10 +102,9 @@ def _app(chosen: argparse.Namespace) -> int:
 def _lab(chosen: argparse.Namespace) -> int:
     _require_free("lab", chosen.port)
     token = secrets.token_urlsafe(16)
-    command = [sys.executable, "-m", "jupyterlab", str(notebooks_directory() / "workbench.ipynb")]
+    command = [*_SERVER, "jupyterlab", str(notebooks_directory() / "workbench.ipynb"), *_encrypted()]
     command += [f"--port={chosen.port}", f"--ServerApp.ip={_HOST}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={token}", "--ServerApp.log_level=ERROR", "--LabApp.log_level=ERROR"]
-    command.append(f"--ServerApp.logging_config={closed_pages.LOGGING}")
     if chosen.no_browser or not os.environ.get("DISPLAY"):
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -115,6 +114,13 @@ def _lab(chosen: argparse.Namespace) -> int:
         _wait_until_ready(server, f"http://{_HOST}:{chosen.port}/api")
         _announce("JupyterLab", f"http://{_HOST}:{chosen.port}/lab/tree/workbench.ipynb?token={token}")
         return server.wait()
+
+
+def _encrypted() -> list[str]:
+    """So that others on this machine can't read what kernels are told, and kernels don't warn of that."""
+    import zmq  # here: the other commands don't need it
+
+    return ["--KernelManager.transport_encryption=auto"] if zmq.has("curve") else []
 
 
 def _announce(what: str, address: str) -> None:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from workbench.core.measurement import Measurement
 from workbench.core.shelf import Shelf
 from workbench.errors import Cancelled
 from workbench.machine import turn
 from workbench.plumbing.directory import data_directory
+from workbench.plumbing.words import one_line
 from workbench.receipt import Result
 from workbench.recipe import Recipe
 from workbench.techniques import Context
 
 _RESULTS_KEPT = 256
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The first ``steps`` steps of a recipe: what they came to, or ``None`` and the ``reason``."""
+
+    steps: int
+    result: Result | None
+    reason: str = ""
 
 
 class Ablations:
@@ -23,7 +34,7 @@ class Ablations:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._known: OrderedDict[tuple[str, ...], Result] = OrderedDict()
-        self._failed: set[tuple[str, ...]] = set()
+        self._failed: dict[tuple[str, ...], str] = {}
 
     def keep(self, measurement: Measurement, result: Result) -> None:
         """A finished run is the beginning of longer ones."""
@@ -31,15 +42,13 @@ class Ablations:
         if len(self._known) > _RESULTS_KEPT:
             self._known.popitem(last=False)
 
-    def of(self, measurement: Measurement, context: Context) -> Iterator[Result]:
-        """The beginnings of a measurement's recipe, those measured before and then those that have to be.
-
-        What can't be measured is left out: an engine may take a model with all steps and not with the first ones.
-        """
+    def of(self, measurement: Measurement, context: Context) -> Iterator[Beginning]:
+        """The beginnings of a measurement's recipe, those measured before and then those that have to be."""
         recipes = sorted(_beginnings(measurement), key=lambda recipe: _key(measurement, recipe) not in self._known)
         for recipe in recipes:
-            if result := self._known.get(_key(measurement, recipe)) or self._measured(measurement, recipe, context):
-                yield result
+            result = self._known.get(_key(measurement, recipe)) or self._measured(measurement, recipe, context)
+            reason = "" if result else self._failed[_key(measurement, recipe)]
+            yield Beginning(len(recipe.steps), result, reason)
 
     def _measured(self, whole: Measurement, recipe: Recipe, context: Context) -> Result | None:
         """``None`` where it fails, which is reported in full when the person asks for it; it isn't tried again."""
@@ -50,8 +59,8 @@ class Ablations:
             return self._measure(whole, recipe, context)
         except Cancelled:
             raise
-        except Exception:  # any library may fail on a model that nobody asked it to take
-            self._failed.add(key)
+        except Exception as error:  # any library may fail on a model that nobody asked it to take
+            self._failed[key] = one_line(error)
             return None
 
     def _measure(self, whole: Measurement, recipe: Recipe, context: Context) -> Result:

@@ -22,14 +22,21 @@ def neighbours(recipe: Recipe) -> Iterator[Recipe]:
             yield candidate
 
 
+def trained(recipe: Recipe) -> Iterator[tuple[str, Recipe]]:
+    """Yield each technique that is off and trains as it comes, and the recipe with it."""
+    on = {step.do for step in recipe.steps}
+    for name, technique in techniques.registered().items():
+        if name not in on and technique().training_epochs():
+            yield name, _with_one_more(recipe, technique())
+
+
 def _toggled(recipe: Recipe) -> Iterator[Recipe]:
     for name, technique in techniques.registered().items():
         others = [step for step in recipe.steps if step.do != name]
         if len(others) < len(recipe.steps):
             yield _with_steps(recipe, others)
         elif not technique().training_epochs():
-            at = techniques.position(name, [step.do for step in others])
-            yield _with_steps(recipe, [*others[:at], technique(), *others[at:]])
+            yield _with_one_more(recipe, technique())
 
 
 def _other_choices(recipe: Recipe) -> Iterator[Recipe]:
@@ -45,6 +52,11 @@ def _other_engines(recipe: Recipe) -> Iterator[Recipe]:
     for name, engine in engines.registered().items():
         if not engine.slow_to_prepare:
             yield recipe.model_copy(update={"place": recipe.place.model_copy(update={"engine": name})})
+
+
+def _with_one_more(recipe: Recipe, step: Technique) -> Recipe:
+    at = techniques.position(step.do, [each.do for each in recipe.steps])
+    return _with_steps(recipe, [*recipe.steps[:at], step, *recipe.steps[at:]])
 
 
 def _with_steps(recipe: Recipe, steps: list[Technique]) -> Recipe:

@@ -95,7 +95,7 @@ class Baselines:
         self, key: tuple, engine: Engine, workload: LoadedWorkload, place: Place, wait: Callable[[], None]
     ) -> None:
         """Wait until what the engine prepares from is on disk. A build for another placement is given up."""
-        variant = self._shelf.variant(workload, Recipe(place=place), Context(workload.train, workload.task.loss))
+        variant = self._shelf.variant(workload, Recipe(place=place), Context.of(workload))
         build = engine.build(variant, workload.example(place.batch), place.threads)  # joins the one that was paused
         if build is None:
             return

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Iterator
+from weakref import WeakKeyDictionary
+
+from torch.nn import Module
 
 from workbench import events
 from workbench.core import offer
 from workbench.core.shelf import Prepared
+from workbench.errors import WorkbenchError
+from workbench.layer import Flow
 from workbench.machine import identity, turn
 from workbench.machine.affinity import core_of_its_own
 from workbench.machine.crowding import WORTH_SAYING, Crowding
-from workbench.measure import latency, layers, quality, work
+from workbench.measure import flow, latency, layers, quality, work
 from workbench.measure.pace import Pace
 from workbench.measure.verdict import verdict
 from workbench.plumbing.directory import data_directory
@@ -18,18 +25,43 @@ from workbench.receipt import LatencyFigures, LayerReceipt, Quality, Result, Sid
 from workbench.recipe import Recipe
 from workbench.workload import Inputs, LoadedWorkload
 
-LATENCY_BUDGET_SECONDS = 3.7
-LATENCY_PATIENCE_SECONDS = 8.0
-"""Beside other programs: one that comes and goes within 0.1 to 10 s hardly ever leaves no second free in this time."""
+_COMPARISON_SECONDS = 3.7
+PATIENCE = 8.0 / 3.7
+"""How many times as long beside other programs: one that comes and goes within 0.1 to 10 s hardly ever leaves no second
+free in 8 s."""
 
 _BEGINNING_SECONDS = 1.0
+
+_flows: WeakKeyDictionary[Module, Flow | None] = WeakKeyDictionary()
+"""How variants' layers are joined, of each for as long as it is kept: a variant is measured again and again."""
+
+
+def comparison_seconds() -> float:
+    """How long a comparison of latencies may take where nothing disturbs it; it ends sooner once it is narrow enough.
+
+    ``WORKBENCH_COMPARISON_SECONDS`` in the environment overrides it: many who share a machine may prefer wider
+    intervals to long waits.
+
+    Raises
+    ------
+    WorkbenchError
+        Where that is no number of seconds above 0.
+    """
+    told = os.environ.get("WORKBENCH_COMPARISON_SECONDS")
+    try:
+        seconds = float(told) if told else _COMPARISON_SECONDS
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise WorkbenchError(f"WORKBENCH_COMPARISON_SECONDS must be a number of seconds above 0; it is {told!r}")
+    return seconds
 
 
 class Measurement:
     """Measure ``variant`` beside ``baseline``; iterate over :meth:`events`, then ask for :meth:`result`.
 
     ``awaited`` names the engine that may be a faster baseline and isn't ready yet; "" where there is none.
-    ``judged`` is what the untouched model's outputs for all test examples come to.
+    ``judged`` is the untouched model on the test examples, judged already or not.
     """
 
     def __init__(
@@ -41,8 +73,7 @@ class Measurement:
         judged: quality.Judged,
         *,
         awaited: str,
-        budget_s: float = LATENCY_BUDGET_SECONDS,
-        patience_s: float = LATENCY_PATIENCE_SECONDS,
+        budget_s: float | None = None,
     ) -> None:
         self.workload = workload
         self.recipe = recipe
@@ -50,7 +81,7 @@ class Measurement:
         self._variant = variant
         self._judged = judged
         self._awaited = awaited
-        self._budget_s, self._patience_s = budget_s, patience_s
+        self._budget_s = comparison_seconds() if budget_s is None else budget_s
         self._is_first = not all(pace.is_known for pace in self._paces())
         self._latency: latency.LatencySnapshot | None = None
         self._quality: quality.QualitySnapshot | None = None
@@ -58,13 +89,7 @@ class Measurement:
 
     def events(self, run: int, checkpoint: Callable[[], None]) -> Iterator[events.Event]:
         """Yield figures as they tighten: latency and quality by turns, the receipt after the first of each."""
-        yield events.Size(
-            run=run,
-            baseline_bytes=self._baseline.size_bytes,
-            variant_bytes=self._variant.size_bytes,
-            baseline_peak_memory_bytes=self._baseline.peak_memory_bytes,
-            variant_peak_memory_bytes=self._variant.peak_memory_bytes,
-        )
+        yield self._size(run)
         crowding = Crowding()
         example, calls = self._example(), self._calls()
         with core_of_its_own(*calls):
@@ -73,11 +98,21 @@ class Measurement:
             yield next(latencies)
             yield next(qualities)
             checkpoint()
+            if found := self._flow():
+                yield events.Structure(run=run, flow=found)
             self._receipt = layers.receipt(self.workload.module, self._variant.variant, self._variant.runner, example)
             yield events.Layers(run=run, receipt=self._receipt)
             yield from _by_turns(latencies, qualities)
         if message := disturbance_in_words(self._latency, crowding.share()):
             yield events.Notice(run=run, message=message)
+
+    def form(self, run: int, checkpoint: Callable[[], None]) -> Iterator[events.Event]:
+        """Yield size and latency alone: what is known of a variant before it is trained."""
+        yield self._size(run)
+        calls = self._calls()
+        with core_of_its_own(*calls):
+            for event in self._latencies(run, calls, checkpoint):
+                yield event.model_copy(update={"final": False})
 
     def result(self) -> Result:
         """The finished figures; call it when :meth:`events` has ended."""
@@ -101,6 +136,11 @@ class Measurement:
         )
 
     @property
+    def doubt(self) -> str | None:
+        """Words where the untouched model's figure shows that something is amiss; ``None`` where it doesn't."""
+        return quality.doubt(self._judged, self.workload.task.metric)
+
+    @property
     def baseline_engine(self) -> str:
         """What the variant is measured beside."""
         return self._baseline.place.engine
@@ -120,7 +160,6 @@ class Measurement:
             self._judged,
             awaited=self._awaited,
             budget_s=_BEGINNING_SECONDS,
-            patience_s=2 * _BEGINNING_SECONDS,
         )
 
     def was_slow(self, checkpoint: Callable[[], None]) -> bool:
@@ -138,6 +177,16 @@ class Measurement:
     def _example(self) -> Inputs:
         return self.workload.example(self.recipe.place.batch)
 
+    def _flow(self) -> Flow | None:
+        """``None`` where the model can't be watched: no picture is worth a run."""
+        module = self._variant.variant.module
+        if module not in _flows:
+            try:
+                _flows[module] = flow.flow(module, self.workload.example(1))
+            except Exception:  # a model may do anything
+                _flows[module] = None
+        return _flows[module]
+
     @property
     def _quality_batch(self) -> int:
         return quality.batch_for(self.recipe.place.batch, self.workload.test.inputs)
@@ -150,6 +199,15 @@ class Measurement:
     def _paces(self) -> tuple[Pace, Pace]:
         return self._baseline.pace, self._variant.pace
 
+    def _size(self, run: int) -> events.Size:
+        return events.Size(
+            run=run,
+            baseline_bytes=self._baseline.size_bytes,
+            variant_bytes=self._variant.size_bytes,
+            baseline_peak_memory_bytes=self._baseline.peak_memory_bytes,
+            variant_peak_memory_bytes=self._variant.peak_memory_bytes,
+        )
+
     def _latencies(self, run: int, calls: list[latency.Call], checkpoint: Callable[[], None]) -> Iterator[events.Event]:
         snapshots = latency.compare(
             *calls,
@@ -157,7 +215,7 @@ class Measurement:
             budget_s=self._budget_s,
             steady=(self._baseline.steady, self._variant.steady),
             checkpoint=checkpoint,
-            patience_s=self._patience_s,
+            patience_s=self._budget_s * PATIENCE,
             paces=self._paces(),
         )
         for snapshot in snapshots:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from inspect import cleandoc
 from typing import Any
 
 from workbench import engines, models, precisions, techniques
@@ -33,12 +34,18 @@ def technique_infos() -> tuple[TechniqueInfo, ...]:
             name=name,
             title=technique.title,
             help=(technique.__doc__ or "").strip().splitlines()[0],
+            about=_paragraphs(technique.__doc__ or ""),
+            family=technique.family or technique.title,
             works_on=technique.works_on,
             later=techniques.later(name),
             options=tuple(_options(technique.model_json_schema())),
         )
         for name, technique in techniques.registered().items()
     )
+
+
+def _paragraphs(text: str) -> tuple[str, ...]:
+    return tuple(" ".join(paragraph.split()) for paragraph in cleandoc(text).split("\n\n"))
 
 
 def engine_infos(devices: Sequence[str] = ("cpu",)) -> tuple[EngineInfo, ...]:
@@ -80,6 +87,7 @@ def _options(schema: dict[str, Any]) -> Iterator[OptionInfo]:
             unit=field.get("unit", ""),
             when=field.get("when", {}),
             maximum_when=field.get("maximum_when", {}),
+            default_when=field.get("default_when", {}),
             trains=field.get("trains", False),
             precisions=field.get("precisions", {}),
         )

@@ -29,7 +29,7 @@ def prepare_workload(workload: Workload, recipe: Recipe) -> Runner:
     """Apply ``recipe`` to the model of ``workload``, with its own data; see :func:`workbench.prepare`."""
     loaded = models.load(workload)
     module, _ = intake.taken_in(loaded.module, own_copy=True)
-    context = Context(loaded.train, loaded.task.loss, recipe.seed)
+    context = Context.of(loaded, seed=recipe.seed)
     return _applied(recipe, module, loaded.example(recipe.place.batch), context)
 
 

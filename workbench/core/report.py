@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from workbench.plumbing import html
-from workbench.plumbing.words import size
+from workbench.plumbing.words import figure, size
 from workbench.receipt import Interval, LayerReceipt, Quality, Result, Side, weights_first
 from workbench.recipe import Recipe
 
@@ -71,10 +71,9 @@ def _side(side: Side) -> list[str]:
     ]
 
 
-def _quality(figure: Quality) -> str:
-    if figure.unit == "share":
-        return f"{figure.value:.2%} ({figure.low:.2%} – {figure.high:.2%})"
-    return f"{figure.value:.4g} {figure.unit}".rstrip() + f" ({figure.low:.4g} – {figure.high:.4g})"
+def _quality(quality: Quality) -> str:
+    value, low, high = (figure(each, quality.unit) for each in (quality.value, quality.low, quality.high))
+    return f"{value} ({low} – {high})"
 
 
 def _measured(result: Result) -> str:

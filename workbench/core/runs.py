@@ -7,33 +7,34 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 from workbench import engines, events, techniques
 from workbench.core import ahead, blocked, offer
-from workbench.core.ablation import Ablations
+from workbench.core.ablation import Ablations, Beginning
 from workbench.core.baseline import Baselines
+from workbench.core.judging import Judgements
 from workbench.core.measurement import Measurement
 from workbench.core.placing import completions, require_place
-from workbench.core.saving import TakeAway
-from workbench.core.shelf import Prepared, Shelf, plain
+from workbench.core.questions import Questions
+from workbench.core.rehearsal import Rehearsals
+from workbench.core.shelf import Prepared, Shelf
 from workbench.core.workloads import Workloads
-from workbench.engines import Runner
 from workbench.errors import Cancelled, EngineError, WorkbenchError
 from workbench.machine import identity, turn
 from workbench.machine.crowding import wait_for_quiet
 from workbench.machine.limits import available_memory_bytes
 from workbench.measure import quality
-from workbench.receipt import Result
 from workbench.recipe import Recipe
 from workbench.store import data_directory
 from workbench.techniques import Context, TrainingPoint
 from workbench.workload import LoadedWorkload
 
 _SHELF_SHARE_OF_MEMORY = _WORKLOADS_SHARE_OF_MEMORY = 0.25
+_REHEARSALS_SHARE_OF_MEMORY = 0.05
+_LATENCY_OF_A_FORM_SECONDS = 0.5
 _IDLE_POLL_SECONDS = 0.05
 _PRELOAD_AFTER_SECONDS = 3.0
 """A page that has just been opened needs the processor for itself."""
@@ -78,17 +79,20 @@ class Core:
         self._workloads = Workloads(int(available_bytes * _WORKLOADS_SHARE_OF_MEMORY))
         self._shelf = Shelf(int(available_bytes * _SHELF_SHARE_OF_MEMORY))
         self._baselines = Baselines(self._shelf)
-        self._judged: dict[str, quality.Judged] = {}
+        self._judgements = Judgements(self._shelf)
+        self._questions = Questions(self._workloads, self._shelf, self._judgements)
         self._blocked: dict[str, dict[str, events.Blocked]] = {}
         self._failed_ahead: set[tuple[str, str]] = set()
         self._last: tuple[Asked, Measurement] | None = None
         self._ablations = Ablations(self._shelf)
+        self._rehearsals = Rehearsals(int(available_bytes * _REHEARSALS_SHARE_OF_MEMORY))
 
     def keep_workload(self, token: int, pickled: bytes, known: list[int]) -> None:
         """Keep a workload's pickled description until a run needs it; let go of all but it and those ``known``."""
         for key in self._workloads.keep_only(known):
             self._shelf.forget(key)
-            self._judged.pop(key, None)
+            self._rehearsals.forget(key)
+            self._judgements.forget(key)
             self._blocked.pop(key, None)
             if self._last and self._last[0].workload.key == key:
                 self._last = None
@@ -103,10 +107,12 @@ class Core:
         checkpoint: Callable[[], None],
         *,
         when_quiet: bool = False,
+        train_up_to_s: float | None = None,
     ) -> None:
         """Carry one recipe out and send its events; the last is ``Finished``.
 
-        ``when_quiet``: measure as soon as other programs leave the machine alone, and not before.
+        ``when_quiet``: measure as soon as other programs leave the machine alone, and not before. ``train_up_to_s``:
+        where training would take longer, it ends before that, with ``Untrained``.
 
         Raises
         ------
@@ -117,6 +123,10 @@ class Core:
         """
         self._baselines.pause()
         asked = self._resolved(run, token, recipe, baseline, checkpoint)
+        seconds = self._rehearsed(asked)
+        if train_up_to_s is not None and seconds > train_up_to_s:
+            self._outbox.event(events.Untrained(run=run, seconds=seconds))
+            return
         measurement = self._prepared(asked)
         result_key = _result_key(asked.workload, measurement.recipe, baseline)
         if when_quiet:
@@ -126,10 +136,16 @@ class Core:
                 self._outbox.event(event)
         if asked.workload.key not in self._blocked:
             self._say_loaded(asked)
+        self._say(run, measurement.doubt)
         self._last = asked, measurement
         result = measurement.result()
         self._ablations.keep(measurement, result)
         self._outbox.event(events.Finished(run=run, result=result), result_key)
+
+    def questions(self) -> Questions:
+        """What may be asked that is no run. What is built in idle time rests until :meth:`look_ahead` goes on."""
+        self._baselines.pause()
+        return self._questions
 
     def _resolved(self, run: int, token: int, recipe: Recipe, baseline: str, checkpoint: Callable[[], None]) -> Asked:
         """What was asked for, with its workload in memory, once it is known that it can be carried out."""
@@ -138,10 +154,9 @@ class Core:
         if token not in self._workloads:
             progress("loading the workload", 0, 0)
         workload = self._workloads.get(token)
-        context = Context(
-            workload.train,
-            workload.task.loss,
-            recipe.seed,
+        context = Context.of(
+            workload,
+            seed=recipe.seed,
             checkpoint=checkpoint,
             progress=progress,
             curve=self._curve(run),
@@ -159,12 +174,40 @@ class Core:
         """Both sides, ready to be compared."""
         workload, place, baseline = asked.workload, asked.candidates[0].place, asked.against
         self._say(asked.run, workload.note, self._baselines.notice(workload, place, baseline))
-        judged = self._judgement(workload, asked.context)
+        judged = self._judged(asked)
         plain_fp32 = self._baselines.strongest(workload, place, baseline, asked.context)
-        recipe, variant = self._first_that_runs(asked, asked.candidates)
-        self._say(asked.run, quality.doubt(judged, workload.task.metric), *variant.variant.notices)
+        recipe, variant = self._first_that_runs(asked, asked.candidates, self._shelf)
+        self._say(asked.run, *variant.variant.notices)
         awaited = self._baselines.awaited(workload, place, baseline)
         return Measurement(workload, recipe, plain_fp32, variant, judged, awaited=awaited)
+
+    def _rehearsed(self, asked: Asked) -> float:
+        """About how many seconds of training come, 0 where none do; sends what is known before it: size and latency."""
+        workload, recipe = asked.workload, asked.candidates[0]
+        saturates = engines.find(recipe.place.engine).saturates()
+        done = self._shelf.steps_done(workload, recipe, saturates=saturates)
+        if not any(step.training_epochs() for step in recipe.steps[done:]):
+            return 0
+        context = replace(asked.context, saturates=saturates)
+        context.progress("how long will the training take?", 0, 0)
+        seconds = self._rehearsals.seconds(workload, recipe, context, done)
+        few_of_it, few_in_context = self._rehearsals.few(workload, context)
+        few = replace(asked, workload=few_of_it, context=few_in_context)
+        baseline = self._baselines.strongest(workload, recipe.place, asked.against, asked.context)
+        recipe, variant = self._first_that_runs(few, few.candidates, self._rehearsals.shelf)
+        form = Measurement(
+            workload,
+            recipe,
+            baseline,
+            variant,
+            self._judged(asked),
+            awaited="",
+            budget_s=_LATENCY_OF_A_FORM_SECONDS,
+        )
+        with turn.measuring(data_directory(), waiting=lambda: self._wait_for_others(asked.context)):
+            for event in form.form(asked.run, asked.context.checkpoint):
+                self._outbox.event(event)
+        return seconds
 
     def look_ahead(self, checkpoint: Callable[[], None]) -> None:
         """Prepare what may be asked next, until ``checkpoint`` says that something was asked.
@@ -173,10 +216,7 @@ class Core:
         """
 
         def quietly() -> None:
-            checkpoint()
-            while turn.others_are_measuring(data_directory()):
-                time.sleep(_IDLE_POLL_SECONDS)
-                checkpoint()
+            turn.keep_quiet(data_directory(), checkpoint)
 
         def wait() -> None:
             if turn.others_are_measuring(data_directory()):
@@ -195,9 +235,9 @@ class Core:
                 technique.preload()
             return
         last, measurement = self._last
-        context = Context(last.workload.train, last.workload.task.loss, last.recipe.seed, checkpoint=quietly)
-        for result in self._ablations.of(measurement, context):
-            self._outbox.event(events.Ablation(run=last.run, result=result))
+        context = Context.of(last.workload, seed=last.recipe.seed, checkpoint=quietly)
+        for beginning in self._ablations.of(measurement, context):
+            self._outbox.event(_told(last.run, beginning))
         spent = 0
         for candidate in ahead.neighbours(last.recipe):
             spent += self._prepare_quietly(last.workload, candidate, context)
@@ -208,30 +248,18 @@ class Core:
             for message, changed in self._baselines.improve(last.workload, place, context, wait):
                 again = changed and last.against == last.baseline
                 self._outbox.event(events.Notice(run=last.run, message=message, measure_again=again))
+        for technique, seconds in self._costs(last, context):
+            self._outbox.event(events.Cost(run=last.run, technique=technique, seconds=seconds))
         if all(map(self._shelf.keeps, measurement.sides)) and measurement.was_slow(quietly):
             message = "this machine was slower than usual while that was measured; measuring again"
             self._outbox.event(events.Notice(run=last.run, message=message, measure_again=True))
 
-    def save(self, token: int, recipe: Recipe, result: Result | None, target: Path) -> list[Path]:
-        """Write what can be taken away of a variant; see :meth:`workbench.core.saving.TakeAway.save`."""
-        self._baselines.pause()
-        require_place(recipe.place)
-        workload, complete = self._workloads.get(token), completions(recipe)[0]
-        context = Context(workload.train, workload.task.loss, recipe.seed)
-        prepared = self._shelf.prepared(workload, complete, context)
-        others = self._runners_that_save_more(workload, complete, context)
-        return TakeAway(workload, complete, prepared, others, result).save(target)
-
-    def _runners_that_save_more(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> Iterator[Runner]:
-        """The same variant on other engines that are here and take it, as long as one saves a form not yet saved."""
-        saved = set(engines.find(recipe.place.engine).exports)
-        for name, engine in engines.registered().items():
-            if saved.issuperset(engine.exports):
-                continue
-            there = recipe.model_copy(update={"place": recipe.place.model_copy(update={"engine": name})})
-            with contextlib.suppress(EngineError):
-                yield self._shelf.prepared(workload, there, context).runner
-                saved.update(engine.exports)
+    def _costs(self, asked: Asked, context: Context) -> Iterator[tuple[str, float]]:
+        """How long a recipe would train with one technique more, for each that trains and is off."""
+        for name, longer in ahead.trained(asked.candidates[0]):
+            done = self._shelf.steps_done(asked.workload, longer, saturates=False)
+            with contextlib.suppress(WorkbenchError):  # told in full when the person asks for it
+                yield name, self._rehearsals.seconds(asked.workload, longer, context, done)
 
     def _say(self, run: int, *notices: str | None) -> None:
         for notice in filter(None, notices):
@@ -251,17 +279,17 @@ class Core:
             self._blocked[workload.key] = blocked.toggles(workload)
         self._outbox.event(events.Loaded(run=asked.run, workload=workload.name, blocked=self._blocked[workload.key]))
 
-    def _first_that_runs(self, asked: Asked, candidates: list[Recipe]) -> tuple[Recipe, Prepared]:
+    def _first_that_runs(self, asked: Asked, candidates: list[Recipe], shelf: Shelf) -> tuple[Recipe, Prepared]:
         """Prepare the recipe on its engine; where that is "auto", on the first that can run this very model."""
         first, *others = candidates
         try:
-            return first, self._shelf.prepared(asked.workload, first, asked.context)
+            return first, shelf.prepared(asked.workload, first, asked.context)
         except EngineError as error:
             if not others:
                 raise
             self._say(asked.run, f"{first.place.engine} can't run it: {error}")
             self._say_started(asked, others[0])
-            return self._first_that_runs(asked, others)
+            return self._first_that_runs(asked, others, shelf)
 
     def _progress(self, run: int) -> Callable[[str, int, int], None]:
         def progress(message: str, done: int, total: int) -> None:
@@ -275,16 +303,8 @@ class Core:
 
         return curve
 
-    def _judgement(self, workload: LoadedWorkload, context: Context) -> quality.Judged:
-        """What the untouched model's outputs for all test examples come to, found once."""
-        if workload.key not in self._judged:
-            metric = workload.task.metric
-            context.progress(f"{metric.title} of the baseline", 0, 0)
-            untouched = plain(completions(Recipe())[0].place, engines.reference().name)
-            runner = self._shelf.prepared(workload, untouched, context).runner
-            batch = quality.batch_for(untouched.place.batch, workload.test.inputs)
-            self._judged[workload.key] = quality.judged(runner, workload.test, metric, batch, context.checkpoint)
-        return self._judged[workload.key]
+    def _judged(self, asked: Asked) -> quality.Judged:
+        return self._judgements.of(asked.workload, asked.candidates[0].place.batch, asked.context)
 
     def _prepare_quietly(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> int:
         """Prepare ahead, once; returns the bytes added. What fails is reported in full when the person asks for it."""
@@ -306,6 +326,12 @@ class Core:
     def _wait_for_others(self, context: Context) -> None:
         context.checkpoint()
         context.progress("waiting: another notebook is measuring on this machine", 0, 0)
+
+
+def _told(run: int, beginning: Beginning) -> events.Event:
+    if beginning.result:
+        return events.Ablation(run=run, result=beginning.result)
+    return events.Unmeasured(run=run, steps=beginning.steps, reason=beginning.reason)
 
 
 def _result_key(workload: LoadedWorkload, recipe: Recipe, baseline: str) -> str:

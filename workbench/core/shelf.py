@@ -57,6 +57,10 @@ class Shelf:
         """Whether this recipe could be measured at once."""
         return _key(workload, recipe) in self._prepared
 
+    def find(self, workload: LoadedWorkload, recipe: Recipe) -> Prepared | None:
+        """This recipe's variant, ready to be called; None where it would have to be prepared."""
+        return self._prepared.get(_key(workload, recipe))
+
     def keeps(self, prepared: Prepared) -> bool:
         """Whether this very one can still be called."""
         return any(each is prepared for each in self._prepared.values())
@@ -70,12 +74,10 @@ class Shelf:
 
     def variant(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> Variant:
         """The variant after all steps, resuming at the longest prefix that was made before."""
-        heeding = [False, *itertools.accumulate((step.heeds_saturation for step in recipe.steps), operator.or_)]
-        step_keys = ("", *recipe.step_keys())
-        keys = [(workload.key, key, heeds and context.saturates) for key, heeds in zip(step_keys, heeding, strict=True)]
+        keys = _variant_keys(workload, recipe, saturates=context.saturates)
         if keys[0] not in self._variants:
             self._variants[keys[0]] = untouched(workload.module, workload.example(1))
-        done = max(n for n, key in enumerate(keys) if key in self._variants)
+        done = self._done(keys)
         variant = self._variants[keys[done]]
         torch.set_num_threads(usable_threads())  # whatever the last run left: equal seeds, equal sums
         for key, step in list(zip(keys[1:], recipe.steps, strict=True))[done:]:
@@ -85,6 +87,13 @@ class Shelf:
         for key in keys:
             self._variants.move_to_end(key)
         return variant
+
+    def steps_done(self, workload: LoadedWorkload, recipe: Recipe, *, saturates: bool) -> int:
+        """How many of the recipe's steps needn't be done any more."""
+        return self._done(_variant_keys(workload, recipe, saturates=saturates))
+
+    def _done(self, keys: list[tuple]) -> int:
+        return max((n for n, key in enumerate(keys) if key in self._variants), default=0)
 
     def prepared(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> Prepared:
         """The variant on its engine, ready to be called.
@@ -137,6 +146,13 @@ class Shelf:
 def plain(place: Place, engine: str) -> Recipe:
     """The recipe of the untouched fp32 model on ``engine``, otherwise placed like ``place``."""
     return Recipe(place=place.model_copy(update={"engine": engine}))
+
+
+def _variant_keys(workload: LoadedWorkload, recipe: Recipe, *, saturates: bool) -> list[tuple]:
+    """Of the untouched model and of the variant after each step."""
+    heeding = [False, *itertools.accumulate((step.heeds_saturation for step in recipe.steps), operator.or_)]
+    step_keys = ("", *recipe.step_keys())
+    return [(workload.key, key, heeds and saturates) for key, heeds in zip(step_keys, heeding, strict=True)]
 
 
 def _key(workload: LoadedWorkload, recipe: Recipe) -> tuple:

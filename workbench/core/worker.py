@@ -12,6 +12,7 @@ import queue
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -108,8 +109,8 @@ def main() -> None:
         message, blob = inbox.next()
         if message["do"] == "workload":
             core.keep_workload(message["token"], blob, message["known"])
-        elif message["do"] == "save":
-            _save(core, outbox, message)
+        elif message["do"] in _QUESTIONS:
+            _answer(core, inbox, outbox, message)
         elif inbox.wanted(message["run"]):
             _run(core, inbox, outbox, message)
         else:
@@ -126,22 +127,59 @@ def _run(core: Any, inbox: Inbox, outbox: Outbox, message: dict[str, Any]) -> No
     outbox.begun(run)
     try:
         asked = message["workload"], Recipe.parse(message["recipe"]), message["baseline"]
-        core.run(run, *asked, checkpoint, when_quiet=message["when_quiet"])
+        core.run(run, *asked, checkpoint, when_quiet=message["when_quiet"], train_up_to_s=message["train_up_to_s"])
     except Cancelled:
         outbox.event(events.Cancelled(run=run))
     except Exception as error:  # a run may fail in any library; the worker lives on
         outbox.event(events.Failed(run=run, message=_one_line(error), detail=traceback.format_exc()))
 
 
-def _save(core: Any, outbox: Outbox, message: dict[str, Any]) -> None:
+def _answer(core: Any, inbox: Inbox, outbox: Outbox, message: dict[str, Any]) -> None:
     try:
-        result = Result.model_validate(message["result"]) if message["result"] else None
-        recipe, target = Recipe.parse(message["recipe"]), Path(message["target"])
-        paths = core.save(message["workload"], recipe, result, target)
-    except Exception as error:  # so may saving
+        questions, recipe = core.questions(), Recipe.parse(message["recipe"])
+        answer = _QUESTIONS[message["do"]](questions, recipe, message, _giving_way(inbox))
+    except Cancelled:
+        outbox.answer(message["ticket"], gave_way=True)
+    except Exception as error:  # so may a question
         outbox.answer(message["ticket"], error=_one_line(error))
     else:
-        outbox.answer(message["ticket"], paths=[str(path) for path in paths])
+        outbox.answer(message["ticket"], **answer)
+
+
+def _giving_way(inbox: Inbox) -> Callable[[], None]:
+    """A checkpoint that raises ``Cancelled`` as soon as something else was asked for."""
+
+    def checkpoint() -> None:
+        if inbox.waiting():
+            raise Cancelled
+
+    return checkpoint
+
+
+def _save(questions: Any, recipe: Recipe, message: dict[str, Any], _checkpoint: Callable[[], None]) -> dict[str, Any]:
+    result = Result.model_validate(message["result"]) if message["result"] else None
+    paths = questions.save(message["workload"], recipe, result, Path(message["target"]))
+    return {"paths": [str(path) for path in paths]}
+
+
+def _examples(
+    questions: Any, recipe: Recipe, message: dict[str, Any], checkpoint: Callable[[], None]
+) -> dict[str, Any]:
+    found = questions.examples(message["workload"], recipe, message["limit"], checkpoint)
+    return {"examples": found.model_dump(mode="json")}
+
+
+def _layer(questions: Any, recipe: Recipe, message: dict[str, Any], _checkpoint: Callable[[], None]) -> dict[str, Any]:
+    return {"detail": questions.layer(message["workload"], recipe, message["layer"]).model_dump(mode="json")}
+
+
+_Question = Callable[[Any, Recipe, dict[str, Any], Callable[[], None]], dict[str, Any]]
+
+_QUESTIONS: dict[str, _Question] = {"save": _save, "examples": _examples, "layer": _layer}
+"""What is asked about a variant that is no run: its ``Questions``, the recipe and the whole message give the answer.
+
+One that may give way to what comes meanwhile calls the checkpoint now and then.
+"""
 
 
 def _one_line(error: Exception) -> str:
@@ -151,12 +189,8 @@ def _one_line(error: Exception) -> str:
 
 
 def _look_ahead(core: Any, inbox: Inbox) -> None:
-    def checkpoint() -> None:
-        if inbox.waiting():
-            raise Cancelled
-
     try:
-        core.look_ahead(checkpoint)
+        core.look_ahead(_giving_way(inbox))
     except Cancelled:
         return
     except Exception:  # the same failure is reported in full if the person asks for that variant

@@ -58,6 +58,14 @@ def others_are_measuring(directory: Path | str) -> bool:
     return not free
 
 
+def keep_quiet(directory: Path | str, checkpoint: Callable[[], None], poll_s: float = 0.05) -> None:
+    """Wait as long as another process has the turn; ``checkpoint`` is called at first and every ``poll_s`` seconds."""
+    checkpoint()
+    while others_are_measuring(directory):
+        time.sleep(poll_s)
+        checkpoint()
+
+
 def _open_lock(directory: Path) -> IO[bytes]:
     try:
         directory.mkdir(parents=True, exist_ok=True)

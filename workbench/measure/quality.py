@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ from workbench.measure.intervals import paired_difference, percentiles, wilson
 from workbench.plumbing.lazy import lazy
 from workbench.receipt import Interval, Quality
 from workbench.tasks.metrics import Mean, Share
-from workbench.workload import Data, at_a_time
+from workbench.workload import Data, at_a_time, rows
 
 if TYPE_CHECKING:
     import torch
@@ -49,16 +51,82 @@ class QualitySnapshot:
     final: bool
 
 
-@dataclass(frozen=True)
 class Judged:
-    """What the baseline's outputs for all test examples come to; worth keeping.
+    """What the untouched model's outputs come to: found example by example, when first asked for, and kept.
 
-    ``terms`` are the metric's, float64 [N, k]. ``seen`` holds, for each example, what outputs are judged by: the data's
-    targets, or the untouched model's outputs; and the metric's answers, int64 [N, …], where it knows any.
+    ``model`` is called with the inputs of ``data`` one by one, [batch, …], and gives float32 [batch, …].
+
+    Raises
+    ------
+    WorkloadError
+        There are no examples.
     """
 
-    terms: torch.Tensor
-    seen: Data
+    def __init__(self, model: Model, data: Data, metric: Metric) -> None:
+        if not len(data):
+            raise WorkloadError("the test data is empty; quality needs at least one example")
+        self._model, self._data, self._metric = model, data, metric
+        self._parts = [_Kept(len(part)) for part in data.parts]
+        self._starts = [0, *itertools.accumulate(map(len, data.parts))]
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def at(self, index: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Of the examples at ``index``, int64 [n] and all of one shape, n rows each.
+
+        The metric's terms, float64 [n, k]; what outputs are judged by, the data's targets or the untouched model's
+        outputs; and the metric's answers, int64 [n, …], where it knows any.
+        """
+        number = bisect.bisect_right(self._starts, int(index[0])) - 1
+        part, rows = self._parts[number], index - self._starts[number]
+        missing = ~part.known[rows]
+        if missing.any():
+            part.keep(rows[missing], self._judge(self._data.at(index[missing])))
+        return part.at(rows)
+
+    @property
+    def terms(self) -> torch.Tensor:
+        """The metric's terms of the examples judged by now, float64 [n, k]."""
+        return torch.cat([part.at(part.known)[0] for part in self._parts if part.known.any()])
+
+    @property
+    def targets(self) -> torch.Tensor:
+        """What their outputs are judged by, one after the other: [n · …]."""
+        return torch.cat([part.at(part.known)[1].flatten() for part in self._parts if part.known.any()])
+
+    def require_number(self) -> None:
+        """Raise ``WorkloadError`` where the metric of the examples judged by now isn't a number."""
+        terms = self.terms
+        if not math.isfinite(value := self._metric.value(terms.numpy())):
+            raise WorkloadError(
+                f"{self._metric.title} of the untouched model is {value}{_where(terms)}; correct the model or the "
+                "targets, or choose another metric"
+            )
+
+    def _judge(self, examples: Data) -> Inputs:
+        outputs = called(self._model, examples)
+        targets = outputs if self._metric.compares_with_untouched else examples.targets
+        terms, answers = self._metric.terms(outputs, targets), self._metric.answers(outputs)
+        return (terms, targets) if answers is None else (terms, targets, answers)
+
+
+class _Kept:
+    """Rows of some tensors of ``count`` rows each, of which not all are known."""
+
+    def __init__(self, count: int) -> None:
+        self.known = torch.zeros(count, dtype=torch.bool)
+        self._columns: Inputs = ()
+
+    def at(self, index: torch.Tensor) -> Inputs:
+        return rows(self._columns, index)
+
+    def keep(self, index: torch.Tensor, some: Inputs) -> None:
+        if not self._columns:
+            self._columns = tuple(each.new_zeros(len(self.known), *each.shape[1:]) for each in some)
+        for column, each in zip(self._columns, some, strict=True):
+            column[index] = each
+        self.known[index] = True
 
 
 def batch_for(latency_batch: int, inputs: Inputs) -> int:
@@ -70,41 +138,13 @@ def batch_for(latency_batch: int, inputs: Inputs) -> int:
     return max(latency_batch, at_a_time(inputs, 256))
 
 
-def judged(
-    model: Model, data: Data, metric: Metric, batch: int = 256, checkpoint: Callable[[], None] = lambda: None
-) -> Judged:
-    """Judge ``model``, the untouched one, on all of ``data``.
+def in_turn(data: Data, batch: int, seed: int) -> tuple[torch.Tensor, ...]:
+    """The numbers of the examples in the order in which they are judged, int64 [batch] at a time.
 
-    ``checkpoint`` is called before every batch and raises ``Cancelled`` to stop.
-
-    Raises
-    ------
-    WorkloadError
-        There are no examples, or the metric of its outputs isn't a number.
+    It is random: test sets are often sorted by class, and an interval from the first few would then be about one class
+    only.
     """
-    if not len(data):
-        raise WorkloadError("the test data is empty; quality needs at least one example")
-    terms = []
-
-    def judge(part: Data) -> Data:
-        kept = []
-        for examples in part.batches(batch):
-            checkpoint()
-            outputs = _called(model, examples)
-            targets = outputs if metric.compares_with_untouched else examples.targets
-            terms.append(metric.terms(outputs, targets))
-            answers = metric.answers(outputs)
-            kept.append((targets,) if answers is None else (targets, answers))
-        return Data(tuple(map(torch.cat, zip(*kept, strict=True))))
-
-    seen = data.mapped(judge)
-    found = Judged(torch.cat(terms), seen)
-    if not math.isfinite(value := metric.value(found.terms.numpy())):
-        raise WorkloadError(
-            f"{metric.title} of the untouched model is {value}{_where(found.terms)}; correct the model or the targets, "
-            "or choose another metric"
-        )
-    return found
+    return data.batch_rows(batch, torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)))
 
 
 def evaluate(
@@ -120,15 +160,14 @@ def evaluate(
 ) -> Iterator[QualitySnapshot]:
     """Compare the quality of two models on ``data`` as a stream; the last snapshot covers all of it.
 
-    The examples are taken in random order: test sets are often sorted by class, and an interval from the first few
-    would then be about one class only. Both models are judged on the same examples, so the loss is paired: for shares
-    by :func:`workbench.measure.intervals.paired_difference`, else by a bootstrap over examples that draws the same ones
-    of both (Efron and Tibshirani 1993, "An introduction to the bootstrap", chapter 13).
+    Both models are judged on the same examples, so the loss is paired: for shares by
+    :func:`workbench.measure.intervals.paired_difference`, else by a bootstrap over examples that draws the same ones of
+    both (Efron and Tibshirani 1993, "An introduction to the bootstrap", chapter 13).
 
     Parameters
     ----------
     baseline
-        What :func:`judged` found of the untouched model on the same data and metric.
+        The untouched model on the same data and metric; examples that it wasn't judged on yet are judged on the way.
     variant
         The model to judge: takes the inputs one by one and gives float32 [batch, …].
     data
@@ -146,22 +185,22 @@ def evaluate(
     Raises
     ------
     WorkloadError
-        When the baseline was judged on another number of examples.
+        When the baseline is judged on another number of examples, or the metric of its outputs isn't a number.
     WorkbenchError
         When the metric of the variant's outputs isn't a number.
     """
     total = len(data)
-    if len(baseline.terms) != total:
-        raise WorkloadError(f"a baseline judged on {len(baseline.terms)} examples doesn't fit {total}; judge it again")
-    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
+    if len(baseline) != total:
+        raise WorkloadError(f"a baseline judged on {len(baseline)} examples doesn't fit {total}; judge it again")
     figures = _figures(metric, seed)
     changed = answered = done = 0
     shown_at, telling_s = float("-inf"), 0.0
-    for index in data.batch_rows(batch, order):
+    for index in in_turn(data, batch, seed):
         checkpoint()
-        outputs = _called(variant, data.at(index))
-        targets, *answers = baseline.seen.at(index).inputs
-        figures.add(baseline.terms[index].numpy(), metric.terms(outputs, targets).numpy())
+        terms, targets, *answers = baseline.at(index)
+        checkpoint()
+        outputs = called(variant, data.at(index))
+        figures.add(terms.numpy(), metric.terms(outputs, targets).numpy())
         for before in answers:
             changed += int((metric.answers(outputs) != before).sum())
             answered += before.numel()
@@ -174,6 +213,7 @@ def evaluate(
         telling_s = time.perf_counter() - now
         if not all(map(math.isfinite, (before.value, after.value, loss.low, loss.high))):
             if final:
+                baseline.require_number()
                 raise WorkbenchError(f"{metric.title} of the variant is {after.value}{figures.where()}")
             continue  # the first few may not tell: of one class, or all the same
         yield QualitySnapshot(
@@ -192,10 +232,12 @@ def doubt(baseline: Judged, metric: Metric) -> str | None:
     """Words where the untouched model's figure shows that something is amiss; None where it doesn't."""
     if not isinstance(metric, Share):
         return None
-    return metric.doubt(wilson(int(baseline.terms.sum()), len(baseline.terms)), baseline.seen.inputs[0])
+    terms = baseline.terms
+    return metric.doubt(wilson(int(terms.sum()), len(terms)), baseline.targets)
 
 
-def _called(model: Model, data: Data) -> torch.Tensor:
+def called(model: Model, data: Data) -> torch.Tensor:
+    """What ``model`` gives for the inputs of ``data``: float32 [n, …] on the CPU."""
     return model(*data.inputs).detach().float().cpu()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from workbench.measure.tensors import MODEL
@@ -23,9 +25,8 @@ def used_in(module: torch.nn.Module, inputs: Inputs) -> dict[str, list[str]]:
     """
     owners = _owners_by_storage(module)
     found: dict[str, list[str]] = {}
-    inside = [MODEL]
 
-    class Watch(_dispatch_mode()):
+    class Watch(dispatch_mode()):
         def __torch_dispatch__(self, function, types, arguments=(), options=None):
             options = options or {}
             for value in torch.utils._pytree.tree_leaves((arguments, options)):
@@ -35,18 +36,25 @@ def used_in(module: torch.nn.Module, inputs: Inputs) -> dict[str, list[str]]:
                             found[layer].append(inside[-1])
             return function(*arguments, **options)
 
-    handles = []
+    layers = {name for name, _ in module.named_modules() if name}
+    with entered(module, layers) as inside, torch.no_grad(), Watch():
+        module(*inputs)
+    return found
+
+
+@contextmanager
+def entered(module: torch.nn.Module, layers: Collection[str]) -> Iterator[list[str]]:
+    """Of ``layers`` those whose forward is under way at any moment, the innermost last; at first the model alone."""
+    inside, handles = [MODEL], []
     try:
         for name, layer in module.named_modules():
-            if name:
+            if name in layers:
                 handles.append(layer.register_forward_pre_hook(lambda *_, name=name: inside.append(name)))
                 handles.append(layer.register_forward_hook(lambda *_: (inside.pop(), None)[1]))
-        with torch.no_grad(), Watch():
-            module(*inputs)
+        yield inside
     finally:
         for handle in handles:
             handle.remove()
-    return found
 
 
 def _owners_by_storage(module: torch.nn.Module) -> dict[int, list[str]]:
@@ -63,7 +71,8 @@ def _meant(owners, caller: str):
     return (caller,) if caller in owners else owners
 
 
-def _dispatch_mode() -> type:
+def dispatch_mode() -> type:
+    """What a class that sees every operation inherits from; torch is imported when it is asked for."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
     return TorchDispatchMode

@@ -105,6 +105,8 @@ def load_workload(workload: Workload) -> LoadedWorkload:
         output_shape=tuple(outputs.shape[1:]),
         description=model.description,
         note="; ".join(notes),
+        classes=tuple(map(str, workload.classes or (brought.classes if brought else ()))),
+        decode=brought.decode if brought else None,
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,12 +19,13 @@ from workbench.models.folding import folded_parametrizations
 from workbench.plumbing.words import one_line
 from workbench.workload import AUTO, CALLS, PAIRS, Data, is_auto
 
-_WRAPPERS = {
-    torch.nn.DataParallel: "module",
-    torch.nn.parallel.DistributedDataParallel: "module",
-    torch._dynamo.OptimizedModule: "_orig_mod",
-}
-"""What puts itself around a module and does the same → the attribute that holds the module."""
+
+def _wrappers() -> Iterator[tuple[type, str]]:
+    """What puts itself around a module and does the same, and the attribute that holds the module."""
+    yield torch.nn.DataParallel, "module"
+    yield torch.nn.parallel.DistributedDataParallel, "module"
+    if dynamo := sys.modules.get("torch._dynamo"):  # takes seconds to import; here already if anything was compiled
+        yield dynamo.OptimizedModule, "_orig_mod"
 
 
 def unwrapped(module: torch.nn.Module) -> torch.nn.Module:
@@ -35,7 +38,7 @@ def unwrapped(module: torch.nn.Module) -> torch.nn.Module:
     WorkloadError
         It is TorchScript, which can't be exported.
     """
-    while holder := next((name for kind, name in _WRAPPERS.items() if isinstance(module, kind)), None):
+    while holder := next((name for kind, name in _wrappers() if isinstance(module, kind)), None):
         module = getattr(module, holder)
     if isinstance(module, torch.jit.ScriptModule):
         raise WorkloadError(

@@ -11,18 +11,21 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from workbench import engines, events
 from workbench.catalog import Catalog
-from workbench.errors import WorkbenchError
+from workbench.errors import Cancelled, WorkbenchError
 from workbench.events import Event
+from workbench.examples import Examples
+from workbench.layer import LayerDetail
 from workbench.receipt import Result
 from workbench.recipe import Recipe
 from workbench.session.parcel import Parcel, Parcels
 from workbench.session.process import WorkerProcess
-from workbench.session.run import Run, RunCancelled, RunFailed
+from workbench.session.run import Conditions, Run, RunCancelled, RunFailed
 from workbench.session.supervisor import Supervisor
 from workbench.store import Entry, Store
 from workbench.workload import Workload
@@ -109,6 +112,7 @@ class Session:
         *,
         baseline: str = "auto",
         when_quiet: bool = False,
+        train_up_to_s: float | None = None,
         supersede: bool = False,
         owner: object | None = None,
     ) -> Run:
@@ -117,6 +121,7 @@ class Session:
         ``baseline`` is the fp32 engine to compare with, "auto" the faster of eager and compiled, or the untouched model
         itself where nothing is done to it.
         ``when_quiet``: measuring begins as soon as other programs leave the machine alone, and not before.
+        ``train_up_to_s``: a training that takes longer isn't begun; what is known before it is told.
         ``supersede`` cancels the runs before it that have the same ``owner``.
 
         Raises
@@ -131,7 +136,8 @@ class Session:
         parcel = self._parcels.pack(workload)
         with self._lock:
             self._supervisor.require()
-            run = Run(next(self._numbers), parcel, recipe, baseline, when_quiet, owner, self.cancel)
+            conditions = Conditions(when_quiet, train_up_to_s)
+            run = Run(next(self._numbers), parcel, recipe, baseline, conditions, owner, self.cancel)
             if supersede:
                 earlier = [other for other in self._runs.values() if other.owner is owner and not other.cancelled]
                 self._call_off(earlier, _KILL_OVERTAKEN_AFTER_SECONDS)
@@ -147,10 +153,19 @@ class Session:
         *,
         baseline: str = "auto",
         when_quiet: bool = False,
+        train_up_to_s: float | None = None,
         owner: object | None = None,
     ) -> int:
         """What a toggle does: start a run that overtakes all earlier ones of its owner; returns its id at once."""
-        return self.start(workload, recipe, baseline=baseline, when_quiet=when_quiet, supersede=True, owner=owner).id
+        return self.start(
+            workload,
+            recipe,
+            baseline=baseline,
+            when_quiet=when_quiet,
+            train_up_to_s=train_up_to_s,
+            supersede=True,
+            owner=owner,
+        ).id
 
     def cancel(self, number: int | None = None, *, owner: object | None = None) -> None:
         """Cancel one run, or all of this owner that are under way."""
@@ -166,6 +181,10 @@ class Session:
         """Finished runs, newest first, of all workloads or of the one that ``Started`` or a result names by its id."""
         return self.store.entries(workload_id, limit)
 
+    def forget(self, entry: int) -> None:
+        """Delete a finished run from the history for good. Raises :class:`WorkbenchError` when it can't be."""
+        self.store.remove(entry)
+
     def save_model(
         self, workload: Workload, recipe: Recipe, target: Path | str, result: Result | None = None
     ) -> list[Path]:
@@ -174,20 +193,32 @@ class Session:
         ``target`` is a folder, or a ``.zip`` to hold them all; ``result`` is what a run of this recipe found, for the
         report. Waits for the worker. Raises :class:`WorkbenchError` with the worker's message when it can't.
         """
-        parcel = self._parcels.pack(workload)
-        answer: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        with self._lock:
-            self._supervisor.require()
-            ticket = f"save-{next(self._numbers)}"
-            self._answers[ticket] = answer
-            found = result.model_dump(mode="json") if result else None
-            message = {"do": "save", "ticket": ticket, "recipe": recipe.model_dump(mode="json"), "result": found}
-            self._send_workload(parcel)
-            self._supervisor.worker.send({**message, "target": str(target), "workload": parcel.token})
-        reply = answer.get()
-        if "error" in reply:
-            raise WorkbenchError(reply["error"])
+        found = result.model_dump(mode="json") if result else None
+        reply = self._ask("save", workload, recipe, result=found, target=str(target))
         return [Path(path) for path in reply["paths"]]
+
+    def examples(self, workload: Workload, recipe: Recipe, limit: int = 24) -> Examples:
+        """The test examples whose answers the recipe changed, ``limit`` of them at most, and the counts of all.
+
+        Waits for the worker, and looks at the variant again, which takes as long as its quality did.
+
+        Raises
+        ------
+        WorkbenchError
+            With the worker's message when it can't; also where the recipe would have to be trained first.
+        Cancelled
+            Something else was asked of the worker meanwhile, and it turned to that.
+        """
+        reply = self._ask("examples", workload, recipe, limit=limit)
+        return Examples.model_validate(reply["examples"])
+
+    def layer(self, workload: Workload, recipe: Recipe, name: str) -> LayerDetail:
+        """The numbers of a layer's weights, before and after: distribution, grid, zeros, scales.
+
+        ``recipe`` is complete, as a run's result has it. Waits for the worker, which answers between runs from what the
+        last ones prepared. Raises :class:`WorkbenchError` where that isn't at hand any more or there is no such layer.
+        """
+        return LayerDetail.model_validate(self._ask("layer", workload, recipe, layer=name)["detail"])
 
     def close(self) -> None:
         """End the worker. Runs under way are cancelled."""
@@ -195,6 +226,27 @@ class Session:
             self._supervisor.close()
 
     # -- sending
+
+    def _ask(self, question: str, workload: Workload, recipe: Recipe, **more: Any) -> dict[str, Any]:
+        """Wait for the worker's answer to a question about a variant that is no run; raise what it says went wrong.
+
+        ``Cancelled`` where it turned to something else.
+        """
+        parcel = self._parcels.pack(workload)
+        answer: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        with self._lock:
+            self._supervisor.require()
+            ticket = f"{question}-{next(self._numbers)}"
+            self._answers[ticket] = answer
+            self._send_workload(parcel)
+            asked = {"do": question, "ticket": ticket, "workload": parcel.token}
+            self._supervisor.worker.send({**asked, "recipe": recipe.model_dump(mode="json"), **more})
+        reply = answer.get()
+        if "gave_way" in reply:
+            raise Cancelled
+        if "error" in reply:
+            raise WorkbenchError(reply["error"])
+        return reply
 
     def _send(self, run: Run) -> None:
         self._send_workload(run._parcel)
@@ -205,7 +257,7 @@ class Session:
                 "workload": run._parcel.token,
                 "recipe": run.recipe.model_dump(mode="json"),
                 "baseline": run.baseline,
-                "when_quiet": run.when_quiet,
+                **asdict(run.conditions),
             }
         )
 
@@ -281,11 +333,11 @@ class Session:
     def _kept(self, event: events.Finished, result_key: str) -> events.Finished:
         """The run's end, in the history, with what was noticed on the way to it."""
         result = self._with_notices(event)
-        self.store.add(result_key, result)
+        kept = self.store.add(result_key, result)
         if self.store.notice:
             self._publish(events.Notice(run=event.run, message=self.store.notice))
             result = self._with_notices(event)
-        return events.Finished(run=event.run, result=result)
+        return events.Finished(run=event.run, result=result, entry=kept.id)
 
     def _with_notices(self, event: events.Finished) -> Result:
         with self._lock:
@@ -322,10 +374,10 @@ class Session:
             hopeful, self._when_ready = (self._when_ready, []) if supervisor.given_up else ([], self._when_ready)
         for _, given_up in hopeful:
             self._call(given_up, supervisor.given_up)
-        while_saving = f"the worker died ({description}) while saving; it was restarted: try again"
-        closed = "the session was closed before the model was saved" if supervisor.closed else None
+        died = f"the worker died ({description}) before it had answered; it was restarted: try again"
+        closed = "the session was closed before the worker had answered" if supervisor.closed else None
         for answer in answers:
-            answer.put({"error": closed or supervisor.given_up or while_saving})
+            answer.put({"error": closed or supervisor.given_up or died})
         for run in lost:
             if run.cancelled or supervisor.closed:
                 self._publish(events.Cancelled(run=run.id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from workbench import events
 from workbench.errors import WorkbenchError
@@ -25,6 +26,14 @@ class RunCancelled(WorkbenchError):
     """A run that was cancelled or overtaken by a newer one."""
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """What a run waits for: a quiet machine, and a word before it trains for longer than so many seconds."""
+
+    when_quiet: bool = False
+    train_up_to_s: float | None = None
+
+
 class Run:
     """One recipe on one workload. Iterate over it for its events; :meth:`result` waits for the end.
 
@@ -37,7 +46,7 @@ class Run:
         parcel: Parcel,
         recipe: Recipe,
         baseline: str,
-        when_quiet: bool,
+        conditions: Conditions,
         owner: object,
         cancel: Callable[[int], None],
     ) -> None:
@@ -45,7 +54,7 @@ class Run:
         self.workload = parcel.workload
         self.recipe = recipe
         self.baseline = baseline
-        self.when_quiet = when_quiet
+        self.conditions = conditions
         self.owner = owner
         self.begun = False
         self.cancelled = False
@@ -70,6 +79,8 @@ class Run:
             return self._ending.result
         if isinstance(self._ending, events.Failed):
             raise RunFailed(self._ending.message, self._ending.detail)
+        if isinstance(self._ending, events.Untrained):
+            raise RunCancelled(f"its training takes {self._ending.about}, longer than it was allowed")
         raise RunCancelled(f"run {self.id} was cancelled")
 
     def cancel(self) -> None:

@@ -15,7 +15,7 @@ __all__ = ["Context", "Form", "Technique", "TrainingPoint", "find", "later", "op
 
 @cache
 def registered() -> dict[str, type[Technique]]:
-    """Every technique by the name recipes use, the cheapest to try first, as the page shows them."""
+    """Every technique by the name recipes use, the cheapest to try first."""
     found = classes(sys.modules[__name__], Technique, named_by="order")
     return {each.model_fields["do"].default: each for each in sorted(found, key=lambda each: -each.order)}
 

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 if TYPE_CHECKING:
     import torch
 
-    from workbench.tasks import Loss
+    from workbench.receipt import Quality
+    from workbench.tasks import Loss, Metric
     from workbench.variant import Variant
-    from workbench.workload import Data, Inputs
+    from workbench.workload import Data, Inputs, LoadedWorkload
 
 
 def option(
@@ -24,6 +25,7 @@ def option(
     unit: str | None = None,
     when: dict[str, list] | None = None,
     maximum_when: dict[str, dict[str, float]] | None = None,
+    default_when: dict[str, dict[str, Any]] | None = None,
     trains: bool | None = None,
     precisions: dict[str, str] | None = None,
     **limits: Any,
@@ -42,6 +44,8 @@ def option(
         ``{"other field": [values]}``: the option matters only then and is hidden otherwise.
     maximum_when
         ``{"other field": {value: maximum}}``: where a choice allows less than ``le``.
+    default_when
+        ``{"other field": {value: default}}``: where a choice asks for another value than ``default``.
     trains
         Whether it counts the epochs that the step trains for.
     precisions
@@ -49,40 +53,53 @@ def option(
     limits
         ``ge``, ``le``, ``title`` and the like, as pydantic's ``Field`` takes them.
     """
-    rules = {"when": when, "maximum_when": maximum_when, "trains": trains, "precisions": precisions}
+    rules = {"when": when, "maximum_when": maximum_when, "default_when": default_when}
+    rules |= {"trains": trains, "precisions": precisions}
     extra = {key: value for key, value in {"unit": unit, **rules}.items() if value is not None}
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
 @dataclass(frozen=True)
 class TrainingPoint:
-    """One point of a live training curve. ``step`` counts optimiser steps from 1; losses are means."""
+    """One point of a live training curve. ``step`` counts optimiser steps from 1; losses are means.
+
+    ``quality`` is what the model comes to by now on a few examples that it isn't trained on, now and then.
+    """
 
     technique: str
     step: int
     total_steps: int
     epoch: float
     loss: float
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True)
 class Context:
     """What a technique may use besides the variant.
 
-    ``train`` is what it may learn or calibrate from (never the test data), ``loss`` what training makes small; None:
-    what the targets' form asks for. ``checkpoint`` is called at every batch boundary and raises ``Cancelled`` once the
-    run was cancelled. ``progress`` takes (message, done, total); ``curve`` takes training points. ``saturates``: the
+    ``train`` is what it may learn or calibrate from (never the test data), ``loss`` what training makes small and
+    ``metric`` what judges that; None: what the targets' form asks for. ``checkpoint`` is called at every batch boundary
+    and raises ``Cancelled`` once the run was cancelled. ``progress`` takes (message, done, total); ``curve`` takes
+    training points; ``spent`` the seconds of what takes the longer the more examples there are. ``saturates``: the
     engine chosen adds pairs of 8-bit products in 16 bits here, which overflow where both factors use all of their 8
     bits.
     """
 
     train: Data
     loss: Loss | None = None
+    metric: Metric | None = None
     seed: int = 0
     saturates: bool = False
     checkpoint: Callable[[], None] = lambda: None
     progress: Callable[[str, int, int], None] = lambda message, done, total: None
     curve: Callable[[TrainingPoint], None] = lambda point: None
+    spent: Callable[[float], None] = lambda seconds: None
+
+    @classmethod
+    def of(cls, workload: LoadedWorkload, **more: Any) -> Context:
+        """With the data and the task of ``workload``."""
+        return cls(workload.train, workload.task.loss, workload.task.metric, **more)
 
 
 @dataclass(frozen=True)
@@ -108,6 +125,8 @@ class Technique(BaseModel):
 
     title: ClassVar[str]
     """What the widgets call it."""
+    family: ClassVar[str] = ""
+    """The techniques that it stands among in the widgets, by the name they share; absent: by itself."""
     works_on: ClassVar[str] = "module"
     """"module" (an nn.Module in, one out) or "graph" (post-training, makes the QDQ graph, comes last)."""
 
@@ -128,6 +147,15 @@ class Technique(BaseModel):
     """The field, one of few choices, by which :meth:`blocked` decides; ``None`` where it goes by the model alone."""
     summarized: ClassVar[tuple[str, ...]] = ()
     """The fields that :meth:`summary` tells of."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_by_choice(cls, values: Any) -> Any:
+        """Give the options that aren't given the default that the others ask for."""
+        if not isinstance(values, dict):
+            return values
+        defaults = {name: field.default for name, field in cls.model_fields.items()} | values
+        return {name: cls._default(name, defaults) for name in cls._declared("default_when")} | values
 
     @field_validator("*", mode="after")
     @classmethod
@@ -174,6 +202,10 @@ class Technique(BaseModel):
         """A few words, e.g. "prune 50 %"."""
         return self.do
 
+    def now(self) -> str:
+        """The summary where the technique's name stands beside it: "50 %"."""
+        return self.summary().removeprefix(self.do).strip()
+
     def label(self) -> str:
         """The summary with what it leaves out of options that matter and aren't at their default: "…, criterion l2"."""
         told = {"do", *self.summarized}
@@ -181,9 +213,20 @@ class Technique(BaseModel):
         changed = [
             f"{field.title.lower()} {getattr(self, name)}"
             for name, field in others.items()
-            if getattr(self, name) != field.default and self._matters(field.json_schema_extra.get("when", {}))
+            if getattr(self, name) != self._default(name, vars(self))
+            and self._matters(field.json_schema_extra.get("when", {}))
         ]
         return ", ".join([self.summary(), *changed])
+
+    @classmethod
+    def _default(cls, name: str, values: dict[str, Any]) -> Any:
+        """The default of an option beside ``values`` of all."""
+        field = cls.model_fields[name]
+        for other, defaults in (field.json_schema_extra or {}).get("default_when", {}).items():
+            for choice, default in defaults.items():
+                if values[other] == choice:
+                    return default
+        return field.default
 
     @classmethod
     def _declared(cls, rule: str) -> dict[str, Any]:

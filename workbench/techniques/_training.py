@@ -11,11 +11,16 @@ from dataclasses import dataclass
 import torch
 
 from workbench.errors import WorkbenchError, WorkloadError
+from workbench.plumbing.words import about
+from workbench.receipt import Quality
 from workbench.tasks import Loss, losses, metrics
 from workbench.techniques._base import Context, TrainingPoint
 from workbench.workload import Data, Inputs
 
 _POINT_SECONDS = 0.1
+_TIMES_JUDGING = 20
+"""Training goes on for as many times as long as judging it on the way takes."""
+_LEAST_APART_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ def train(
     context: Context,
     loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     after_step: Callable[[], None] = lambda: None,
+    judge: Callable[[torch.nn.Module], Quality] | None = None,
 ) -> None:
     """Train ``module`` in place on ``context.train``; it is in eval mode afterwards.
 
@@ -55,6 +61,8 @@ def train(
         Takes outputs [batch, …] and the batch's int64 row numbers in ``context.train``, and returns a scalar.
     after_step
         Called after every optimiser step: where pruned weights are set to zero again.
+    judge
+        Tells what the module comes to by now; asked now and then, for a twentieth of the time at most.
 
     Raises
     ------
@@ -66,7 +74,8 @@ def train(
         raise WorkbenchError(f"{plan.technique} trains and needs at least 2 training examples, not {len(data)}")
     batch = min(plan.batch, len(data.parts[0]))
     steps_per_epoch = len(data) // batch
-    meter = _Meter(plan, steps_per_epoch, context)
+    judged = (lambda: judge(module)) if judge else None
+    meter = _Meter(plan, steps_per_epoch, context, judged)
     layout = _fast_layout(module, data.at(slice(2)).inputs)
     weights = unfrozen(module.to(memory_format=layout).train())
     optimizer = torch.optim.AdamW(weights, lr=plan.learning_rate, weight_decay=plan.weight_decay)
@@ -83,6 +92,7 @@ def train(
                 schedule.step()
                 after_step()
                 meter.add(loss.item())
+    context.spent(meter.seconds)
     module.eval().to(memory_format=torch.contiguous_format)
 
 
@@ -139,7 +149,7 @@ def _laid_out(inputs: Inputs, layout: torch.memory_format) -> Inputs:
 @torch.no_grad()
 def outputs(module: torch.nn.Module, context: Context, message: str, batch: int = 256) -> Data:
     """What ``module`` gives for every training example, in order: [N, …] as the one input."""
-    done = 0
+    done, began = 0, time.monotonic()
 
     def called(inputs: Inputs) -> torch.Tensor:
         nonlocal done
@@ -148,9 +158,11 @@ def outputs(module: torch.nn.Module, context: Context, message: str, batch: int 
         done += len(inputs[0])
         return module(*inputs)
 
-    return context.train.mapped(
+    found = context.train.mapped(
         lambda part: Data(torch.cat([called(examples.inputs) for examples in part.batches(batch)]))
     )
+    context.spent(time.monotonic() - began)
+    return found
 
 
 @torch.no_grad()
@@ -176,10 +188,14 @@ def _share_of_peak(step: int, total_steps: int) -> float:
 class _Meter:
     """Reports the mean loss since the last point, at most ten times a second."""
 
-    def __init__(self, plan: Plan, steps_per_epoch: int, context: Context) -> None:
+    def __init__(
+        self, plan: Plan, steps_per_epoch: int, context: Context, judged: Callable[[], Quality] | None
+    ) -> None:
         self._plan, self._steps_per_epoch, self._context = plan, steps_per_epoch, context
+        self._judged, self._judge_at = judged, None
         self.total_steps = plan.epochs * steps_per_epoch
         self._step, self._last = 0, float("-inf")
+        self._began = self._first_ended = time.monotonic()
         self._losses: list[float] = []
 
     def add(self, loss: float) -> None:
@@ -191,9 +207,34 @@ class _Meter:
             )
         self._losses.append(loss)
         now = time.monotonic()
+        if self._step == 1:
+            self._first_ended = now
         if now - self._last >= _POINT_SECONDS or self._step == self.total_steps:
             self._report()
             self._last = now
+
+    @property
+    def seconds(self) -> float:
+        """What all steps took, the first of them, which finds nothing warm, as long as the others."""
+        if self._step < 2:
+            return time.monotonic() - self._began
+        return self._a_step_s() * self._step
+
+    def _a_step_s(self) -> float:
+        return (time.monotonic() - self._first_ended) / (self._step - 1)
+
+    def _quality(self) -> Quality | None:
+        if self._judged is None or self._step < 2:
+            return None
+        if self._judge_at is None:
+            self._judge_at = self._first_ended + _TIMES_JUDGING * self._a_step_s()
+        began = time.monotonic()
+        if began < self._judge_at:
+            return None
+        quality = self._judged()
+        ended = time.monotonic()
+        self._judge_at = ended + max(_LEAST_APART_S, _TIMES_JUDGING * (ended - began))
+        return quality if all(map(math.isfinite, (quality.value, quality.low, quality.high))) else None
 
     def _report(self) -> None:
         point = TrainingPoint(
@@ -202,9 +243,12 @@ class _Meter:
             total_steps=self.total_steps,
             epoch=self._step / self._steps_per_epoch,
             loss=sum(self._losses) / len(self._losses),
+            quality=self._quality(),
         )
         self._losses.clear()
         self._context.curve(point)
         epoch = (self._step - 1) // self._steps_per_epoch + 1
         message = f"{self._plan.technique}: training, epoch {epoch} of {self._plan.epochs}"
+        if self._step > 1 and (left_s := self._a_step_s() * (self.total_steps - self._step)) >= 1:
+            message += f", {about(left_s)} left"
         self._context.progress(message, self._step, self.total_steps)

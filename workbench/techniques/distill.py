@@ -44,9 +44,15 @@ class _OneOfTheStudents:
 
 
 class Distill(Technique):
-    """Train a smaller student to answer as the model does."""
+    """Train a smaller student to answer as the model does.
+
+    The model is the teacher: the student learns from its answers to the training data, how sure of each class it is
+    included, which says more than the labels alone. A student has fewer weights, so it is smaller and faster on every
+    engine; it takes training, and what it can't learn is lost.
+    """
 
     title: ClassVar[str] = "Distill"
+    family: ClassVar[str] = "Teach"
     order: ClassVar[int] = 10
     main_option: ClassVar[str] = "student"
     deciding_option: ClassVar[str | None] = "student"
@@ -99,16 +105,19 @@ class Distill(Technique):
             The student takes other inputs or gives other outputs than the model, nothing is known that could train it,
             or no channel of the model can be removed for a student of half its width.
         """
+        from workbench.techniques._better import refereed
         from workbench.techniques._training import Plan, loss_for, outputs, train
 
         context.checkpoint()
         loss = loss_for(variant.module, context, "distill")
         if context.train.targets is None and not self._soft:
             raise WorkbenchError("distill learns from targets alone here, and the data have none; use soft labels")
+        context, referee = refereed(context, variant.module)
         student, kept = self._student(variant.module, context)
         taught = outputs(variant.module, context, "distill: asking the teacher") if self._soft else None
         loss_of = self._loss(loss, taught, context.train)
-        train(student, Plan("distill", self.epochs, self.learning_rate), context, loss_of)
+        plan = Plan("distill", self.epochs, self.learning_rate)
+        train(student, plan, context, loss_of, judge=referee.glance if referee else None)
         return Variant(student, unchanged=kept, notices=variant.notices)
 
     def blocked(self, module: torch.nn.Module, form: Form | None = None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -135,8 +136,15 @@ class Build:
         return self.poll()
 
     def pause(self) -> None:
-        """Stop using the CPU until :meth:`resume`: a measurement is going on."""
+        """Stop using the CPU until :meth:`resume`: a measurement is going on.
+
+        It has stopped on return: the system wakes those whose parent dies, so that they end too, but not one that was
+        only told to stop.
+        """
         self._signal(signal.SIGSTOP)
+        if self._process is not None and hasattr(os, "waitid"):
+            with contextlib.suppress(ChildProcessError):  # it has ended, and that is known already
+                os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Go on after :meth:`pause`."""

@@ -65,8 +65,9 @@ class Embedded:
     describes it. ``plan`` is how ``workbench.models.train`` trained the weights, ``None`` where it didn't. ``metric``
     is a metric or its name, ``loss`` a loss's; "auto" goes by the targets and by the metric. ``counted`` is what
     throughput counts, where it isn't plain from the data. ``naive`` takes what is measured on and what is learnt from
-    and gives outputs that need no model, each by its name: what the model has to beat. ``folder`` holds ``name.json``,
-    a :class:`workbench.datasets.ModelCard`, and the file of weights that it names.
+    and gives outputs that need no model, each by its name: what the model has to beat. ``classes`` are the names of
+    what outputs or targets number, ``decode`` the text that tokens, int64 [T], stand for. ``folder`` holds
+    ``name.json``, a :class:`workbench.datasets.ModelCard`, and the file of weights that it names.
     """
 
     name: str
@@ -78,3 +79,5 @@ class Embedded:
     loss: str = AUTO
     counted: Counted | None = None
     naive: Callable[[Data, Data], dict[str, torch.Tensor]] | None = None
+    classes: tuple[str, ...] = ()
+    decode: Callable[[torch.Tensor], str] | None = None

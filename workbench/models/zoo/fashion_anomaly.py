@@ -71,4 +71,5 @@ FASHION_ANOMALY = Embedded(
     loss="score-of-normal",
     counted=Counted("images"),
     naive=naive,
+    classes=("shoe", "no shoe"),
 )

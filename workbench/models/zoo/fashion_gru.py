@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from workbench.datasets import fashion_mnist
 from workbench.models import _digest
 from workbench.models.zoo._base import Embedded, Plan
 from workbench.models.zoo._fashion_mnist import FashionMnist
@@ -54,4 +55,5 @@ FASHION_GRU = Embedded(
     loss="cross-entropy",
     counted=Counted("images"),
     naive=naive,
+    classes=fashion_mnist.CLASSES,
 )

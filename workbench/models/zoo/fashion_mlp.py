@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from workbench.datasets import fashion_mnist
 from workbench.models.zoo._base import Embedded
 from workbench.models.zoo._fashion_mnist import FashionMnist, FashionPlan
 from workbench.tasks import Counted
@@ -33,4 +34,5 @@ FASHION_MLP = Embedded(
     metric="accuracy",
     loss="cross-entropy",
     counted=Counted("images"),
+    classes=fashion_mnist.CLASSES,
 )

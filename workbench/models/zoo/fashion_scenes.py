@@ -90,4 +90,5 @@ FASHION_SCENES = Embedded(
     loss="cross-entropy",
     counted=Counted("images"),
     naive=naive,
+    classes=fashion_scenes.CLASSES,
 )

@@ -110,6 +110,11 @@ def naive(test: Data, train: Data) -> dict[str, torch.Tensor]:
     return {"what follows the last byte": (counts / counts.sum(1, keepdim=True)).log()[text]}
 
 
+def decoded(tokens: torch.Tensor) -> str:
+    """The text of bytes, int64 [T]; what is no whole character of UTF-8 becomes "�"."""
+    return bytes(tokens.tolist()).decode("utf-8", errors="replace")
+
+
 def _all_learnt() -> Data:
     return _joined([_split(text)[0] for text in austen.novels().values()])
 
@@ -141,4 +146,5 @@ TINYTEXT_LM = Embedded(
     loss="token-cross-entropy",
     counted=Counted("tokens", CONTEXT),
     naive=naive,
+    decode=decoded,
 )

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class EachFigure:
+    """A figure of each example by itself: ``values``, float64 [n], of ``unit``, and what they are called."""
+
+    title: str
+    unit: str
+    better: Direction
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
 class Metric(ABC):
     """A figure that tells how good outputs are.
 
@@ -61,6 +71,10 @@ class Metric(ABC):
         """What the outputs say, where that is one of several classes: int64 [n, …]; ``None`` where it is a number."""
         return None
 
+    def of_each(self, terms: np.ndarray) -> EachFigure | None:
+        """What each example of a set by itself comes to, from their terms [n, k]; ``None`` where none has a figure."""
+        return None
+
     def loss_of(self, baseline: Any, variant: Any) -> Any:
         """By how much ``variant`` is worse; figures, or arrays of them."""
         return baseline - variant if self.better == "higher" else variant - baseline
@@ -78,6 +92,9 @@ class Mean(Metric):
 
     def value(self, terms: np.ndarray) -> float:
         return float(self.of_means(terms.mean(axis=0)))
+
+    def of_each(self, terms: np.ndarray) -> EachFigure | None:
+        return EachFigure(self.title, self.unit, self.better, self.of_means(terms))
 
 
 class Share(Mean):

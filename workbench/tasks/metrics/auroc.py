@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.plumbing.lazy import lazy
-from workbench.tasks.metrics._base import Metric
+from workbench.tasks.metrics._base import EachFigure, Metric
 from workbench.tasks.metrics._numbers import flat
 
 if TYPE_CHECKING:
@@ -48,6 +48,20 @@ class AUROC(Metric):
         if not len(told) or np.isnan(scores).any():
             return math.nan
         return float(np.mean([_area(scores[:, label], targets[:, label]) for label in told]))
+
+    def of_each(self, terms: np.ndarray) -> EachFigure:
+        scores, targets = np.split(terms, 2, axis=1)
+        columns = [_misranked(scores[:, label], targets[:, label]) for label in range(scores.shape[1])]
+        return EachFigure("wrongly ranked against", "share", "lower", np.mean(columns, axis=0))
+
+
+def _misranked(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Of each example the share of those of the other target that its score, float64 [n], is on the wrong side of."""
+    positive = targets == 1
+    positives, negatives = np.sort(scores[positive]), np.sort(scores[~positive])
+    above = (len(negatives) - np.searchsorted(negatives, scores, "left")) / max(1, len(negatives))
+    below = np.searchsorted(positives, scores, "right") / max(1, len(positives))
+    return np.where(positive, above, below)
 
 
 def _area(scores: np.ndarray, targets: np.ndarray) -> float:

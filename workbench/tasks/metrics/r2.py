@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.plumbing.lazy import lazy
-from workbench.tasks.metrics._base import Mean
+from workbench.tasks.metrics._base import EachFigure, Mean
 from workbench.tasks.metrics._classes import mean_of_occurring
 from workbench.tasks.metrics._numbers import errors, flat, misfit
 
@@ -42,6 +42,10 @@ class R2(Mean):
         variances = squares - averages**2
         variances = np.where(variances > _ROUNDING * squares, variances, 0.0)
         return mean_of_occurring(variances - squared_errors, variances)
+
+    def of_each(self, terms: np.ndarray) -> EachFigure:
+        squared_errors, *_ = np.split(terms, 3, axis=1)
+        return EachFigure("mean absolute error", "", "lower", np.sqrt(squared_errors).mean(axis=1))
 
 
 R_SQUARED = R2()

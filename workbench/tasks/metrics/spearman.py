@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.plumbing.lazy import lazy
-from workbench.tasks.metrics._base import Metric
+from workbench.tasks.metrics._base import EachFigure, Metric
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +47,10 @@ class Spearman(Metric):
             return math.nan
         scores, targets = torch.from_numpy(terms).unbind(1)
         return float(regression.spearman_corrcoef(scores, targets))
+
+    def of_each(self, terms: np.ndarray) -> EachFigure:
+        ranks = terms.argsort(axis=0, kind="stable").argsort(axis=0) / max(1, len(terms) - 1)
+        return EachFigure("distance in rank", "share", "lower", np.abs(ranks[:, 0] - ranks[:, 1]))
 
 
 SPEARMAN = Spearman()

@@ -32,6 +32,8 @@ _TILE_BUDGET_S = 0.3
 _TILE_BATCH = 4
 _UNDISTURBED = 0.9  # of a processor while measuring; with less of one, other programs decided as well
 _PLAN_BUDGET_S = 0.03
+_LONG_CALL_S = 0.01  # what takes a thread longer is tried on fewer examples,
+_EACH_AT_LEAST = 8  # but on so many for each thread that the last chunk hardly counts
 _CHUNKS = (1, 4, 16, 64)
 _TURN_S = 0.0003  # calls of one kind in a row, as in use: between two kinds the threads may fall asleep
 _WORTH_THREADS = 0.9  # of one thread's time: for less gain, others had better have the processors
@@ -118,13 +120,17 @@ def _step_times(program: Program, inputs: torch.Tensor, outputs: torch.Tensor, b
 
 
 def choose_plan(program: Program, inputs: torch.Tensor, outputs: torch.Tensor, threads: int) -> Plan:
-    """Time the ways to run a batch of this size and return the fastest."""
+    """Time the ways to run a batch of this size and return the fastest.
+
+    Where a call takes long, on a part of the batch: what a chunk takes doesn't depend on how many follow it.
+    """
     batch = len(inputs)
+    tried = min(batch, max(_EACH_AT_LEAST * threads, int(_LONG_CALL_S / _one_example_s(program, inputs, outputs))))
     plans = [Plan(batch, outputs, 0, 1)]
     if batch > 1:
-        share = -(-batch // threads)
+        share = -(-tried // threads)
         plans += [Plan(batch, outputs, chunk, threads) for chunk in sorted({*(c for c in _CHUNKS if c < share), share})]
-    if threads > 1:
+    if threads > 1 and tried == batch:
         plans.append(Plan(batch, outputs, 0, threads))
     pointers = inputs.data_ptr(), outputs.data_ptr()
     samples: dict[Plan, list[float]] = {plan: [] for plan in plans}
@@ -134,18 +140,20 @@ def choose_plan(program: Program, inputs: torch.Tensor, outputs: torch.Tensor, t
         begin = now = time.perf_counter()
         while now < begin + _TURN_S:
             start = now
-            program.run(*pointers, batch, plan.chunk, plan.threads)
+            program.run(*pointers, tried, plan.chunk, plan.threads)
             now = time.perf_counter()
             calls.append(now - start)
         return calls
 
     wait_for_sleeping_threads()  # PyTorch's: it may just have run a model
-    end = time.perf_counter() + _PLAN_BUDGET_S * len(plans)
-    for turn in itertools.count():
+    budget_s = _PLAN_BUDGET_S * len(plans)
+    began = time.perf_counter()
+    for turns in itertools.count(1):
         for plan in plans:  # in turn, so that a busy moment falls on all alike
             calls = timed_calls(plan)
             samples[plan] += calls[1:] or calls  # the first may have found the threads asleep
-        if turn >= 3 and time.perf_counter() > end:
+        spent_s = time.perf_counter() - began
+        if spent_s > budget_s and (turns > 3 or spent_s > budget_s * turns):
             break
 
     def lasts(plan: Plan) -> float:
@@ -154,3 +162,14 @@ def choose_plan(program: Program, inputs: torch.Tensor, outputs: torch.Tensor, t
         return decile if plan.threads == 1 else decile / _WORTH_THREADS
 
     return min(plans, key=lasts)
+
+
+def _one_example_s(program: Program, inputs: torch.Tensor, outputs: torch.Tensor) -> float:
+    """Seconds of the first example alone, in one thread."""
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        program.run(inputs.data_ptr(), outputs.data_ptr(), 1, 0, 1)
+        return time.perf_counter() - start
+
+    return min(seconds() for _ in range(3))
