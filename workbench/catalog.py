@@ -33,6 +33,8 @@ class OptionInfo(_Frozen):
     """Whether it counts the epochs that the step trains for."""
     precisions: dict[str, str] = {}
     """By choice the precision it asks for, where it asks for any."""
+    entry: str = ""
+    """Of a mapping: what each entry is for ("layer"); the choices are its values then."""
 
 
 class TechniqueInfo(_Frozen):

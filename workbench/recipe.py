@@ -147,6 +147,12 @@ class Recipe(BaseModel):
         return next((step.precision for step in reversed(self.steps) if step.precision), "fp32")
 
     @property
+    def precisions(self) -> tuple[str, ...]:
+        """That, and what single layers are asked to be computed in instead: all that the engine must run."""
+        others = {each for step in self.steps for each in step.precisions}
+        return (self.precision, *sorted(others - {self.precision}))
+
+    @property
     def formats(self) -> Precision:
         """The number formats of that precision."""
         return precisions.find(self.precision)

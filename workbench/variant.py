@@ -20,6 +20,7 @@ class Variant:
     the name of what its layers are asked to compute in. ``graph`` is there once that is of integers: the exported graph
     with quantize/dequantize pairs (QDQ), or with dequantized weights alone, the first dimension of whose inputs (the
     batch) is dynamic. Other floats need no graph: the engine casts.
+    ``apart`` names the precision of each layer that is asked to compute in another; "fp32" needs none there.
     ``unchanged`` says for a layer's qualified name why a technique left it alone, ``remarks`` what it did there that
     isn't seen from the figures. ``notices`` are for the person: what a technique found out about the whole model.
     """
@@ -27,6 +28,7 @@ class Variant:
     module: torch.nn.Module
     precision: str = "fp32"
     graph: torch.fx.GraphModule | None = None
+    apart: dict[str, str] = field(default_factory=dict)
     unchanged: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
@@ -35,6 +37,20 @@ class Variant:
     def formats(self) -> Precision:
         """The number formats of its precision."""
         return precisions.find(self.precision)
+
+    @property
+    def precisions(self) -> frozenset[str]:
+        """All that its layers are asked to compute in."""
+        return frozenset((self.precision, *self.apart.values()))
+
+    @property
+    def all_formats(self) -> tuple[Precision, ...]:
+        """Their number formats."""
+        return tuple(map(precisions.find, sorted(self.precisions)))
+
+    def formats_of(self, layer: str) -> Precision:
+        """The number formats that a layer is asked to compute in."""
+        return precisions.find(self.apart.get(layer, self.precision))
 
     def having(self, **changes) -> Variant:
         """A copy with some fields replaced."""

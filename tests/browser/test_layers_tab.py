@@ -48,6 +48,34 @@ def test_a_layer_s_row_unfolds_to_its_receipt_and_its_weights(quantized, host, p
     assert row(quantized, "conv2").get_attribute("aria-expanded") == "true"
 
 
+def test_a_layer_takes_a_scheme_of_its_own_and_the_others_keep_theirs(quantized, host, picture):
+    the_page.choose(quantized, "Run on", "Engine", "native")
+    row(quantized, "fc1").click()
+    scheme = quantized.get_by_label("Scheme of fc1", exact=True)
+    assert scheme.locator("option").first.inner_text() == "as the others: int8-static"
+    scheme.select_option("int4-weights")
+    the_page.wait_for_recipe(quantized, "r.steps[0].overrides.fc1 === 'int4-weights'")
+    the_page.finished(quantized)
+    unfolded(quantized, "fc1").get_by_role("img", name="now, int4").wait_for()
+    picture(quantized, f"{host.name}-layer-apart")
+    assert "fc1 in int4 weights" in the_page.card(quantized, "Quantize").inner_text()
+    engine = the_page.card(quantized, "Run on").get_by_role("radiogroup", name="Engine")
+    assert engine.locator('[data-value="openvino"]').get_attribute("aria-disabled") == "true"
+    scheme.select_option("")
+    the_page.wait_for_recipe(quantized, "!r.steps[0].overrides.fc1")
+
+
+@ONLY_VOILA
+def test_one_layer_of_the_plain_model_takes_a_scheme_and_choosing_one_for_all_takes_that_back(plain):
+    the_page.tab(plain, "Layers")
+    row(plain, "fc1").click()
+    plain.get_by_label("Scheme of fc1", exact=True).select_option("int4-weights")
+    the_page.wait_for_recipe(plain, "r.steps[0]?.overrides['*'] === 'fp32'")
+    the_page.choose(plain, "Quantize", "Scheme", "int8-static")
+    the_page.wait_for_recipe(plain, 'JSON.stringify(r.steps[0].overrides) === \'{"fc1":"int4-weights"}\'')
+    row(plain, "fc1").click()
+
+
 def test_a_row_unfolds_and_folds_by_keyboard_and_keeps_the_focus(quantized):
     row(quantized, "fc1").focus()
     quantized.keyboard.press("Enter")

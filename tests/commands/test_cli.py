@@ -42,9 +42,10 @@ PARTS = [
         | {"learning_rate": 0.001},
     ),
     (
-        "--quantize int4-weights --quantize-group-size 64 --quantize-calibration mse "
+        "--quantize int4-weights --quantize-group-size 64 --quantize-rounding nearest --quantize-calibration mse "
         '--quantize-calibration-samples 8 --quantize-overrides {"fc1":"fp32"}',
         {"do": "quantize", "scheme": "int4-weights", "group_size": 64, "calibration": "mse", "calibration_samples": 8}
+        | {"rounding": "nearest"}
         | {"overrides": {"fc1": "fp32"}},
     ),
 ]
@@ -57,6 +58,20 @@ def test_each_option_of_a_technique_has_a_flag(flags, step):
     defaults = Recipe.parse(steps=[{"do": step["do"]}]).steps[0].model_dump()
     assert [name for name in step if name != "do" and step[name] == defaults[name]] == []  # or a flag could do nothing
     assert parse(*flags.split()) == Recipe.parse(steps=[step])
+
+
+def test_a_layer_s_own_scheme_has_a_flag_that_may_be_given_several_times():
+    flags = "--quantize int8 --quantize-layer conv1=fp32 --quantize-layer fc1=int4"
+    step = {"do": "quantize", "overrides": {"conv1": "fp32", "fc1": "int4-weights"}}
+    assert parse(*flags.split()) == Recipe.parse(steps=[step])
+    assert parse("--quantize-layer", "fc1=int4").steps[0].overrides == {"fc1": "int4-weights"}
+
+
+@pytest.mark.parametrize("given", ["conv1", "=fp32", "conv1="])
+def test_a_flag_for_a_layer_without_name_or_scheme_is_refused_with_what_was_given(given, capsys):
+    with pytest.raises(SystemExit):
+        parse("--quantize-layer", given)
+    assert f"{given!r} isn't of the form LAYER=VALUE" in capsys.readouterr().err
 
 
 def test_flags_of_all_techniques_and_of_the_place_make_one_recipe():

@@ -95,7 +95,7 @@ def variant(name: str, precision: str, saturates: bool = False) -> Variant:
         rewritten(export(module(name), images(name, 8)), fold=True),
         pt2e.dynamic_config(bits) if dynamic else pt2e.static_config("range", bits),
         convolutions=True,
-        keep_fp32=(),
+        takes=lambda _: True,
         calibrate=lambda observed: observed(images(name, 64)),
     )
     return Variant(module(name), precision, graph)

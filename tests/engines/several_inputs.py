@@ -127,7 +127,7 @@ def variant(name: str, precision: str) -> Variant:
         rewritten(export(module, examples(name, 8)), fold=True),
         pt2e.dynamic_config(Bits(7)) if precision == "int8-dynamic" else pt2e.static_config("range", Bits(7)),
         convolutions=precision == "int8-static",
-        keep_fp32=(),
+        takes=lambda _: True,
         calibrate=lambda observed: observed(*examples(name, 64)),
     )
     return Variant(module, precision, graph)

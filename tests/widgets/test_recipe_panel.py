@@ -42,7 +42,7 @@ def test_setting_the_recipe_is_what_a_click_does(panel):
 
 def test_an_unknown_scheme_set_from_python_is_an_error_with_the_nearest_names(panel):
     with pytest.raises(RecipeError, match="int8"):
-        panel.recipe = {"steps": [{"do": "quantize", "scheme": "int7"}]}
+        panel.recipe = {"steps": [{"do": "quantize", "scheme": "itn8"}]}
 
 
 def test_an_impossible_change_from_the_page_is_refused_in_place_and_nothing_is_lost(panel):

@@ -40,23 +40,23 @@ function placeCard(panel) {
   const update = () => {
     const { recipe } = panel;
     const { place } = recipe;
-    const precision = precisionOf(recipe, schema);
-    /** @param {string} asked */
-    const engineRefusals = (asked) =>
-      reasonsBy(schema.engines, (each) => each.unavailable ?? refusals(each, place)[asked]);
-    const chosen = candidates(recipe, schema).find((each) => !refusals(each, place)[precision])?.name ?? place.engine;
+    const asked = precisionsOf(recipe, schema);
+    /** @param {string[]} precisions */
+    const engineRefusals = (precisions) =>
+      reasonsBy(schema.engines, (each) => each.unavailable ?? refusalOf(each, place, precisions));
+    const chosen = candidates(recipe, schema).find((each) => !refusalOf(each, place, asked))?.name ?? place.engine;
     device.set(place.device);
     device.refuse(reasonsBy(schema.devices, (each) => each.unavailable));
     engine.set(place.engine);
     const [best] = candidates(recipe, schema);
-    const refused = place.engine === "auto" && best?.name !== chosen && refusals(best, place)[precision];
+    const refused = place.engine === "auto" && best?.name !== chosen && refusalOf(best, place, asked);
     write(instead, refused ? `${refused}; auto runs it on ${chosen}` : "");
     instead.hidden = !refused;
-    engine.refuse(engineRefusals(precision));
+    engine.refuse(engineRefusals(asked));
     batch.set(place.batch);
     threads?.set(place.threads ?? schema.threads);
     versus.set(panel.baseline);
-    versus.refuse(engineRefusals(UNCHANGED));
+    versus.refuse(engineRefusals([UNCHANGED]));
     card.show({ on: true, opens: true, said: schema.engines.find((each) => each.name === chosen)?.title ?? chosen });
     card.tell(panel, "place", true);
   };

@@ -65,6 +65,19 @@ function precisionOf(recipe, schema) {
 }
 
 /**
+ * All that layers are to be computed in: that, and what the recipe asks of single ones.
+ * @param {Recipe} recipe
+ * @param {Schema} schema
+ */
+function precisionsOf(recipe, schema) {
+  const single = recipe.steps.flatMap((step) => {
+    const mappings = schema.techniques.find((technique) => technique.name === step.do)?.mappings ?? [];
+    return mappings.flatMap((name) => Object.values(/** @type {object} */ (step[name] ?? {})));
+  });
+  return [precisionOf(recipe, schema), ...single];
+}
+
+/**
  * Put a new step where Python says that its technique belongs among the others.
  * @param {Recipe} recipe
  * @param {Technique} technique
@@ -101,10 +114,23 @@ function setOption(recipe, technique, option, value) {
   if (!step) return;
   const untouched = technique.options.filter((other) => step[other.name] === defaultOf(technique, step, other));
   step[option.name] = value;
+  if (option.choices.some(({ precision }) => precision)) applyToAll(step, technique);
   for (const other of untouched) if (other !== option) step[other.name] = defaultOf(technique, step, other);
   for (const other of technique.options) {
     const most = maximum(technique, step, other);
     if (most !== null && Number(step[other.name]) > most) step[other.name] = most;
+  }
+}
+
+/**
+ * Take back that all layers but some stay as they are: what is asked now is asked of all.
+ * @param {Step} step
+ * @param {Technique} technique
+ */
+function applyToAll(step, technique) {
+  for (const name of technique.mappings) {
+    const { "*": _, ...others } = /** @type {Record<string, string>} */ (/** @type {unknown} */ (step[name] ?? {}));
+    step[name] = /** @type {any} */ (others);
   }
 }
 
@@ -119,6 +145,16 @@ function refusals(engine, place) {
 }
 
 /**
+ * Why an engine can't run all of some precisions on the device of a place.
+ * @param {Engine} engine
+ * @param {Place} place
+ * @param {string[]} precisions
+ */
+function refusalOf(engine, place, precisions) {
+  return precisions.map((each) => refusals(engine, place)[each]).find(Boolean);
+}
+
+/**
  * Choose a device. An engine that can't run there gives way to the best one that can.
  * @param {Asked} asked
  * @param {string} device
@@ -127,11 +163,11 @@ function refusals(engine, place) {
 function chooseDevice(asked, device, schema) {
   const { place } = asked.recipe;
   place.device = device;
-  /** @type {(name: string, precision: string) => boolean} */
-  const refuses = (name, precision) =>
-    schema.engines.some((engine) => engine.name === name && refusals(engine, place)[precision]);
-  if (refuses(place.engine, precisionOf(asked.recipe, schema))) place.engine = "auto";
-  if (refuses(asked.baseline, UNCHANGED)) asked.baseline = "auto";
+  /** @type {(name: string, precisions: string[]) => boolean} */
+  const refuses = (name, precisions) =>
+    schema.engines.some((engine) => engine.name === name && refusalOf(engine, place, precisions));
+  if (refuses(place.engine, precisionsOf(asked.recipe, schema))) place.engine = "auto";
+  if (refuses(asked.baseline, [UNCHANGED])) asked.baseline = "auto";
 }
 
 /**

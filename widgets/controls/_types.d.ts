@@ -51,6 +51,8 @@ interface Technique {
   family: string;
   /** The techniques whose steps a new step of this one goes in front of. */
   later: string[];
+  /** Its options that have a value for each of several layers. */
+  mappings: string[];
   options: Option[];
 }
 

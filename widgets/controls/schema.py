@@ -50,6 +50,7 @@ def _technique(technique: TechniqueInfo) -> dict[str, Any]:
         "about": list(technique.about),
         "family": technique.family,
         "later": list(technique.later),
+        "mappings": [option.name for option in technique.options if option.entry],
         "options": [_option(option) for option in plain],
     }
 

@@ -46,6 +46,7 @@ def rows(layers: Iterable[LayerReceipt], before_ms: Mapping[str, float] | None =
             "bounded": layer.ceiling_share is not None,
             "error": _error(layer.output_error),
             "group": _group(_fate(layer), fates),
+            "weighs": layer.has_weight,
         }
         for layer in listed
     ]

@@ -79,7 +79,7 @@ def _placed(recipe: Recipe, catalog: Catalog) -> Recipe:
     able = (
         name
         for name in catalog.preferred
-        if name in engines and recipe.precision not in engines[name].refuses.get(recipe.place.device, {})
+        if name in engines and engines[name].refuses.get(recipe.place.device, {}).keys().isdisjoint(recipe.precisions)
     )
     place = recipe.place.model_copy(update={"engine": next(able, "auto")})
     return recipe.model_copy(update={"place": place})

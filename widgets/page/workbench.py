@@ -15,7 +15,7 @@ from workbench.catalog import Catalog
 from workbench.errors import WorkbenchError, WorkloadError, unknown
 from workbench.recipe import Recipe
 from workbench.session import Session, default_session
-from workbench.widgets.page import pump
+from workbench.widgets.page import layer_schemes, pump
 from workbench.widgets.page import state as _state
 from workbench.widgets.page.examples_feed import ExamplesFeed
 from workbench.widgets.page.layer_reader import LayerReader
@@ -112,6 +112,7 @@ class Workbench(Page):
         self.details.strip.observe(lambda _: self._draw_state(), "selected")
         self._layer_reader = LayerReader(self.layers)
         self.layers.observe(lambda _: self._look_at_layer(), "selected")
+        self.layers.observe(self._on_layer_asked, "asked")
         self.panel.observe(self._on_recipe, ["recipe", "baseline"])
         self.bar.observe(self._on_workload, "workload")
         self.bar.observe(lambda _: self._start_over(), "resets")
@@ -255,8 +256,21 @@ class Workbench(Page):
         self.history.hidden = [each for each in self.history.hidden if each != row.id]
         self._pump.call((id(self), "history"), self._write_history, Urgency.ANSWER)
 
+    def _on_layer_asked(self, change: t.Bunch) -> None:
+        """Give a layer a scheme of its own."""
+        recipe, asked = Recipe.parse(self.panel.recipe), change["new"]
+        try:
+            changed = layer_schemes.with_choice(recipe, self._catalog, asked["layer"], asked["choice"])
+        except WorkbenchError as error:
+            self._refuse(error)
+        else:
+            self._apply(changed.model_dump(mode="json"))
+
     def _look_at_layer(self) -> None:
-        """Have the weights of the layer that is unfolded, of the run that is shown."""
+        """Have the choices for the layer that is unfolded, and its weights in the run that is shown."""
+        if self._catalog and (layer := self.layers.selected):
+            choices = layer_schemes.offered(Recipe.parse(self.panel.recipe), self._catalog, layer)
+            self._pump.put(self.layers, Urgency.ANSWER, schemes=choices)
         with self._lock:
             state, workload = self.state, self._workload
         self._layer_reader.look(state, lambda layer: self.session.layer(workload, Recipe.parse(state.recipe), layer))

@@ -73,6 +73,8 @@ interface LayerRow extends ReceiptRow {
   error: string;
   /** What several small layers of one fate are called together; "" for a row that stands for itself. */
   group: string;
+  /** Whether it has weights. */
+  weighs: boolean;
 }
 
 /** A layer's weights, before or now. */
@@ -91,8 +93,21 @@ interface NumbersSide {
   zero: { at: number | null; count: number; text: string };
 }
 
+/** What may be asked of the layer that is unfolded. */
+interface LayerSchemes {
+  layer: string;
+  choices: string[];
+  /** Which of them is the layer's own; "" for none. */
+  own: string;
+  /** What it is asked to be without that. */
+  general: string;
+}
+
 interface LayerTableTraits {
   rows: LayerRow[];
+  schemes: LayerSchemes | Record<string, never>;
+  /** What was asked of a layer, and when. */
+  asked: { layer?: string; choice?: string; at?: number };
   /** Of the layer whose row is unfolded; {} until it is known. */
   detail: { layer?: string; note?: string; sides?: NumbersSide[] };
   mark: Mark;

@@ -47,10 +47,19 @@ function rowOf(layer, open) {
   return nameCells(row, HEAD);
 }
 
-/** What a row unfolds to: the layer's receipt and its weights. @param {LayerRow} layer @param {LayerTableTraits["detail"]} detail */
-function receiptOf(layer, detail) {
+/** The list in which a layer is given a scheme of its own. @param {LayerSchemes} schemes */
+function schemeOf({ layer, choices, own, general }) {
+  const among = [["", `as the others: ${general}`], ...choices.map((choice) => [choice, choice])];
+  const options = among.map(([value, text]) => h("option", { value, selected: value === own }, text));
+  return h("select", { class: "wb-field", "data-scheme-of": layer, "aria-label": `Scheme of ${layer}` }, options);
+}
+
+/** What a row unfolds to: the layer's scheme, its receipt and its weights. @param {LayerRow} layer @param {LayerTableTraits["detail"]} detail @param {LayerTableTraits["schemes"]} schemes */
+function receiptOf(layer, detail, schemes) {
+  const choosable = layer.weighs && schemes.layer === layer.layer;
   /** @type {[string, Child][]} */
   const facts = [
+    ["scheme", choosable ? schemeOf(/** @type {LayerSchemes} */ (schemes)) : ""],
     ["weights before", layer.before],
     ["weights after", layer.after],
     ["computed in", layer.compute],
@@ -79,14 +88,17 @@ function groupRow(group, open) {
   );
 }
 
-/** Draw anew; who was at a button that unfolds still is. @param {HTMLElement} body @param {() => void} draw */
-function keepingButton(body, draw) {
+/** Draw anew; who was at a button that unfolds or at a list still is. @param {HTMLElement} body @param {() => void} draw */
+function keepingFocus(body, draw) {
   const focused = /** @type {HTMLElement | null} */ (document.activeElement);
-  const { layer, group } = (body.contains(focused) && focused?.dataset) || {};
+  const { layer, group, schemeOf } = (body.contains(focused) && focused?.dataset) || {};
   draw();
-  if (!layer && !group) return;
-  const buttons = [.../** @type {NodeListOf<HTMLElement>} */ (body.querySelectorAll(".wb-unfold"))];
-  buttons.find(({ dataset }) => dataset.layer === layer && dataset.group === group)?.focus();
+  if (!layer && !group && !schemeOf) return;
+  const controls = [.../** @type {NodeListOf<HTMLElement>} */ (body.querySelectorAll(".wb-unfold, [data-scheme-of]"))];
+  const same = controls.find(
+    ({ dataset }) => dataset.layer === layer && dataset.group === group && dataset.schemeOf === schemeOf,
+  );
+  same?.focus();
 }
 
 /** @param {Rendered<LayerTableTraits>} rendered */
@@ -110,7 +122,9 @@ function render({ model, el }) {
     const begun = new Set();
     return rows.flatMap((layer) => {
       const open = layer.layer === selected;
-      const own = open ? [rowOf(layer, true), receiptOf(layer, model.get("detail"))] : [rowOf(layer, false)];
+      const own = open
+        ? [rowOf(layer, true), receiptOf(layer, model.get("detail"), model.get("schemes"))]
+        : [rowOf(layer, false)];
       if (!layer.group) return own;
       const unfolded = opened.has(layer.group) || layer.group === holding;
       const first = begun.has(layer.group) ? [] : [groupRow(layer.group, unfolded)];
@@ -125,8 +139,13 @@ function render({ model, el }) {
     empty.hidden = rows.length > 0;
     const untimed = rows.length && !rows.some((layer) => layer.timed) ? rows[0].time_reason : "";
     write(note, untimed ? `No time for single layers: ${untimed}.` : rows.length ? TIMED : "");
-    keepingButton(body, () => body.replaceChildren(...listed()));
+    keepingFocus(body, () => body.replaceChildren(...listed()));
   };
+  body.addEventListener("change", (event) => {
+    const list = /** @type {HTMLSelectElement} */ (event.target);
+    const { schemeOf: layer } = list.dataset;
+    if (layer) send(model, "asked", { layer, choice: list.value, at: Date.now() });
+  });
   body.addEventListener("click", (event) => {
     const { layer, group } = targetOf(event).dataset;
     if (layer) send(model, "selected", layer === model.get("selected") ? "" : layer);
@@ -146,7 +165,7 @@ function render({ model, el }) {
     body.querySelector(".wb-numbers")?.replaceChildren(...numbers);
     if (numbers.length && model.get("detail").sides) bring();
   });
-  follow(model, ["rows", "mark"], draw);
+  follow(model, ["rows", "mark", "schemes"], draw);
   follow(model, ["selected"], () => {
     draw();
     bring();

@@ -33,6 +33,8 @@ class LayerTable(Widget):
     mark = t.Unicode(help='"stale" or "recalled" where the rows are of an earlier run').tag(sync=True)
     selected = t.Unicode(help="the layer whose row is unfolded; none where empty").tag(sync=True)
 
+    schemes = t.Dict(help="what may be asked of the layer that is unfolded: page/layer_schemes.py").tag(sync=True)
+    asked = t.Dict(help='what was, and when: {"layer": "fc1", "choice": "int8-static", "at": 0}').tag(sync=True)
     detail = t.Dict(help="the numbers of its weights, as page/numbers.py draws them, or a note").tag(sync=True)
 
     def __init__(self, result=None, **traits) -> None:

@@ -204,6 +204,24 @@ def _add_technique(parser: argparse.ArgumentParser, name: str, technique: type[t
             metavar="VALUE",
             help=f"{option.help}{choices}{unit}; default {_default_in_words(option)}".replace("%", "%%"),
         )
+        if option.entry:
+            group.add_argument(
+                f"--{name}-{option.entry}",
+                dest=f"{name}_{option.name}",
+                action=_Entry,
+                metavar=f"{option.entry.upper()}=VALUE",
+                help=f"one {option.entry} of these; may be given several times",
+            )
+
+
+class _Entry(argparse.Action):
+    """Adds ``NAME=VALUE`` to the mapping of an option."""
+
+    def __call__(self, parser, chosen, text, flag=None) -> None:
+        name, given, value = text.partition("=")
+        if not (name and given and value):
+            raise argparse.ArgumentError(self, f"{text!r} isn't of the form {self.metavar}")
+        setattr(chosen, self.dest, {**(getattr(chosen, self.dest) or {}), name: value})
 
 
 def _default_in_words(option: OptionInfo) -> str:

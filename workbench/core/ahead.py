@@ -66,4 +66,4 @@ def _with_steps(recipe: Recipe, steps: list[Technique]) -> Recipe:
 def _runs(recipe: Recipe) -> bool:
     if recipe.place.engine == "auto":
         return True
-    return engines.find(recipe.place.engine).why_not(recipe.precision, recipe.place.device) is None
+    return engines.find(recipe.place.engine).why_not(recipe.precisions, recipe.place.device) is None

@@ -81,7 +81,7 @@ def _options(schema: dict[str, Any]) -> Iterator[OptionInfo]:
             help=field.get("description", ""),
             type="choice" if "enum" in field else kinds.get(field.get("type"), "text"),
             default=field.get("default"),
-            choices=tuple(field.get("enum", ())),
+            choices=tuple(field.get("enum", field.get("additionalProperties", {}).get("enum", ()))),
             minimum=field.get("minimum"),
             maximum=field.get("maximum"),
             unit=field.get("unit", ""),
@@ -90,4 +90,5 @@ def _options(schema: dict[str, Any]) -> Iterator[OptionInfo]:
             default_when=field.get("default_when", {}),
             trains=field.get("trains", False),
             precisions=field.get("precisions", {}),
+            entry=field.get("entry", ""),
         )

@@ -23,16 +23,16 @@ def require_place(place: Place) -> None:
 def completions(recipe: Recipe) -> list[Recipe]:
     """The recipe with threads filled in, once for each engine that its engine may stand for ("auto": several)."""
     place = recipe.place
-    names = engines.preferred(recipe.precision, place.device) if place.engine == "auto" else (place.engine,)
+    names = engines.preferred(recipe.precisions, place.device) if place.engine == "auto" else (place.engine,)
     threads = place.threads or usable_threads()
     places = [place.model_copy(update={"engine": name, "threads": threads}) for name in names]
     return [recipe.model_copy(update={"place": complete}) for complete in places]
 
 
-def require_engine(place: Place, precision: str) -> Engine:
-    """The engine of ``place``; :class:`EngineError` where it isn't there or doesn't run this precision there."""
-    engine = engines.find(place.engine)
-    if reason := engine.why_not(precision, place.device):
+def require_engine(recipe: Recipe) -> Engine:
+    """The engine of a complete recipe; :class:`EngineError` where it isn't there or can't run its precisions there."""
+    engine = engines.find(recipe.place.engine)
+    if reason := engine.why_not(recipe.precisions, recipe.place.device):
         raise EngineError(reason)
     return engine
 

@@ -81,7 +81,7 @@ def _applied(recipe: Recipe, module: torch.nn.Module, example: Inputs, context: 
 def _on_engine(recipe: Recipe, made: Callable[[bool], Variant], module: torch.nn.Module, example: Inputs) -> Runner:
     """The variant that ``made`` gives an engine that saturates, or doesn't, on the engine of ``recipe``."""
     place = recipe.place
-    engine = require_engine(place, recipe.precision)
+    engine = require_engine(recipe)
     variant = made(engine.saturates())
     with failures_of(engine):
         runner = engine.prepare(variant, example, device=place.device, threads=place.threads)

@@ -106,7 +106,7 @@ class Shelf:
         """
         key = _key(workload, recipe)
         if key not in self._prepared:
-            engine = require_engine(recipe.place, recipe.precision)
+            engine = require_engine(recipe)
             variant = self.variant(workload, recipe, replace(context, saturates=engine.saturates()))
             context.checkpoint()
             self._prepared[key] = self._prepare(workload, recipe, engine, variant, context)

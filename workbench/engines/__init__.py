@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from functools import cache
 
 from workbench.engines._base import Build, Engine, Export, Kernel, LayerTimesUnavailable, Runner, Work
@@ -44,8 +45,8 @@ def reference() -> Engine:
     return next(engine for engine in registered().values() if engine.is_reference)
 
 
-def preferred(precision: str = "fp32", device: str = "cpu") -> tuple[str, ...]:
-    """The engines that ``"auto"`` tries, in this order: those that run ``precision`` on ``device`` here."""
+def preferred(precision: str | Collection[str] = "fp32", device: str = "cpu") -> tuple[str, ...]:
+    """The engines that ``"auto"`` tries, in this order: those that run ``precision`` (or several) on ``device``."""
     tried = [engine for engine in registered().values() if engine.preference is not None]
     here = [engine for engine in tried if engine.why_not(precision, device) is None]
     return tuple(engine.name for engine in sorted(here, key=lambda each: each.preference)) or (reference().name,)

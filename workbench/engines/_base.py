@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -167,12 +167,13 @@ class Engine(ABC):
         """Why it can't run one of its precisions on this machine, with what to choose; ``None`` when it can."""
         return None
 
-    def why_not(self, precision: str, device: str) -> str | None:
-        """Why it can't be asked for this, whatever the reason; ``None`` when it can."""
+    def why_not(self, precision: str | Collection[str], device: str) -> str | None:
+        """Why it can't be asked for a precision, or for several in one model; ``None`` when it can."""
         if reason := self.unavailable():
             return f"{self.title} isn't available: {reason}"
-        if reason := self.refuses(precision, device):
-            return f"{self.title} can't run {precision} on {device}: {reason}"
+        for each in (precision,) if isinstance(precision, str) else precision:
+            if reason := self.refuses(each, device):
+                return f"{self.title} can't run {each} on {device}: {reason}"
         return None
 
     def saturates(self) -> bool:
@@ -205,7 +206,7 @@ class Engine(ABC):
         Raises :class:`workbench.errors.EngineError` where it can't be asked for this, and naming the operation where
         one is to blame.
         """
-        if reason := self.why_not(variant.precision, device):
+        if reason := self.why_not(variant.precisions, device):
             raise EngineError(reason)
         self.require_sizes(Data(example).inputs)
         checkpoint()

@@ -17,15 +17,16 @@ else:
 
 
 def quantized_layers(variant: Variant) -> set[str]:
-    """The names of the layers that the variant's graph asks int8 or int4 of in all their products with weights."""
+    """The names of the layers that the variant's graph asks whole numbers of in all their products with weights."""
     return {layer for layer, (quantized, products) in _quantized_products(variant).items() if quantized == products}
 
 
 def _quantized_products(variant: Variant) -> dict[str, tuple[int, int]]:
-    """Layer → in how many of its products with weights the graph asks int8 or int4, and how many it has."""
+    """Layer → in how many of its products with weights the graph asks whole numbers, and how many it has."""
     counts: dict[str, tuple[int, int]] = {}
     if variant.graph is not None:
-        for call in in_graph(variant.graph.graph, weight_only=variant.formats.weights_only):
+        weights_only = lambda layer: variant.formats_of(layer).weights_only  # noqa: E731
+        for call in in_graph(variant.graph.graph, weights_only=weights_only):
             quantized, products = counts.get(call.name, (0, 0))
             if call.weighs:
                 counts[call.name] = quantized + call.quantized, products + 1
@@ -35,10 +36,10 @@ def _quantized_products(variant: Variant) -> dict[str, tuple[int, int]]:
 def judge(variant: Variant, layer: str, quantized: bool, name: str, dtype: str, why: str) -> Kernel:
     """Compare what ran a layer (``name``, computing in ``dtype``) with what the recipe asked for.
 
-    ``quantized`` says whether the graph asks for int8 or int4 in this layer; ``why`` is the engine's reason,
+    ``quantized`` says whether the graph asks for whole numbers in this layer; ``why`` is the engine's reason,
     used where the dtype isn't the one asked for.
     """
-    formats = variant.formats
+    formats = variant.formats_of(layer)
     if formats.is_plain:
         return Kernel(name, dtype, "unchanged", "computed in float32, since the recipe asks for nothing else")
     if formats.weights and not quantized:
@@ -53,7 +54,7 @@ def judge(variant: Variant, layer: str, quantized: bool, name: str, dtype: str, 
 def why_in_float32(variant: Variant, layer: str) -> str:
     """Why a layer of a quantized graph is computed in float32, or a part of its products is."""
     quantized, products = _quantized_products(variant).get(layer, (0, 0))
-    dtype = variant.formats.dtype
+    dtype = variant.formats_of(layer).dtype
     if 0 < quantized < products:
         return f"{quantized} of its {products} products {'is' if quantized == 1 else 'are'} {dtype}, the others float32"
     if layer in variant.unchanged:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -41,10 +42,10 @@ def weighted(module: torch.nn.Module) -> dict[str, torch.nn.Module]:
     }
 
 
-def in_graph(graph: torch.fx.Graph, *, weight_only: bool = False) -> list[Layer]:
+def in_graph(graph: torch.fx.Graph, *, weights_only: Callable[[str], bool] = lambda _: False) -> list[Layer]:
     """The convolutions, linear and recurrent layers an exported graph calls, in execution order.
 
-    ``weight_only``: the graph's scheme quantizes weights and leaves their inputs alone.
+    ``weights_only``: whether a layer's scheme quantizes its weights and leaves their inputs alone.
     """
     layers = []
     constants: set[torch.fx.Node] = set()
@@ -56,7 +57,7 @@ def in_graph(graph: torch.fx.Graph, *, weight_only: bool = False) -> list[Layer]
         name = layer_of(node) if kind != "other" else None
         if name is None:
             continue
-        operands = weights_of(node) if weight_only else [node.args[0], *weights_of(node)]
+        operands = weights_of(node) if weights_only(name) else [node.args[0], *weights_of(node)]
         quantized = all("dequantize" in _operation(argument) for argument in operands)
         layers.append(Layer(name, kind, f"aten::{_operation(node)}", quantized, not constants.isdisjoint(inputs)))
     return layers

@@ -52,7 +52,7 @@ def untouched(module: torch.nn.Module, example: Inputs | torch.Tensor) -> Varian
     graph = export(module, example).module().requires_grad_(False)
     allow_other_layouts(graph)
     formats = _formats(graph.graph)
-    layers = [call for call in in_graph(graph.graph, weight_only=formats.weights_only) if call.weighs]
+    layers = [call for call in in_graph(graph.graph, weights_only=lambda _: formats.weights_only) if call.weighs]
     floats = dict.fromkeys((call.name for call in layers if not call.quantized), "float32 is what it came in")
     count = len({call.name for call in layers} - floats.keys())
     notice = f"the model came quantized, {formats.name} in {count} of {count + len(floats)} layers; so is its baseline"

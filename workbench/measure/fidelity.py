@@ -66,7 +66,7 @@ def require_faithful(
         examples = _first(inputs, size)
         wanted = _called(module, examples)
         explained = 0.0 if simulated is module else _apart(_called(simulated, examples), wanted)
-        allowed = _TIMES_THE_SIMULATED * explained + variant.formats.rounding
+        allowed = _TIMES_THE_SIMULATED * explained + max(each.rounding for each in variant.all_formats)
         found = _apart(runner(*examples), wanted)
         if found <= allowed:
             continue
@@ -78,7 +78,7 @@ def require_faithful(
         raise EngineError(
             f"{engine.title} computes something else than the model: its output is off by {_percent(found)} of its "
             f"norm for {size} examples at a time, where {variant.precision} explains {_percent(explained)}"
-            f"{_OVERFLOWS if engine.saturates() and variant.formats.activations else ''}"
+            f"{_OVERFLOWS if engine.saturates() and any(each.activations for each in variant.all_formats) else ''}"
         )
 
 

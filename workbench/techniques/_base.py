@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,6 +28,7 @@ def option(
     default_when: dict[str, dict[str, Any]] | None = None,
     trains: bool | None = None,
     precisions: dict[str, str] | None = None,
+    entry: str | None = None,
     **limits: Any,
 ):
     """Declare one option of a technique.
@@ -50,11 +51,13 @@ def option(
         Whether it counts the epochs that the step trains for.
     precisions
         ``{value: precision}``: what the layers are to be computed in where this value is chosen.
+    entry
+        Of a mapping: what an entry is for, which names its flag: ``--quantize-layer conv1=fp32``.
     limits
         ``ge``, ``le``, ``title`` and the like, as pydantic's ``Field`` takes them.
     """
     rules = {"when": when, "maximum_when": maximum_when, "default_when": default_when}
-    rules |= {"trains": trains, "precisions": precisions}
+    rules |= {"trains": trains, "precisions": precisions, "entry": entry}
     extra = {key: value for key, value in {"unit": unit, **rules}.items() if value is not None}
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
@@ -177,6 +180,15 @@ class Technique(BaseModel):
         """What it asks the layers to be computed in; ``None`` where it leaves that as it is."""
         asked = (precisions.get(getattr(self, name)) for name, precisions in self._declared("precisions").items())
         return next(filter(None, asked), None)
+
+    @property
+    def precisions(self) -> Collection[str]:
+        """Those that it asks of any layer, its own among them."""
+        return {self.precision} - {None}
+
+    def of_layer(self, layer: str | None) -> str | None:
+        """The precision it asks of a layer, by name; of what is outside of any where ``None``."""
+        return self.precision
 
     @classmethod
     def preload(cls) -> None:

@@ -47,7 +47,7 @@ def _kernel(variant: Variant, layer: Layer, name: str, quantized: bool, call: st
     certain = calls and all(each.startswith(("qconv", "qlinear")) for each in calls)
     kind = f"{len(calls)} {layer.kind} kernels ({', '.join(sorted(set(calls)))})" if calls else "loops of its own"
     why = f"Inductor generated {kind} for more layers, so this one can't be told from the code"
-    dtype = "int8" if certain and variant.formats.dtype == "int8" else _float(variant)
+    dtype = "int8" if certain and variant.formats_of(name).dtype == "int8" else _float(variant)
     if dtype == "int8":
         return Kernel(" or ".join(sorted(set(calls))), dtype, "simulated", why)
     return judge(variant, name, quantized, "generated C++", dtype, why)

@@ -174,9 +174,9 @@ def program_of(variant: Variant, example: Inputs) -> torch.export.ExportedProgra
 
     def make() -> torch.export.ExportedProgram:
         module = executed(variant)
-        if variant.formats.activations and not variant.formats.is_calibrated:
+        if any(each.activations and not each.is_calibrated for each in variant.all_formats):
             module = _with_zero_in_range(module)
-        if variant.formats.is_calibrated:
+        if any(each.is_calibrated for each in variant.all_formats):
             module = _with_transposed_floats(module)
         return export(module, example, fixed_batch=True)
 

@@ -197,7 +197,7 @@ class NativeRunner(ProgramRunner):
         for op, name in zip(self._ops, self._open_program().kernels, strict=True):
             if not isinstance(op, (Weighted, Embedding)) or name.startswith(_AROUND_A_LAYER):
                 continue
-            dtype, why = _computed_in(op, self._variant.formats)
+            dtype, why = _computed_in(op, self._variant.formats_of(next(iter(op.layers), "")))
             if isinstance(op, Conv) and op.reason:
                 ran |= {layer: Kernel(name, dtype, "unchanged", op.reason) for layer in op.layers}
                 continue

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from workbench.techniques.quantize.columns import Columns
     from workbench.techniques.quantize.reduced import Bits
     from workbench.techniques.quantize.sample import Sample
+    from workbench.techniques.quantize.weight_only import Rounded
     from workbench.variant import Variant
 else:
     torch = lazy("torch")
@@ -34,7 +36,10 @@ _SAME = 1e-3
 """What folding and sums in another order may change of a model's outputs, relative to their norm: see how runners are
 held to their models."""
 
+_KEPT = "fp32"
+
 _Scheme = Literal[tuple(_PRECISIONS)]
+_LayerScheme = Literal[tuple([_KEPT, *(name for name, each in _PRECISIONS.items() if each.weights)])]
 
 
 def _schemes(such: Callable[[Precision], bool]) -> list[str]:
@@ -53,6 +58,13 @@ def _full_name(scheme: object) -> object:
     full = _SHORT.get(scheme, scheme)
     if full not in _PRECISIONS:
         raise RecipeError(unknown("scheme", scheme, {*_PRECISIONS, *_SHORT}))
+    return full
+
+
+def _full_layer_name(scheme: object) -> object:
+    full = scheme if scheme == _KEPT else _full_name(scheme)
+    if isinstance(full, str) and full != _KEPT and not _PRECISIONS[full].weights:
+        raise RecipeError(f"a single layer can't have the scheme {scheme!r}: it is one of the whole model")
     return full
 
 
@@ -99,6 +111,13 @@ class Quantize(Technique):
         ge=8,
         le=256,
     )
+    rounding: Literal["nearest", "learned"] = option(
+        "learned",
+        "of weights in groups: each to the nearest number, or by training examples, so that the layer's outputs move "
+        "least",
+        when={"scheme": _schemes(lambda each: each.weights and each.weights.scales == "group")},
+        title="Rounding",
+    )
     calibration: Literal["range", "percentile", "mse"] = option(
         "percentile",
         "how ranges are chosen: from smallest to largest, 99.99 % of the values, or the least squared error",
@@ -114,16 +133,38 @@ class Quantize(Technique):
         ge=1,
         le=65536,
     )
-    overrides: dict[str, Literal["fp32"]] = option(
+    overrides: dict[str, Annotated[_LayerScheme, BeforeValidator(_full_layer_name)]] = option(
         {},
-        "layers kept in fp32, by name",
+        "schemes of single layers or blocks, by name or by a pattern with *: fp32 leaves them as they are; of several "
+        "that name a layer its own name counts, else the longest",
         when={"scheme": _schemes(lambda each: each.weights)},
-        title="Layers kept in fp32",
+        entry="layer",
+        title="Schemes of layers",
     )
+
+    @property
+    def precisions(self) -> Collection[str]:
+        others = self.overrides.values() if self._formats.weights else ()
+        return {self.scheme, *others} - {_KEPT}
 
     @property
     def _formats(self) -> Precision:
         return _PRECISIONS[self.scheme]
+
+    @property
+    def _asked(self) -> list[Precision]:
+        """All that layers are asked to be, in the order in which a graph is changed: ranges are of exact values."""
+        asked = [_PRECISIONS[name] for name in self.precisions]
+        return sorted(asked, key=lambda each: (each.weights_only, not each.is_calibrated, each.order))
+
+    def of_layer(self, layer: str | None) -> str:
+        naming = [name for name in self.overrides if _names(name, layer or "")]
+        if not naming:
+            return self.scheme
+        return self.overrides[max(naming, key=lambda name: (name == layer, len(name.replace("*", "")), name))]
+
+    def _formats_of(self, layer: str | None) -> Precision:
+        return precisions.find(self.of_layer(layer))
 
     @classmethod
     def preload(cls) -> None:
@@ -161,15 +202,21 @@ class Quantize(Technique):
 
         original = self._original(variant.module, context)
         graph, remark = self._quantized(original, context)
-        quantized, fp32 = layers_by_dtype(graph, weight_only=self._formats.weights_only)
+        quantized, fp32 = layers_by_dtype(graph, lambda layer: self._formats_of(layer).weights_only)
         if not quantized:
             raise WorkbenchError(f"no layer of this model became {self.scheme}: {self._nothing(original.unlike)}")
         layers = {name: layer for name, layer in variant.module.named_modules() if name in fp32}
         reasons = {name: self._reason(layer, name, original.unlike) for name, layer in layers.items()}
-        remarks = dict.fromkeys(sorted(quantized), remark) if remark else {}
+        rounding_inputs = sorted(layer for layer in quantized if self._formats_of(layer).activations)
+        remarks = dict.fromkeys(rounding_inputs, remark) if remark else {}
         return variant.having(
             precision=self.scheme,
             graph=graph,
+            apart={
+                layer: asked
+                for layer in sorted(quantized | fp32)
+                if (asked := self.of_layer(layer)) not in (self.scheme, _KEPT)
+            },
             unchanged={**variant.unchanged, **reasons},
             remarks={**variant.remarks, **remarks},
             notices=(*variant.notices, *self._notices(graph, original)),
@@ -177,55 +224,82 @@ class Quantize(Technique):
 
     def _original(self, module: torch.nn.Module, context: Context) -> _Original:
         from workbench.techniques.quantize.columns import unlike_columns
-        from workbench.techniques.quantize.pt2e import inside
         from workbench.techniques.quantize.rewrite import rewritten
-        from workbench.techniques.quantize.sample import COMPARED, Sample
+        from workbench.techniques.quantize.sample import COMPARED, LEARNED_FROM, Sample
 
         context.progress("exporting the graph", 0, 0)
         exported = export(module, context.train.at(slice(2)).inputs)
         context.checkpoint()
-        static, rounds_inputs = self._formats.is_calibrated, not self._formats.weights_only
-        count = self.calibration_samples if static else COMPARED  # weights need no more
+        static = any(each.is_calibrated for each in self._asked)
+        rounds_inputs = any(each.activations for each in self._asked)
+        learned = self.rounding == "learned" and any(each.weights.scales == "group" for each in self._asked)
+        count = self.calibration_samples if static else LEARNED_FROM if learned else COMPARED  # weights need no more
         sample = Sample(module, context.train.inputs, count, context.seed)
         graph = partial(rewritten, exported, fold=rounds_inputs)
         unlike = unlike_columns(graph(), sample.inputs, convolutions=static) if rounds_inputs else {}
-        asked = {layer: columns for layer, columns in unlike.items() if not inside(layer, self.overrides)}
+        asked = {layer: columns for layer, columns in unlike.items() if self._formats_of(layer).activations}
         return _Original(graph, sample, asked)
 
     def _quantized(self, original: _Original, context: Context) -> tuple[torch.fx.GraphModule, str | None]:
         """The graph in fewer bits, of those that the engine runs exactly the one that loses least; a remark on it."""
-        from workbench.techniques.quantize import weight_only
         from workbench.techniques.quantize.reduced import Bits
 
-        if self._formats.weights_only:
-            options = {"group_size": self.group_size, "keep_fp32": tuple(self.overrides)}
-            return weight_only.weights_quantized(original.graph(), self._formats.weights, **options), None
-        if not context.saturates:
-            return self._int8(original, Bits(), context), None
-        candidates = [Bits(weights=7), *([Bits(activations=7)] if self._formats.is_calibrated else [])]
-        graphs = {bits: self._int8(original, bits, context) for bits in candidates}
+        rounding_inputs = [each for each in self._asked if each.activations]
+        if not context.saturates or not rounding_inputs:
+            return self._in_fewer_bits(original, Bits(), context), None
+        all_calibrated = all(each.is_calibrated for each in rounding_inputs)
+        candidates = [Bits(weights=7), *([Bits(activations=7)] if all_calibrated else [])]
+        graphs = {bits: self._in_fewer_bits(original, bits, context) for bits in candidates}
         sample = original.sample
         best = min(graphs, key=lambda bits: sample.distance(sample.outputs_of(graphs[bits])))
         return graphs[best], best.remark
 
-    def _int8(self, original: _Original, bits: Bits, context: Context) -> torch.fx.GraphModule:
-        from workbench.techniques.quantize import pt2e
+    def _in_fewer_bits(self, original: _Original, bits: Bits, context: Context) -> torch.fx.GraphModule:
+        """The graph, changed by one scheme after the other, each in its layers."""
+        from workbench.techniques.quantize import pt2e, weight_only
 
-        static = self._formats.is_calibrated
-        return pt2e.quantized(
-            original.graph(),
-            pt2e.static_config(self.calibration, bits) if static else pt2e.dynamic_config(bits),
-            convolutions=static,
-            keep_fp32=(*self.overrides, *original.unlike),
-            calibrate=lambda observed: self._calibrate(observed, original.sample, context),
-        )
+        graph = original.graph()
+        for number, formats in enumerate(self._asked):
 
-    def _calibrate(self, observed: torch.nn.Module, sample: Sample, context: Context) -> None:
+            def takes(layer: str | None, scheme: str = formats.name) -> bool:
+                return self.of_layer(layer) == scheme and layer not in original.unlike
+
+            if formats.weights_only:
+                options = {"group_size": self.group_size, "takes": takes}
+                learned = self._learned(graph, formats, original.sample, context, options)
+                weight_only.weights_quantized(graph, formats.weights, **options, rounded_by=learned)
+                continue
+            static = formats.is_calibrated
+            graph = pt2e.quantized(
+                graph,
+                pt2e.static_config(self.calibration, bits) if static else pt2e.dynamic_config(bits),
+                convolutions=static,
+                takes=takes,
+                calibrate=partial(self._calibrate, sample=original.sample, context=context, exact=not number),
+            )
+        return graph
+
+    def _learned(
+        self, graph: torch.fx.GraphModule, formats: Precision, sample: Sample, context: Context, options: dict[str, Any]
+    ) -> Mapping[str, Rounded]:
+        """By the weight's name the numbers learned from the sample; none where nothing is to be learned."""
+        if formats.weights.scales != "group" or self.rounding != "learned":
+            return {}
+        from workbench.techniques.quantize.learned_rounding import LearnedRounding
+
+        context.progress("rounding", 0, 0)
+        rounding = LearnedRounding(graph, formats.weights, checkpoint=context.checkpoint, **options)
+        with torch.no_grad():
+            rounding.run(*(each.clone() for each in sample.inputs))
+        return rounding.found
+
+    def _calibrate(self, observed: torch.nn.Module, sample: Sample, context: Context, *, exact: bool) -> None:
+        """Show it the sample; where it is said to be ``exact`` it must compute what the module does."""
         done = 0
         for batch in sample.batches:
             context.checkpoint()
             context.progress("calibrating", done, sample.count)
-            if done:
+            if done or not exact:
                 observed(*batch)
             else:
                 self._require_same(sample.distance(sample.outputs_of(observed)))
@@ -253,21 +327,20 @@ class Quantize(Technique):
             return reason
         if self._formats.cast or own_layers(module):
             return None
-        if quantizable_layers(module, self._formats):
+        if any(quantizable_layers(module, each) for each in self._asked):
             return None
         if self._formats.is_calibrated:
             return f"{self.scheme} needs linear or convolution layers and this model has none"
-        return f"{self.scheme} quantizes {self._quantizes} and this model has none; use int8-static"
+        return f"{self.scheme} quantizes {_takes(self._formats)} and this model has none; use int8-static"
 
     def summary(self) -> str:
-        kept = f", {' and '.join(self.overrides)} in fp32" if self.overrides and self._formats.weights else ""
-        return self.scheme.removesuffix("-static").replace("-", " ") + kept
-
-    @property
-    def _quantizes(self) -> str:
-        """What the schemes without calibration take."""
-        more = self._formats.weights_only and self._formats.weights.scales == "channel"
-        return "linear, GRU and LSTM layers, Conv3d and transposed convolutions" if more else "linear layers only"
+        overrides = dict(self.overrides) if self._formats.weights else {}
+        general = overrides.pop("*", self.scheme)
+        others: dict[str, list[str]] = {}
+        for name, scheme in overrides.items():
+            others.setdefault(scheme, []).append(name)
+        apart = (f", {' and '.join(names)} in {_in_short(scheme)}" for scheme, names in others.items())
+        return "".join((_in_short(general), *apart))
 
     def _check_overrides(self, module: torch.nn.Module) -> None:
         taken = {name for each in _PRECISIONS.values() if each.weights for name in quantizable_layers(module, each)}
@@ -275,25 +348,38 @@ class Quantize(Technique):
         layers += filter(None, own_layers(module))
         blocks = {name.rsplit(".", depth)[0] for name in layers for depth in range(1, name.count(".") + 1)}
         for name in self.overrides:
-            if name not in layers and name not in blocks:
+            if not any(_names(name, each) for each in (*layers, *blocks)):
                 raise RecipeError(unknown("layer", name, layers))
 
     def _reason(self, layer: torch.nn.Module, name: str, unlike: Mapping[str, Columns]) -> str:
-        from workbench.techniques.quantize.pt2e import inside
-
-        kind = type(layer).__name__
-        if inside(name, self.overrides):
+        kind, formats = type(layer).__name__, self._formats_of(name)
+        if formats.is_plain:
             return "kept in fp32 as the recipe asks"
         if name in unlike:
             return f"kept in fp32: {unlike[name]}"
-        if not self._formats.is_calibrated and is_convolution(layer):
-            return f"{self.scheme} quantizes {self._quantizes}; a convolution needs int8-static"
-        elsewhere = "; int8-weights takes it" if kind in ("GRU", "LSTM") and self._formats.activations else ""
-        return f"{kind} has no {self._formats.short} form here and is computed in fp32{elsewhere}"
+        if not formats.is_calibrated and is_convolution(layer):
+            return f"{formats.name} quantizes {_takes(formats)}; a convolution needs int8-static"
+        elsewhere = "; int8-weights takes it" if kind in ("GRU", "LSTM") and formats.activations else ""
+        return f"{kind} has no {formats.short} form here and is computed in fp32{elsewhere}"
 
     def _nothing(self, unlike: Mapping[str, Columns]) -> str:
         if unlike:
             return f"of {next(iter(unlike))}, {next(iter(unlike.values()))}; give it inputs of like ranges"
-        if self.overrides:
+        if _KEPT in self.overrides.values():
             return "the overrides keep every layer in fp32; take one out"
         return "its graph holds no linear or convolution call that this scheme quantizes"
+
+
+def _names(name: str, layer: str) -> bool:
+    """Whether ``name``, of a layer or of a block around it, or a pattern of such, names ``layer``."""
+    return layer.startswith(f"{name}.") or fnmatchcase(layer, name)
+
+
+def _in_short(scheme: str) -> str:
+    return scheme.removesuffix("-static").replace("-", " ")
+
+
+def _takes(formats: Precision) -> str:
+    """The layers that a scheme without calibration quantizes, in words."""
+    more = formats.weights_only and formats.weights.scales == "channel"
+    return "linear, GRU and LSTM layers, Conv3d and transposed convolutions" if more else "linear layers only"

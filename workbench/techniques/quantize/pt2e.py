@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -29,6 +29,7 @@ with quiet("torchao", "torch.utils._pytree"):  # torchao names each GPU library 
         _annotate_nodes_not_quantize,
     )
 
+Takes = Callable[[str | None], bool]
 aten = torch.ops.aten
 _KEPT_SHARE = 0.9999
 
@@ -55,12 +56,10 @@ class _Quantizer(X86InductorQuantizer):
     Those appear in the graph as parts of one function, so its pattern search doesn't see them.
     """
 
-    def __init__(self, config: QuantizationConfig, *, convolutions: bool, keep_fp32: Collection[str]) -> None:
+    def __init__(self, config: QuantizationConfig, *, convolutions: bool, takes: Takes) -> None:
         super().__init__()
-        self._config, self._keep_fp32 = config, keep_fp32
+        self._config, self._takes = config, takes
         self._targets = (LINEAR, *(CONVOLUTIONS if convolutions else ()))
-        for name in keep_fp32:
-            self.set_module_name_qconfig(name, None)
         if convolutions:
             self.set_global(config)
         else:
@@ -68,16 +67,16 @@ class _Quantizer(X86InductorQuantizer):
 
     def annotate(self, model: torch.fx.GraphModule) -> torch.fx.GraphModule:
         calls = [node for node in model.graph.nodes if node.target in self._targets]
-        kept = [node for node in calls if inside(layer_of(node), self._keep_fp32)]
-        _annotate_nodes_not_quantize(kept)  # by name alone, a convolution would be taken with the ReLU after it
+        _forget_annotations(model)  # of another scheme's layers
+        left = [node for node in model.graph.nodes if node.op == "call_function" and not self._takes(layer_of(node))]
+        _annotate_nodes_not_quantize(left)
         try:
             model = super().annotate(model)
         except Exception:  # its patterns don't take a module that is called twice, say: then each call by itself
-            for node in model.graph.nodes:
-                node.meta.pop("quantization_annotation", None)
+            _forget_annotations(model)
         for node in calls:
             seen = node.meta.get("quantization_annotation")
-            if (seen and seen._annotated) or node in kept:
+            if (seen and seen._annotated) or node in left:
                 continue
             if node.target is LINEAR:
                 self._annotate_linear_node_helper(node, True, self._config)
@@ -91,15 +90,15 @@ class _Quantizer(X86InductorQuantizer):
             super()._annotate_matmul(model, quantization_config, filter_fn)
 
 
+def _forget_annotations(graph: torch.fx.GraphModule) -> None:
+    for node in graph.graph.nodes:
+        node.meta.pop("quantization_annotation", None)
+
+
 def _config_for(convolution: torch.fx.Node, config: QuantizationConfig) -> QuantizationConfig:
     """``config`` with one scale for each output channel, wherever the weight has them."""
     axis = 1 if convolution.target in TRANSPOSED else 0
     return replace(config, weight=replace(config.weight, ch_axis=axis))
-
-
-def inside(layer: str | None, names: Collection[str]) -> bool:
-    """Whether ``layer`` is one of the modules ``names`` or lies within one."""
-    return layer is not None and any(layer == name or layer.startswith(f"{name}.") for name in names)
 
 
 def static_config(calibration: str, bits: Bits) -> QuantizationConfig:
@@ -137,16 +136,17 @@ def quantized(
     config: QuantizationConfig,
     *,
     convolutions: bool,
-    keep_fp32: Collection[str],
+    takes: Takes,
     calibrate: Callable[[torch.nn.Module], None],
 ) -> torch.fx.GraphModule:
     """``graph`` with quantize/dequantize pairs around what ``config`` quantizes; the given one is used up.
 
+    ``takes`` says of a layer, or of ``None`` for calls outside of any, whether it is quantized so.
     ``calibrate`` is called with the observed graph and shows it examples; the ranges of the weights
     are taken then too, so it must run the graph at least once.
     """
     with quiet("torchao"), torch.no_grad():
-        quantizer = _Quantizer(config, convolutions=convolutions, keep_fp32=keep_fp32)
+        quantizer = _Quantizer(config, convolutions=convolutions, takes=takes)
         hide(graph)
         observed = prepare_pt2e(graph, quantizer)
         calibrate(observed)
@@ -157,17 +157,18 @@ def quantized(
     return graph.requires_grad_(False)
 
 
-def layers_by_dtype(graph: torch.fx.GraphModule, *, weight_only: bool = False) -> tuple[set[str], set[str]]:
+def layers_by_dtype(graph: torch.fx.GraphModule, weights_only: Takes) -> tuple[set[str], set[str]]:
     """The layers whose calls with a weight are all quantized, and those where one stayed fp32; "" is outside any layer.
 
-    ``weight_only``: their inputs needn't be.
+    ``weights_only`` says of a layer whether its inputs needn't be.
     """
-    int8, fp32 = set(), set()
+    quantized, fp32 = set(), set()
     for node in graph.graph.nodes:
         if {"weight", "params"} & _argument_names(node):
-            operands = weights_of(node) if weight_only else [node.args[0], *weights_of(node)]
-            (int8 if all(_dequantizes(operand) for operand in operands) else fp32).add(layer_of(node) or "")
-    return int8 - fp32, fp32
+            layer = layer_of(node)
+            operands = weights_of(node) if weights_only(layer) else [node.args[0], *weights_of(node)]
+            (quantized if all(map(_dequantizes, operands)) else fp32).add(layer or "")
+    return quantized - fp32, fp32
 
 
 def _argument_names(node: torch.fx.Node) -> set[str]:

@@ -21,15 +21,23 @@ def rounded(weights: torch.Tensor, formats: Integers) -> tuple[torch.Tensor, tor
     bits the best of a search. Else the largest magnitude is the largest number. Zeros have any scale.
     """
     if formats.bits == 1:
-        scales = steps(weights.abs().mean(-1))
-        return torch.where(weights < 0, -1.0, 1.0), torch.where(weights.any(-1), scales, 0.0)
-    if formats.levels == 3:
-        return _ternary(weights)
+        scales = torch.where(weights.any(-1), weights.abs().mean(-1), 0.0)
+    elif formats.levels == 3:
+        scales = _ternary(weights)
+    else:
+        scales = steps(weights.abs().amax(-1), 2 ** (formats.bits - 1) - 1)
+        if formats.bits <= _BY_SEARCH:
+            scales = _searched(weights, scales, formats)
+    return nearest(weights, scales.unsqueeze(-1), formats), scales
+
+
+def nearest(weights: torch.Tensor, scales: torch.Tensor, formats: Integers) -> torch.Tensor:
+    """The whole numbers, float32, that come nearest to ``weights`` once they are multiplied by ``scales``."""
+    if formats.bits == 1:
+        return torch.where(weights < 0, -1.0, 1.0)
     most = 2 ** (formats.bits - 1) - 1
-    scales = steps(weights.abs().amax(-1), most)
-    if formats.bits <= _BY_SEARCH:
-        scales = _searched(weights, scales, most)
-    return _nearest(weights, scales, most), scales
+    least = -most if formats.levels == 3 else -most - 1
+    return (weights / scales).round().clamp(least, most)
 
 
 def steps(magnitudes: torch.Tensor, most: int = 1) -> torch.Tensor:
@@ -37,26 +45,23 @@ def steps(magnitudes: torch.Tensor, most: int = 1) -> torch.Tensor:
     return torch.where(magnitudes > 0, magnitudes / most, torch.ones_like(magnitudes))
 
 
-def _ternary(weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of the k largest taken for ±scale, Σw² − (their sum)² / k is left: least where (their sum)² / k is most."""
+def _ternary(weights: torch.Tensor) -> torch.Tensor:
+    """Of the k largest taken for ±scale, Σw² − (their sum)² / k is left: least where (their sum)² / k is most.
+
+    Those are the ones that come nearer to their mean than to zero, so rounding takes them.
+    """
     largest_first = weights.abs().sort(-1, descending=True).values
     counts = torch.arange(1, weights.shape[-1] + 1)
     sums = largest_first.cumsum(-1)
     best = (sums**2 / counts).argmax(-1, keepdim=True)
-    scales = steps((sums.gather(-1, best) / (best + 1)).squeeze(-1))
-    least_taken = largest_first.gather(-1, best)
-    return torch.where((weights.abs() >= least_taken) & (weights != 0), weights.sign(), 0.0), scales
+    return steps((sums.gather(-1, best) / (best + 1)).squeeze(-1))
 
 
-def _searched(weights: torch.Tensor, largest: torch.Tensor, most: int) -> torch.Tensor:
+def _searched(weights: torch.Tensor, largest: torch.Tensor, formats: Integers) -> torch.Tensor:
     """Either side of zero may have the number that the other lacks, so scales of both signs are tried."""
     best, least = largest, torch.full_like(largest, torch.inf)
     for share in torch.cat([_SHARES, -_SHARES]):
         scales = share * largest
-        error = (_nearest(weights, scales, most) * scales.unsqueeze(-1) - weights).square().sum(-1)
+        error = (nearest(weights, scales.unsqueeze(-1), formats) * scales.unsqueeze(-1) - weights).square().sum(-1)
         best, least = torch.where(error < least, scales, best), torch.minimum(error, least)
     return best
-
-
-def _nearest(weights: torch.Tensor, scales: torch.Tensor, most: int) -> torch.Tensor:
-    return (weights / scales.unsqueeze(-1)).round().clamp(-most - 1, most)

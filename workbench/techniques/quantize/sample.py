@@ -10,6 +10,8 @@ from workbench.workload import Inputs, rows
 
 COMPARED = 16
 """Of the examples, those whose outputs are compared, at most."""
+LEARNED_FROM = 256
+"""Examples from which rounding is learned, at most."""
 _BATCH = 64
 _ROUNDING = 1e-6
 """Outputs that vary by less, relative to their norm, are the same."""

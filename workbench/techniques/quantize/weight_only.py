@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import itertools
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -10,9 +11,10 @@ from workbench.graph import dequantize_groups, layer_of, packed_groups
 from workbench.graph.layers import weights_of
 from workbench.precisions import Integers
 from workbench.techniques.quantize.constants import constant_of, is_constant
-from workbench.techniques.quantize.pt2e import inside
 from workbench.techniques.quantize.rounding import rounded, steps
 
+Rounded = tuple[torch.Tensor, torch.Tensor]
+"""Whole numbers [outputs, groups, inputs of a group] and their scales [outputs, groups]."""
 aten = torch.ops.aten
 _LINEAR = aten.linear.default
 _OUTPUT_AXIS = {
@@ -27,19 +29,27 @@ _OUTPUT_AXIS = {
 
 
 def weights_quantized(
-    graph: torch.fx.GraphModule, formats: Integers, *, group_size: int, keep_fp32: Collection[str]
+    graph: torch.fx.GraphModule,
+    formats: Integers,
+    *,
+    group_size: int,
+    takes: Callable[[str | None], bool],
+    rounded_by: Mapping[str, Rounded] | None = None,
 ) -> torch.fx.GraphModule:
     """``graph`` with weights as dequantized constants; the given one is changed.
 
     With a scale for each channel: of linear and recurrent layers and of convolutions in three dimensions or transposed,
     a weight in each byte, the scale from the largest magnitude. With one for each ``group_size`` inputs of an output
     channel, or a little fewer: of linear layers alone, as many weights in a byte as it holds.
+
+    ``takes`` says of a layer, or of ``None`` for calls outside of any, whether it is quantized so. ``rounded_by``: by
+    weight, where that was done already by groups.
     """
     by_groups = formats.scales == "group"
     found: dict[tuple[str, int], torch.fx.Node] = {}  # by weight: layers may share one
     for node in list(graph.graph.nodes):
         axis = _OUTPUT_AXIS.get(node.target)
-        if axis is None or (by_groups and node.target is not _LINEAR) or inside(layer_of(node), keep_fp32):
+        if axis is None or (by_groups and node.target is not _LINEAR) or not takes(layer_of(node)):
             continue
         for weight in filter(is_constant, weights_of(node)):
             key = weight.target, axis
@@ -47,9 +57,9 @@ def weights_quantized(
                 values = constant_of(graph, weight)
                 with graph.graph.inserting_before(node):
                     if by_groups:
-                        found[key] = _groups(graph, values, len(found), formats, group_size)
+                        found[key] = _groups(graph, values, formats, group_size, (rounded_by or {}).get(weight.target))
                     else:
-                        found[key] = _channels(graph, values, len(found), formats.bits, axis)
+                        found[key] = _channels(graph, values, _number(graph), formats.bits, axis)
             node.replace_input_with(weight, found[key])
             if not weight.users:
                 graph.graph.erase_node(weight)
@@ -69,17 +79,26 @@ def _channels(graph: torch.fx.GraphModule, weight: torch.Tensor, number: int, bi
     return graph.graph.call_function(dequantize, (*constants, axis, -128, 127, torch.int8))
 
 
-def _groups(
-    graph: torch.fx.GraphModule, weight: torch.Tensor, number: int, formats: Integers, group_size: int
-) -> torch.fx.Node:
+def in_groups(weight: torch.Tensor, group_size: int) -> torch.Tensor:
+    """``weight`` [outputs, inputs] as [outputs, groups, inputs of a group], filled with zeros at the end."""
     outputs, inputs = weight.shape
     groups = -(-inputs // group_size)
     group_size = -(-inputs // groups)  # as many groups, as even as they can be: filling takes memory
-    filled = torch.nn.functional.pad(weight, (0, -inputs % group_size)).view(outputs, -1, group_size)
-    numbers, scales = rounded(filled, formats)
-    tensors = {"packed": packed_groups(numbers, formats.bits), "scales": scales}
+    return torch.nn.functional.pad(weight, (0, -inputs % group_size)).view(outputs, -1, group_size)
+
+
+def _groups(
+    graph: torch.fx.GraphModule, weight: torch.Tensor, formats: Integers, group_size: int, done: Rounded | None
+) -> torch.fx.Node:
+    numbers, scales = done or rounded(in_groups(weight, group_size), formats)
+    number, tensors = _number(graph), {"packed": packed_groups(numbers, formats.bits), "scales": scales}
     constants = [_constant(graph, f"_weight{number}_{name}", tensor) for name, tensor in tensors.items()]
-    return graph.graph.call_function(dequantize_groups, (*constants, formats.bits, group_size, inputs))
+    return graph.graph.call_function(dequantize_groups, (*constants, formats.bits, numbers.shape[-1], weight.shape[1]))
+
+
+def _number(graph: torch.fx.GraphModule) -> int:
+    """The first that no constant has yet."""
+    return next(number for number in itertools.count() if not hasattr(graph, f"_weight{number}_scales"))
 
 
 def _constant(graph: torch.fx.GraphModule, name: str, tensor: torch.Tensor) -> torch.fx.Node:

@@ -1,0 +1,55 @@
+"""What a person may ask of a single layer: the techniques declare it, the recipe holds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.catalog import Catalog, OptionInfo, TechniqueInfo
+from workbench.recipe import Recipe
+
+View = dict[str, Any]
+
+_LAYER = "layer"
+_ALL = "*"
+_AS_IT_IS = "fp32"
+
+
+def offered(recipe: Recipe, catalog: Catalog, layer: str) -> View:
+    """The choices for a layer, which of them is its own ("" for none), and what it is asked to be without that."""
+    if (found := _declared(catalog)) is None:
+        return {}
+    technique, option = found
+    own, general = "", _AS_IT_IS
+    if step := next((step for step in recipe.steps if step.do == technique.name), None):
+        others = dict(getattr(step, option.name))
+        own = others.pop(layer, "")
+        general = step.model_copy(update={option.name: others}).of_layer(layer)
+    return {"layer": layer, "choices": list(option.choices), "own": own, "general": general}
+
+
+def with_choice(recipe: Recipe, catalog: Catalog, layer: str, choice: str) -> Recipe:
+    """``recipe`` with ``choice`` asked of ``layer``; with nothing of its own where ``choice`` is empty.
+
+    Where no step asks anything yet, one is put in that leaves all other layers as they are; it goes with its last one.
+    """
+    technique, option = _declared(catalog)
+    document = recipe.model_dump(mode="json")
+    steps = document["steps"]
+    step = next((step for step in steps if step["do"] == technique.name), None)
+    if step is None:
+        if choice in ("", _AS_IT_IS):
+            return recipe
+        scheme = next(each.name for each in technique.options if each.precisions)
+        step = {"do": technique.name, scheme: choice, option.name: {_ALL: _AS_IT_IS}}
+        at = next((i for i, other in enumerate(steps) if other["do"] in technique.later), len(steps))
+        steps.insert(at, step)
+    entries = {name: value for name, value in step[option.name].items() if name != layer}
+    step[option.name] = entries | ({layer: choice} if choice else {})
+    if step[option.name] == {_ALL: _AS_IT_IS}:
+        steps.remove(step)
+    return Recipe.parse(document)
+
+
+def _declared(catalog: Catalog) -> tuple[TechniqueInfo, OptionInfo] | None:
+    pairs = ((technique, option) for technique in catalog.techniques for option in technique.options)
+    return next((pair for pair in pairs if pair[1].entry == _LAYER), None)
