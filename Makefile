@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard workbench/kernels/src/*)
 
-.PHONY: app lab test lint-javascript bench bench-engines bench-native bench-native-isa sanitize clean
+.PHONY: app lab test lint-javascript bench bench-engines bench-native bench-native-isa bench-quantize sanitize clean
 
 app: .venv/app.stamp
 	$(BIN)/workbench app $(if $(PORT),--port $(PORT))
@@ -43,6 +43,10 @@ bench-engines: .venv/test.stamp
 
 bench-native: .venv/test.stamp
 	$(BIN)/python -m benchmarks.native
+
+bench-quantize: .venv/test.stamp
+	$(BIN)/python -m benchmarks.quantize
+	$(BIN)/python -m benchmarks.weight_only
 
 bench-native-isa: .venv/test.stamp
 	$(BIN)/python -m benchmarks.native_isa

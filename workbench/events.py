@@ -31,13 +31,15 @@ class Started(_Event):
 
 
 class Blocked(BaseModel):
-    """What a technique can't do for one model: nothing at all (``reason``), or these choices of its options."""
+    """What a technique can't do for one model: nothing at all (``reason``), these choices, or these in some layers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reason: str = ""
     choices: dict[str, dict[str, str]] = {}
     """By option and choice: why no recipe with that choice could change the model."""
+    kinds: dict[str, dict[str, str]] = {}
+    """By the class of a layer and choice: why no layer of that class could be changed so."""
 
 
 class Loaded(_Event):

@@ -43,9 +43,10 @@ PARTS = [
     ),
     (
         "--quantize int4-weights --quantize-group-size 64 --quantize-rounding nearest --quantize-calibration mse "
+        "--quantize-correct-biases false "
         '--quantize-calibration-samples 8 --quantize-overrides {"fc1":"fp32"}',
         {"do": "quantize", "scheme": "int4-weights", "group_size": 64, "calibration": "mse", "calibration_samples": 8}
-        | {"rounding": "nearest"}
+        | {"rounding": "nearest", "correct_biases": False}
         | {"overrides": {"fc1": "fp32"}},
     ),
 ]

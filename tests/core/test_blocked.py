@@ -23,7 +23,16 @@ def of(module: nn.Module, *shape: int) -> dict:
 
 
 def test_nothing_is_greyed_for_the_model_everybody_starts_with():
-    assert blocked.toggles(models.load(Workload("fashion-cnn"))) == {}
+    found = blocked.toggles(models.load(Workload("fashion-cnn")))
+    assert [each for each in found.values() if each.reason or each.choices] == []
+
+
+def test_of_a_kind_of_layer_it_is_told_which_schemes_have_no_form_for_it():
+    kinds = blocked.toggles(models.load(Workload("fashion-cnn")))["quantize"].kinds
+    assert kinds.keys() == {"Conv2d"}
+    assert {"int8-dynamic", "int8-weights", "int2-weights"} <= kinds["Conv2d"].keys()
+    assert "int8-static" not in kinds["Conv2d"]
+    assert kinds["Conv2d"]["int4-weights"].startswith("int4-weights quantizes linear layers only")
 
 
 def test_a_choice_is_greyed_where_no_recipe_with_it_could_do_anything():

@@ -18,7 +18,7 @@ from workbench.variant import Variant
 
 aten = torch.ops.aten
 DYNAMIC = Quantize(scheme="int8-dynamic")
-CALIBRATIONS = ("range", "percentile", "mse")
+CALIBRATIONS = ("range", "moving-average", "percentile", "mse", "entropy")
 
 
 def quantized(module, context, **options):
@@ -180,7 +180,8 @@ def test_calibration_sees_only_a_sample_of_the_training_images(workload, few):
     assert {total for message, total in shown if message == "calibrating"} == {100}
 
 
-def test_percentile_calibration_is_not_stretched_by_an_outlier(few):
+@pytest.mark.parametrize("calibration", ["percentile", "mse", "entropy"])
+def test_such_a_calibration_is_not_stretched_by_an_outlier(few, calibration):
     module = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).eval()
     inputs = few.train.inputs[0].clone()
     inputs[0, 0, 0, 0] = 1000.0
@@ -190,7 +191,20 @@ def test_percentile_calibration_is_not_stretched_by_an_outlier(few):
         graph = quantized(module, context, calibration=calibration, calibration_samples=1024).graph
         return next(node.args[1] for node in graph.graph.nodes if "quantize_per_tensor" in str(node.target))
 
-    assert input_scale("range") > 100 * input_scale("percentile")
+    assert input_scale("range") > 5 * input_scale(calibration)
+
+
+def test_a_moving_average_is_moved_by_an_outlier_in_part(few):
+    module = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).eval()
+    inputs = few.train.inputs[0].clone()
+    inputs[0, 0, 0, 0] = 100.0
+    context = dataclasses.replace(few, train=dataclasses.replace(few.train, inputs=inputs))
+
+    def input_scale(calibration):
+        graph = quantized(module, context, calibration=calibration, calibration_samples=1024).graph
+        return next(node.args[1] for node in graph.graph.nodes if "quantize_per_tensor" in str(node.target))
+
+    assert input_scale("percentile") < input_scale("moving-average") <= input_scale("range")
 
 
 def test_cancelling_stops_at_the_next_calibration_batch(workload, few):

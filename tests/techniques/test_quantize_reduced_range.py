@@ -66,7 +66,7 @@ def context(saturates: bool) -> Context:
 
 def candidate(bits: Bits, name: str = "mixed") -> torch.fx.GraphModule:
     step = Quantize()
-    return step._int8(step._original(model(name), context(True)), bits, context(True))
+    return step._in_fewer_bits(step._original(model(name), context(True)), bits, context(True))
 
 
 def largest_activation(node: torch.fx.Node) -> int:
@@ -131,7 +131,7 @@ def test_engines_compute_in_a_reduced_range_what_the_graph_says(bits, engine):
 
 
 def test_the_range_that_loses_less_is_taken_and_each_layer_says_which():
-    variant = Quantize().apply(Variant(model()), context(True))
+    variant = Quantize(correct_biases=False).apply(Variant(model()), context(True))
     exact = model()(images(64))
     errors = [float((graph(images(64)) - exact).norm()) for graph in (candidate(bits) for bits in CANDIDATES)]
     assert float((variant.graph(images(64)) - exact).norm()) == min(errors)

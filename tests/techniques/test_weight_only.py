@@ -28,7 +28,7 @@ GROUPED = [name for name in SCHEMES if registered()[name].weights.scales == "gro
 
 
 def quantized(module, few, **options) -> Variant:
-    return Quantize(**{"rounding": "nearest"} | options).apply(Variant(module), few)
+    return Quantize(**{"rounding": "nearest", "correct_biases": False} | options).apply(Variant(module), few)
 
 
 def context_of(inputs: torch.Tensor) -> Context:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from workbench.catalog import Catalog, OptionInfo, TechniqueInfo
+from workbench.events import Blocked
+from workbench.receipt import LayerReceipt
 from workbench.recipe import Recipe
 
 View = dict[str, Any]
@@ -14,17 +17,27 @@ _ALL = "*"
 _AS_IT_IS = "fp32"
 
 
-def offered(recipe: Recipe, catalog: Catalog, layer: str) -> View:
-    """The choices for a layer, which of them is its own ("" for none), and what it is asked to be without that."""
+def offered(recipe: Recipe, catalog: Catalog, layer: LayerReceipt, blocked: Mapping[str, Blocked]) -> View:
+    """The choices for a layer, which of them is its own ("" for none), and what it is asked to be without that.
+
+    ``refused`` says of those that could do nothing to it why.
+    """
     if (found := _declared(catalog)) is None:
         return {}
     technique, option = found
     own, general = "", _AS_IT_IS
     if step := next((step for step in recipe.steps if step.do == technique.name), None):
         others = dict(getattr(step, option.name))
-        own = others.pop(layer, "")
-        general = step.model_copy(update={option.name: others}).of_layer(layer)
-    return {"layer": layer, "choices": list(option.choices), "own": own, "general": general}
+        own = others.pop(layer.layer, "")
+        general = step.model_copy(update={option.name: others}).of_layer(layer.layer)
+    refused = blocked[technique.name].kinds.get(layer.op, {}) if technique.name in blocked else {}
+    return {
+        "layer": layer.layer,
+        "choices": list(option.choices),
+        "own": own,
+        "general": general,
+        "refused": {choice: refused[choice] for choice in option.choices if choice in refused},
+    }
 
 
 def with_choice(recipe: Recipe, catalog: Catalog, layer: str, choice: str) -> Recipe:

@@ -268,11 +268,12 @@ class Workbench(Page):
 
     def _look_at_layer(self) -> None:
         """Have the choices for the layer that is unfolded, and its weights in the run that is shown."""
-        if self._catalog and (layer := self.layers.selected):
-            choices = layer_schemes.offered(Recipe.parse(self.panel.recipe), self._catalog, layer)
-            self._pump.put(self.layers, Urgency.ANSWER, schemes=choices)
         with self._lock:
             state, workload = self.state, self._workload
+        layer = next((each for each in state.receipt if each.layer == self.layers.selected), None)
+        if self._catalog and layer:
+            choices = layer_schemes.offered(Recipe.parse(self.panel.recipe), self._catalog, layer, state.blocked)
+            self._pump.put(self.layers, Urgency.ANSWER, schemes=choices)
         self._layer_reader.look(state, lambda layer: self.session.layer(workload, Recipe.parse(state.recipe), layer))
 
     def _save(self, directory: Path) -> list[Path]:

@@ -101,6 +101,8 @@ interface LayerSchemes {
   own: string;
   /** What it is asked to be without that. */
   general: string;
+  /** Why some of them could do nothing to it. */
+  refused: Record<string, string>;
 }
 
 interface LayerTableTraits {

@@ -48,9 +48,12 @@ function rowOf(layer, open) {
 }
 
 /** The list in which a layer is given a scheme of its own. @param {LayerSchemes} schemes */
-function schemeOf({ layer, choices, own, general }) {
+function schemeOf({ layer, choices, own, general, refused }) {
   const among = [["", `as the others: ${general}`], ...choices.map((choice) => [choice, choice])];
-  const options = among.map(([value, text]) => h("option", { value, selected: value === own }, text));
+  const options = among.map(([value, text]) => {
+    const why = refused[value];
+    return h("option", { value, selected: value === own, disabled: Boolean(why) }, why ? `${text}: ${why}` : text);
+  });
   return h("select", { class: "wb-field", "data-scheme-of": layer, "aria-label": `Scheme of ${layer}` }, options);
 }
 

@@ -8,6 +8,7 @@ import torch
 
 from workbench import techniques
 from workbench.events import Blocked
+from workbench.graph.layers import weighted
 from workbench.techniques import Form, Technique
 from workbench.workload import LoadedWorkload
 
@@ -24,10 +25,20 @@ def toggles(workload: LoadedWorkload) -> dict[str, Blocked]:
         steps = {choice: technique(**{option: choice}) for choice in choices} or {"": technique()}
         asked = {choice: step.blocked(workload.module, form_of(workload)) for choice, step in steps.items()}
         reasons = {choice: reason for choice, reason in asked.items() if reason}
+        kinds = _unfit(steps, workload.module)
         if len(reasons) == len(asked):
             found[name] = Blocked(reason=next(iter(reasons.values())))
-        elif reasons:
-            found[name] = Blocked(choices={option: reasons})
+        elif reasons or kinds:
+            found[name] = Blocked(choices={option: reasons} if reasons else {}, kinds=kinds)
+    return found
+
+
+def _unfit(steps: dict[str, Technique], module: torch.nn.Module) -> dict[str, dict[str, str]]:
+    """By the class of a layer the choices that could do nothing to one, and why."""
+    found: dict[str, dict[str, str]] = {}
+    for kind, layer in {type(layer).__name__: layer for layer in weighted(module).values()}.items():
+        if reasons := {choice: reason for choice, step in steps.items() if (reason := step.unfit(layer))}:
+            found[kind] = reasons
     return found
 
 

@@ -206,6 +206,10 @@ class Technique(BaseModel):
         """
         return None
 
+    def unfit(self, layer: torch.nn.Module) -> str | None:
+        """Why this step could do nothing to a layer by itself; ``None`` when it can."""
+        return None
+
     def replaces_model(self) -> bool:
         """Whether another architecture takes the model's place: what is known of its layers then says nothing."""
         return False

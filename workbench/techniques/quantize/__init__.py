@@ -118,9 +118,10 @@ class Quantize(Technique):
         when={"scheme": _schemes(lambda each: each.weights and each.weights.scales == "group")},
         title="Rounding",
     )
-    calibration: Literal["range", "percentile", "mse"] = option(
+    calibration: Literal["range", "moving-average", "percentile", "mse", "entropy"] = option(
         "percentile",
-        "how ranges are chosen: from smallest to largest, 99.99 % of the values, or the least squared error",
+        "how ranges are chosen: from smallest to largest, the moving average of these over batches, 99.99 % of the "
+        "values, the least squared error, or the least Kullback–Leibler divergence",
         when={"scheme": _schemes(lambda each: each.is_calibrated)},
         title="Calibration",
     )
@@ -132,6 +133,12 @@ class Quantize(Technique):
         title="Calibration examples",
         ge=1,
         le=65536,
+    )
+    correct_biases: bool = option(
+        True,
+        "take back by each layer's bias what rounding shifts its outputs by on average, by training examples",
+        when={"scheme": _schemes(lambda each: each.weights)},
+        title="Correct biases",
     )
     overrides: dict[str, Annotated[_LayerScheme, BeforeValidator(_full_layer_name)]] = option(
         {},
@@ -202,6 +209,8 @@ class Quantize(Technique):
 
         original = self._original(variant.module, context)
         graph, remark = self._quantized(original, context)
+        if self.correct_biases:
+            self._correct_biases(graph, original, context)
         quantized, fp32 = layers_by_dtype(graph, lambda layer: self._formats_of(layer).weights_only)
         if not quantized:
             raise WorkbenchError(f"no layer of this model became {self.scheme}: {self._nothing(original.unlike)}")
@@ -233,7 +242,8 @@ class Quantize(Technique):
         static = any(each.is_calibrated for each in self._asked)
         rounds_inputs = any(each.activations for each in self._asked)
         learned = self.rounding == "learned" and any(each.weights.scales == "group" for each in self._asked)
-        count = self.calibration_samples if static else LEARNED_FROM if learned else COMPARED  # weights need no more
+        count = LEARNED_FROM if learned or self.correct_biases else COMPARED  # weights by themselves need no more
+        count = self.calibration_samples if static else count
         sample = Sample(module, context.train.inputs, count, context.seed)
         graph = partial(rewritten, exported, fold=rounds_inputs)
         unlike = unlike_columns(graph(), sample.inputs, convolutions=static) if rounds_inputs else {}
@@ -290,8 +300,14 @@ class Quantize(Technique):
         context.progress("rounding", 0, 0)
         rounding = LearnedRounding(graph, formats.weights, checkpoint=context.checkpoint, **options)
         with torch.no_grad():
-            rounding.run(*(each.clone() for each in sample.inputs))
+            rounding.run(*(each.clone() for each in sample.at_once))
         return rounding.found
+
+    def _correct_biases(self, graph: torch.fx.GraphModule, original: _Original, context: Context) -> None:
+        from workbench.techniques.quantize.bias_correction import correct_biases
+
+        context.progress("correcting biases", 0, 0)
+        correct_biases(graph, original.graph(), original.sample.at_once, context.checkpoint)
 
     def _calibrate(self, observed: torch.nn.Module, sample: Sample, context: Context, *, exact: bool) -> None:
         """Show it the sample; where it is said to be ``exact`` it must compute what the module does."""
@@ -333,6 +349,11 @@ class Quantize(Technique):
             return f"{self.scheme} needs linear or convolution layers and this model has none"
         return f"{self.scheme} quantizes {_takes(self._formats)} and this model has none; use int8-static"
 
+    def unfit(self, layer: torch.nn.Module) -> str | None:
+        if own_layers(layer) or quantizable_layers(layer, self._formats):
+            return None
+        return self._no_form(layer, self._formats)
+
     def summary(self) -> str:
         overrides = dict(self.overrides) if self._formats.weights else {}
         general = overrides.pop("*", self.scheme)
@@ -352,11 +373,15 @@ class Quantize(Technique):
                 raise RecipeError(unknown("layer", name, layers))
 
     def _reason(self, layer: torch.nn.Module, name: str, unlike: Mapping[str, Columns]) -> str:
-        kind, formats = type(layer).__name__, self._formats_of(name)
+        formats = self._formats_of(name)
         if formats.is_plain:
             return "kept in fp32 as the recipe asks"
         if name in unlike:
             return f"kept in fp32: {unlike[name]}"
+        return self._no_form(layer, formats)
+
+    def _no_form(self, layer: torch.nn.Module, formats: Precision) -> str:
+        kind = type(layer).__name__
         if not formats.is_calibrated and is_convolution(layer):
             return f"{formats.name} quantizes {_takes(formats)}; a convolution needs int8-static"
         elsewhere = "; int8-weights takes it" if kind in ("GRU", "LSTM") and formats.activations else ""

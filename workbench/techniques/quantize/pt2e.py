@@ -13,12 +13,11 @@ from workbench.graph.quantized import allow_other_layouts
 from workbench.plumbing.quiet import quiet
 from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR, TRANSPOSED
 from workbench.techniques.quantize.hidden import hide, uncover
+from workbench.techniques.quantize.observers import OBSERVERS
 from workbench.techniques.quantize.reduced import Bits, spell_out_range
 
 with quiet("torchao", "torch.utils._pytree"):  # torchao names each GPU library that it can't load
     from torchao.quantization.pt2e import (
-        HistogramObserver,
-        MinMaxObserver,
         PerChannelMinMaxObserver,
         PlaceholderObserver,
     )
@@ -31,23 +30,6 @@ with quiet("torchao", "torch.utils._pytree"):  # torchao names each GPU library 
 
 Takes = Callable[[str | None], bool]
 aten = torch.ops.aten
-_KEPT_SHARE = 0.9999
-
-
-class PercentileObserver(HistogramObserver):
-    """Takes the range that holds 99.99 % of the values seen, half of the rest cut from either end."""
-
-    def calculate_qparams(self) -> tuple[torch.Tensor, torch.Tensor]:
-        below = torch.cumsum(self.histogram.double(), 0) / self.histogram.sum().double()
-        cut = (1 - _KEPT_SHARE) / 2
-        first = int(torch.searchsorted(below, cut))
-        last = min(int(torch.searchsorted(below, 1 - cut)), self.bins - 1)
-        width = (self.max_val - self.min_val) / self.bins
-        return self._calculate_qparams(self.min_val + width * first, self.min_val + width * (last + 1))
-
-
-OBSERVERS = {"range": MinMaxObserver, "percentile": PercentileObserver, "mse": HistogramObserver}
-"""How the range of an activation is chosen: its extremes, its bulk, or the least squared error (torchao's search)."""
 
 
 class _Quantizer(X86InductorQuantizer):

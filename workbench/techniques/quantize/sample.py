@@ -13,6 +13,7 @@ COMPARED = 16
 LEARNED_FROM = 256
 """Examples from which rounding is learned, at most."""
 _BATCH = 64
+_AT_ONCE_BYTES = 2**24
 _ROUNDING = 1e-6
 """Outputs that vary by less, relative to their norm, are the same."""
 
@@ -31,6 +32,12 @@ class Sample:
     @property
     def inputs(self) -> Inputs:
         return tuple(torch.cat(parts) for parts in zip(*self.batches, strict=True))
+
+    @property
+    def at_once(self) -> Inputs:
+        """As many as may go through a model in one call, whose layers' outputs are several times as large as these."""
+        each = max(sum(part[0].nbytes for part in self.inputs), 1)
+        return rows(self.inputs, slice(max(COMPARED, _AT_ONCE_BYTES // each)))
 
     def outputs_of(self, model: torch.nn.Module) -> torch.Tensor:
         """What ``model`` makes of the first examples, with the same random numbers each time."""

@@ -1,0 +1,91 @@
+"""What rounding shifts outputs by on average is taken back, and nothing else is changed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from tests.techniques import parts
+from workbench import engines
+from workbench.precisions import registered
+from workbench.techniques import Context
+from workbench.techniques.quantize import Quantize
+from workbench.variant import Variant
+from workbench.workload import Data
+
+SCHEMES = [name for name, each in registered().items() if each.weights]
+
+
+def both(module, context, **options) -> list[Variant]:
+    """Quantized without and with corrected biases."""
+    return [Quantize(correct_biases=wanted, **options).apply(Variant(module), context) for wanted in (False, True)]
+
+
+def shift(variant: Variant, module: nn.Module, inputs: torch.Tensor) -> float:
+    """‖mean(what the graph gives − what the module gives)‖ over the inputs."""
+    return float((parts.logits(variant.graph, inputs) - parts.logits(module, inputs)).mean(0).norm())
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_outputs_are_right_on_average_for_the_examples_that_it_was_learned_from(few, scheme):
+    torch.manual_seed(0)
+    layers = [nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 10, bias=False)]
+    module = nn.Sequential(*layers).eval()
+    context = Context(train=Data(few.train.inputs[0][:256], few.train.targets[:256]))
+    without, corrected = both(module, context, scheme=scheme)
+    inputs = context.train.inputs[0]
+    assert shift(without, module, inputs) > 0
+    # Rounded activations move once more when a bias does, by half a step at most, each its own way.
+    assert shift(corrected, module, inputs) < 0.2 * shift(without, module, inputs) + 1e-3
+
+
+@pytest.mark.parametrize("architecture", parts.ARCHITECTURES)
+def test_convolutions_are_corrected_channel_by_channel_and_weights_stay_as_they_were(few, architecture):
+    module = parts.build(architecture)
+    without, corrected = both(module, few)
+    before, after = without.graph.state_dict(), corrected.graph.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before.keys() & after.keys())
+    assert all(name.startswith("_bias_of_") for name in after.keys() - before.keys())
+    images = few.train.inputs[0][:256]
+    assert shift(corrected, module, images) < shift(without, module, images)
+
+
+def test_real_images_that_were_not_seen_are_shifted_less_too(workload, few):
+    without, corrected = both(workload.module, few, scheme="binary-weights")
+    images = workload.test.inputs[0][:2000]
+    assert shift(corrected, workload.module, images) < 0.5 * shift(without, workload.module, images)
+
+
+def test_a_layer_that_is_kept_in_fp32_keeps_its_bias(workload, few):
+    variant = Quantize(overrides={"conv1": "fp32"}).apply(Variant(workload.module), few)
+    corrected = {name for name in variant.graph.state_dict() if name.startswith("_bias_of_")}
+    assert len(corrected) == 3
+    assert torch.equal(variant.graph.state_dict()["conv1.bias"], workload.module.conv1.bias)
+
+
+@pytest.mark.parametrize("engine", ["native", "onnxruntime", "openvino"])
+def test_engines_use_the_corrected_biases(workload, few, engine):
+    engine = engines.find(engine)
+    variant = Quantize().apply(Variant(workload.module), few)
+    images = workload.test.inputs[0][:32]
+    simulated = parts.logits(variant.graph, images)
+    if engine.saturates():
+        pytest.skip("8 bits overflow in this engine on this processor; the shelf gives it 7")
+    assert (engine.prepare(variant, images, threads=1)(images) - simulated).norm() <= 0.01 * simulated.norm()
+
+
+def test_outputs_that_are_no_numbers_correct_nothing():
+    class Divides(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(8, 4)
+
+        def forward(self, x):
+            return self.fc(x / x[:, :1])
+
+    torch.manual_seed(0)
+    inputs = torch.rand(64, 8)
+    inputs[3, 0] = 0
+    variant = Quantize(scheme="int8-weights").apply(Variant(Divides().eval()), Context(train=Data(inputs)))
+    assert not [name for name in variant.graph.state_dict() if name.startswith("_bias_of_")]

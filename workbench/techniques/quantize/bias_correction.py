@@ -1,0 +1,96 @@
+"""What rounding shifts each layer's outputs by on average, taken back by its bias.
+
+After Nagel et al., "Data-Free Quantization through Weight Equalization and Bias Correction", 2019, arXiv:1906.04721,
+section 4.2, with means of examples in place of those that a normalisation tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR
+from workbench.techniques.quantize.constants import constant_of, is_constant
+from workbench.workload import Inputs
+
+
+@torch.no_grad()
+def correct_biases(
+    quantized: torch.fx.GraphModule, exact: torch.fx.GraphModule, inputs: Inputs, checkpoint: Callable[[], None]
+) -> None:
+    """Give the calls of ``quantized`` whose weights are rounded the mean outputs that ``exact`` has; changes it.
+
+    ``exact`` is the graph that was quantized: calls have the same names in both. Layer after layer, so that what those
+    before still shift is taken back too.
+    """
+    means = _Means(exact, checkpoint)
+    _run(means, inputs)
+    shifts = _Shifts(quantized, means.by_name, checkpoint)
+    _run(shifts, inputs)
+    for node in list(quantized.graph.nodes):
+        if node.name not in shifts.by_name:
+            continue
+        _, _, bias, *others = (*node.args, None) if len(node.args) < 3 else node.args
+        shift = shifts.by_name[node.name]
+        name = f"_bias_of_{node.name}"
+        quantized.register_buffer(name, shift if bias is None else shift + constant_of(quantized, bias))
+        with quantized.graph.inserting_before(node):
+            node.args = (*node.args[:2], quantized.graph.get_attr(name), *others)
+    quantized.recompile()
+
+
+def _run(interpreter: torch.fx.Interpreter, inputs: Inputs) -> None:
+    with torch.random.fork_rng(devices=[]):  # a model that draws random numbers draws the same each time
+        torch.manual_seed(0)
+        interpreter.run(*(each.clone() for each in inputs))  # it may work in place
+
+
+class _Means(torch.fx.Interpreter):
+    """The mean output of each channel of each call with weights."""
+
+    def __init__(self, graph: torch.fx.GraphModule, checkpoint: Callable[[], None]) -> None:
+        super().__init__(graph)
+        self.by_name: dict[str, torch.Tensor] = {}
+        self._checkpoint = checkpoint
+
+    def run_node(self, node: torch.fx.Node):
+        result = super().run_node(node)
+        if node.target in (LINEAR, *CONVOLUTIONS):
+            self._checkpoint()
+            self.by_name[node.name] = _mean(node, result)
+        return result
+
+
+class _Shifts(torch.fx.Interpreter):
+    """By how much each rounded call's mean output falls short of what it should be, those before it corrected."""
+
+    def __init__(
+        self, graph: torch.fx.GraphModule, wanted: dict[str, torch.Tensor], checkpoint: Callable[[], None]
+    ) -> None:
+        super().__init__(graph)
+        self.by_name: dict[str, torch.Tensor] = {}
+        self._wanted, self._checkpoint = wanted, checkpoint
+
+    def run_node(self, node: torch.fx.Node):
+        result = super().run_node(node)
+        if node.name not in self._wanted or not _is_correctable(node):
+            return result
+        self._checkpoint()
+        shift = self._wanted[node.name] - _mean(node, result)
+        if not shift.isfinite().all():
+            return result
+        self.by_name[node.name] = shift
+        return result + (shift if node.target is LINEAR else shift.view(-1, *[1] * (result.dim() - 2)))
+
+
+def _is_correctable(node: torch.fx.Node) -> bool:
+    """Whether its weights are rounded, and its bias is absent or a constant."""
+    bias = node.args[2] if len(node.args) > 2 else None
+    return "dequantize" in str(node.args[1].target) and (bias is None or is_constant(bias))
+
+
+def _mean(node: torch.fx.Node, outputs: torch.Tensor) -> torch.Tensor:
+    if node.target is LINEAR:
+        return outputs.flatten(0, -2).mean(0)
+    return outputs.transpose(0, 1).flatten(1).mean(1)
