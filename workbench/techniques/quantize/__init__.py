@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
-
-from pydantic import BeforeValidator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from workbench import precisions
 from workbench.errors import RecipeError, WorkbenchError, unknown
@@ -16,7 +13,9 @@ from workbench.graph import export
 from workbench.graph.quantized import already_quantized
 from workbench.plumbing.lazy import lazy
 from workbench.techniques._base import Context, Form, Technique, option
+from workbench.techniques.quantize import schemes
 from workbench.techniques.quantize.layers import is_convolution, own_layers, quantizable_layers
+from workbench.techniques.quantize.schemes import KEPT, SCHEMES, LayerScheme, Scheme
 
 if TYPE_CHECKING:
     import torch
@@ -30,42 +29,9 @@ if TYPE_CHECKING:
 else:
     torch = lazy("torch")
 
-_PRECISIONS = {name: each for name, each in precisions.registered().items() if not each.is_plain}
-_SHORT = {alias: name for name, each in _PRECISIONS.items() for alias in each.aliases}
 _SAME = 1e-3
 """What folding and sums in another order may change of a model's outputs, relative to their norm: see how runners are
 held to their models."""
-
-_KEPT = "fp32"
-
-_Scheme = Literal[tuple(_PRECISIONS)]
-_LayerScheme = Literal[tuple([_KEPT, *(name for name, each in _PRECISIONS.items() if each.weights)])]
-
-
-def _schemes(such: Callable[[Precision], bool]) -> list[str]:
-    return [name for name, each in _PRECISIONS.items() if such(each)]
-
-
-def _in_words() -> str:
-    """What each scheme is: "int8-static: ranges fixed beforehand; …"."""
-    helps = dict.fromkeys(each.help for each in _PRECISIONS.values())
-    return "; ".join(f"{', '.join(_schemes(lambda each, help=help: each.help == help))}: {help}" for help in helps)
-
-
-def _full_name(scheme: object) -> object:
-    if not isinstance(scheme, str):
-        return scheme
-    full = _SHORT.get(scheme, scheme)
-    if full not in _PRECISIONS:
-        raise RecipeError(unknown("scheme", scheme, {*_PRECISIONS, *_SHORT}))
-    return full
-
-
-def _full_layer_name(scheme: object) -> object:
-    full = scheme if scheme == _KEPT else _full_name(scheme)
-    if isinstance(full, str) and full != _KEPT and not _PRECISIONS[full].weights:
-        raise RecipeError(f"a single layer can't have the scheme {scheme!r}: it is one of the whole model")
-    return full
 
 
 @dataclass(frozen=True)
@@ -96,17 +62,17 @@ class Quantize(Technique):
     libraries: ClassVar[tuple[str, ...]] = ("torchao",)
 
     do: Literal["quantize"] = "quantize"
-    scheme: Annotated[_Scheme, BeforeValidator(_full_name)] = option(
+    scheme: Scheme = option(
         "int8-static",
-        _in_words(),
-        precisions={name: name for name in _PRECISIONS},
+        schemes.all_in_words(),
+        precisions={name: name for name in SCHEMES},
         title="Scheme",
     )
     group_size: int = option(
         32,
         "inputs of a layer that share a scale, at most: fewer are more accurate, more are smaller",
         unit="inputs",
-        when={"scheme": _schemes(lambda each: each.weights and each.weights.scales == "group")},
+        when={"scheme": schemes.those(schemes.by_groups)},
         title="Group size",
         ge=8,
         le=256,
@@ -115,21 +81,21 @@ class Quantize(Technique):
         "learned",
         "of weights in groups: each to the nearest number, or by training examples, so that the layer's outputs move "
         "least",
-        when={"scheme": _schemes(lambda each: each.weights and each.weights.scales == "group")},
+        when={"scheme": schemes.those(schemes.by_groups)},
         title="Rounding",
     )
     calibration: Literal["range", "moving-average", "percentile", "mse", "entropy"] = option(
         "percentile",
         "how ranges are chosen: from smallest to largest, the moving average of these over batches, 99.99 % of the "
         "values, the least squared error, or the least Kullback–Leibler divergence",
-        when={"scheme": _schemes(lambda each: each.is_calibrated)},
+        when={"scheme": schemes.those(lambda each: each.is_calibrated)},
         title="Calibration",
     )
     calibration_samples: int = option(
         256,
         "training examples shown to the model to find the ranges",
         unit="examples",
-        when={"scheme": _schemes(lambda each: each.is_calibrated)},
+        when={"scheme": schemes.those(lambda each: each.is_calibrated)},
         title="Calibration examples",
         ge=1,
         le=65536,
@@ -137,14 +103,14 @@ class Quantize(Technique):
     correct_biases: bool = option(
         True,
         "take back by each layer's bias what rounding shifts its outputs by on average, by training examples",
-        when={"scheme": _schemes(lambda each: each.weights)},
+        when={"scheme": schemes.those(lambda each: each.weights)},
         title="Correct biases",
     )
-    overrides: dict[str, Annotated[_LayerScheme, BeforeValidator(_full_layer_name)]] = option(
+    overrides: dict[str, LayerScheme] = option(
         {},
         "schemes of single layers or blocks, by name or by a pattern with *: fp32 leaves them as they are; of several "
         "that name a layer its own name counts, else the longest",
-        when={"scheme": _schemes(lambda each: each.weights)},
+        when={"scheme": schemes.those(lambda each: each.weights)},
         entry="layer",
         title="Schemes of layers",
     )
@@ -152,20 +118,20 @@ class Quantize(Technique):
     @property
     def precisions(self) -> Collection[str]:
         others = self.overrides.values() if self._formats.weights else ()
-        return {self.scheme, *others} - {_KEPT}
+        return {self.scheme, *others} - {KEPT}
 
     @property
     def _formats(self) -> Precision:
-        return _PRECISIONS[self.scheme]
+        return SCHEMES[self.scheme]
 
     @property
     def _asked(self) -> list[Precision]:
         """All that layers are asked to be, in the order in which a graph is changed: ranges are of exact values."""
-        asked = [_PRECISIONS[name] for name in self.precisions]
+        asked = [SCHEMES[name] for name in self.precisions]
         return sorted(asked, key=lambda each: (each.weights_only, not each.is_calibrated, each.order))
 
     def of_layer(self, layer: str | None) -> str:
-        naming = [name for name in self.overrides if _names(name, layer or "")]
+        naming = [name for name in self.overrides if schemes.names(name, layer or "")]
         if not naming:
             return self.scheme
         return self.overrides[max(naming, key=lambda name: (name == layer, len(name.replace("*", "")), name))]
@@ -224,7 +190,7 @@ class Quantize(Technique):
             apart={
                 layer: asked
                 for layer in sorted(quantized | fp32)
-                if (asked := self.of_layer(layer)) not in (self.scheme, _KEPT)
+                if (asked := self.of_layer(layer)) not in (self.scheme, KEPT)
             },
             unchanged={**variant.unchanged, **reasons},
             remarks={**variant.remarks, **remarks},
@@ -241,7 +207,7 @@ class Quantize(Technique):
         context.checkpoint()
         static = any(each.is_calibrated for each in self._asked)
         rounds_inputs = any(each.activations for each in self._asked)
-        learned = self.rounding == "learned" and any(each.weights.scales == "group" for each in self._asked)
+        learned = self.rounding == "learned" and any(map(schemes.by_groups, self._asked))
         count = LEARNED_FROM if learned or self.correct_biases else COMPARED  # weights by themselves need no more
         count = self.calibration_samples if static else count
         sample = Sample(module, context.train.inputs, count, context.seed)
@@ -293,7 +259,7 @@ class Quantize(Technique):
         self, graph: torch.fx.GraphModule, formats: Precision, sample: Sample, context: Context, options: dict[str, Any]
     ) -> Mapping[str, Rounded]:
         """By the weight's name the numbers learned from the sample; none where nothing is to be learned."""
-        if formats.weights.scales != "group" or self.rounding != "learned":
+        if not schemes.by_groups(formats) or self.rounding != "learned":
             return {}
         from workbench.techniques.quantize.learned_rounding import LearnedRounding
 
@@ -347,7 +313,9 @@ class Quantize(Technique):
             return None
         if self._formats.is_calibrated:
             return f"{self.scheme} needs linear or convolution layers and this model has none"
-        return f"{self.scheme} quantizes {_takes(self._formats)} and this model has none; use int8-static"
+        return (
+            f"{self.scheme} quantizes {schemes.takes_in_words(self._formats)} and this model has none; use int8-static"
+        )
 
     def unfit(self, layer: torch.nn.Module) -> str | None:
         if own_layers(layer) or quantizable_layers(layer, self._formats):
@@ -360,16 +328,16 @@ class Quantize(Technique):
         others: dict[str, list[str]] = {}
         for name, scheme in overrides.items():
             others.setdefault(scheme, []).append(name)
-        apart = (f", {' and '.join(names)} in {_in_short(scheme)}" for scheme, names in others.items())
-        return "".join((_in_short(general), *apart))
+        apart = (f", {' and '.join(names)} in {schemes.in_short(scheme)}" for scheme, names in others.items())
+        return "".join((schemes.in_short(general), *apart))
 
     def _check_overrides(self, module: torch.nn.Module) -> None:
-        taken = {name for each in _PRECISIONS.values() if each.weights for name in quantizable_layers(module, each)}
+        taken = {name for each in SCHEMES.values() if each.weights for name in quantizable_layers(module, each)}
         layers = [name for name, _ in module.named_modules() if name in taken]
         layers += filter(None, own_layers(module))
         blocks = {name.rsplit(".", depth)[0] for name in layers for depth in range(1, name.count(".") + 1)}
         for name in self.overrides:
-            if not any(_names(name, each) for each in (*layers, *blocks)):
+            if not any(schemes.names(name, each) for each in (*layers, *blocks)):
                 raise RecipeError(unknown("layer", name, layers))
 
     def _reason(self, layer: torch.nn.Module, name: str, unlike: Mapping[str, Columns]) -> str:
@@ -383,28 +351,13 @@ class Quantize(Technique):
     def _no_form(self, layer: torch.nn.Module, formats: Precision) -> str:
         kind = type(layer).__name__
         if not formats.is_calibrated and is_convolution(layer):
-            return f"{formats.name} quantizes {_takes(formats)}; a convolution needs int8-static"
+            return f"{formats.name} quantizes {schemes.takes_in_words(formats)}; a convolution needs int8-static"
         elsewhere = "; int8-weights takes it" if kind in ("GRU", "LSTM") and formats.activations else ""
         return f"{kind} has no {formats.short} form here and is computed in fp32{elsewhere}"
 
     def _nothing(self, unlike: Mapping[str, Columns]) -> str:
         if unlike:
             return f"of {next(iter(unlike))}, {next(iter(unlike.values()))}; give it inputs of like ranges"
-        if _KEPT in self.overrides.values():
+        if KEPT in self.overrides.values():
             return "the overrides keep every layer in fp32; take one out"
         return "its graph holds no linear or convolution call that this scheme quantizes"
-
-
-def _names(name: str, layer: str) -> bool:
-    """Whether ``name``, of a layer or of a block around it, or a pattern of such, names ``layer``."""
-    return layer.startswith(f"{name}.") or fnmatchcase(layer, name)
-
-
-def _in_short(scheme: str) -> str:
-    return scheme.removesuffix("-static").replace("-", " ")
-
-
-def _takes(formats: Precision) -> str:
-    """The layers that a scheme without calibration quantizes, in words."""
-    more = formats.weights_only and formats.weights.scales == "channel"
-    return "linear, GRU and LSTM layers, Conv3d and transposed convolutions" if more else "linear layers only"

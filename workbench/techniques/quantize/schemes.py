@@ -1,0 +1,73 @@
+"""The schemes that a recipe may name, for the model or for a layer: names, short names, and what they are in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
+
+from workbench import precisions
+from workbench.errors import RecipeError, unknown
+from workbench.precisions import Precision
+
+SCHEMES = {name: each for name, each in precisions.registered().items() if not each.is_plain}
+KEPT = "fp32"
+"""What a layer is asked to be that stays as it is."""
+_SHORT = {alias: name for name, each in SCHEMES.items() for alias in each.aliases}
+
+
+def _full_name(scheme: object) -> object:
+    if not isinstance(scheme, str):
+        return scheme
+    full = _SHORT.get(scheme, scheme)
+    if full not in SCHEMES:
+        raise RecipeError(unknown("scheme", scheme, {*SCHEMES, *_SHORT}))
+    return full
+
+
+def _full_name_for_a_layer(scheme: object) -> object:
+    full = scheme if scheme == KEPT else _full_name(scheme)
+    if isinstance(full, str) and full != KEPT and not SCHEMES[full].weights:
+        raise RecipeError(f"a single layer can't have the scheme {scheme!r}: it is one of the whole model")
+    return full
+
+
+Scheme = Annotated[Literal[tuple(SCHEMES)], BeforeValidator(_full_name)]
+LayerScheme = Annotated[
+    Literal[tuple([KEPT, *(name for name, each in SCHEMES.items() if each.weights)])],
+    BeforeValidator(_full_name_for_a_layer),
+]
+
+
+def those(such: Callable[[Precision], bool]) -> list[str]:
+    """The names of the schemes that are such."""
+    return [name for name, each in SCHEMES.items() if such(each)]
+
+
+def by_groups(formats: Precision) -> bool:
+    """Whether groups of a layer's inputs have a scale each."""
+    return formats.weights is not None and formats.weights.scales == "group"
+
+
+def all_in_words() -> str:
+    """What each scheme is: "int8-static: ranges fixed beforehand; …"."""
+    helps = dict.fromkeys(each.help for each in SCHEMES.values())
+    return "; ".join(f"{', '.join(those(lambda each, help=help: each.help == help))}: {help}" for help in helps)
+
+
+def in_short(scheme: str) -> str:
+    """How a recipe's summary calls it: "int8", "int4 weights"."""
+    return scheme.removesuffix("-static").replace("-", " ")
+
+
+def takes_in_words(formats: Precision) -> str:
+    """The layers that a scheme without calibration quantizes."""
+    more = formats.weights_only and formats.weights.scales == "channel"
+    return "linear, GRU and LSTM layers, Conv3d and transposed convolutions" if more else "linear layers only"
+
+
+def names(name: str, layer: str) -> bool:
+    """Whether ``name``, of a layer or of a block around it, or a pattern of such, names ``layer``."""
+    return layer.startswith(f"{name}.") or fnmatchcase(layer, name)
