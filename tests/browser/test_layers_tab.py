@@ -18,9 +18,13 @@ def quantized(plain):
     the_page.finished(plain)
     the_page.tab(plain, "Layers")
     yield plain
-    for button in plain.locator('.wb-layers [aria-expanded="true"]').all():
+    fold_all(plain)
+
+
+def fold_all(page):
+    for button in page.locator('.wb-layers [aria-expanded="true"]').all():
         button.click()
-    plain.locator(".wb-under").wait_for(state="detached")
+    page.locator(".wb-under").wait_for(state="detached")
 
 
 def row(page, layer):
@@ -73,7 +77,8 @@ def test_one_layer_of_the_plain_model_takes_a_scheme_and_choosing_one_for_all_ta
     the_page.wait_for_recipe(plain, "r.steps[0]?.overrides['*'] === 'fp32'")
     the_page.choose(plain, "Quantize", "Scheme", "int8-static")
     the_page.wait_for_recipe(plain, 'JSON.stringify(r.steps[0].overrides) === \'{"fc1":"int4-weights"}\'')
-    row(plain, "fc1").click()
+    the_page.finished(plain)
+    fold_all(plain)
 
 
 def test_a_row_unfolds_and_folds_by_keyboard_and_keeps_the_focus(quantized):

@@ -388,8 +388,12 @@ class Workbench(Page):
             if self._catalog:
                 found = suggestions(Recipe.parse(self.panel.recipe), self._catalog, asked, state.blocked, stored)
                 self.next.offers = [each.view() for each in found]
-        if not state.busy:
-            self._pump.call((id(self), "kept"), self.keep_figures)
+        self._pump.call((id(self), "kept"), self._keep_at_rest)
+
+    def _keep_at_rest(self) -> None:
+        """Keep the figures of a run that is over; who waits for the next has other things sent first."""
+        if not self.state.busy:
+            self.keep_figures()
 
 
 def show(
