@@ -192,6 +192,7 @@ def test_help_and_the_recipe_s_schema_know_it(package):
     told = workbench(package, "run", "--help")
     assert "--coarsen" in told
     assert "decimals that weights keep" in told
+    assert "abacus" in told
     code = """
 import json
 from workbench.recipe import Place, Recipe

@@ -18,6 +18,7 @@ from workbench.core import offer
 from workbench.core.report import figures
 from workbench.core.saving import require_writable
 from workbench.errors import WorkbenchError, unknown
+from workbench.machine import devices
 from workbench.recipe import Recipe
 from workbench.session import RunCancelled, Session
 from workbench.tasks import losses, metrics
@@ -89,9 +90,7 @@ def _list(chosen: argparse.Namespace) -> int:
     elif chosen.what == "metrics":
         rows = [(name, f"{metric.title}, {metric.better} is better") for name, metric in metrics.registered().items()]
     else:
-        from workbench.machine.devices import devices
-
-        rows = [(device["name"], device["unavailable"] or device["title"]) for device in devices()]
+        rows = [(device["name"], device["unavailable"] or device["title"]) for device in devices.devices()]
     if chosen.json:
         print(json.dumps(dict(rows), indent=1))
     else:
@@ -165,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_technique(run, name, technique)
     place = run.add_argument_group("place")
     place.add_argument("--engine", default="auto", help="one of `workbench list engines`; auto: the best one here")
-    place.add_argument("--device", default="cpu", help="cpu, cuda:N or mps")
+    place.add_argument("--device", default="cpu", help=devices.names())
     place.add_argument("--threads", type=int, help="CPU threads; all usable ones when absent")
     place.add_argument("--batch", type=int, default=1, help="inputs per call")
     run.add_argument(

@@ -18,6 +18,7 @@ from workbench.engines._program import save_program
 from workbench.engines.onnx.export import ONNX, OnnxModel, exported
 from workbench.errors import EngineError
 from workbench.graph.layers import weighted
+from workbench.machine.identity import BF16_INSTRUCTIONS
 from workbench.machine.instructions import cpu_flags, pairs_saturate
 from workbench.plumbing.lazy import lazy
 from workbench.workload import Data
@@ -65,7 +66,7 @@ class OpenVino(Engine):
 
     def refuses_here(self, precision: str, device: str) -> str | None:
         flags = cpu_flags()
-        if precision == "bf16" and flags and not flags & {"avx512_bf16", "amx_bf16", "bf16"}:
+        if precision == "bf16" and flags and not flags & BF16_INSTRUCTIONS:
             return "OpenVINO has no bfloat16 kernels for this CPU; they need AVX512-BF16 or AMX"
         return None
 

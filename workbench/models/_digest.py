@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
-from types import CodeType
+from functools import partial
+from types import CodeType, ModuleType
 from typing import Any
 
 import torch
 
 from workbench.workload import Data, Workload, is_auto
 
+_DEEPEST = 4
+"""How far what a function reads is followed."""
 _SETTINGS = (int, float, str, bool, type(None), torch.dtype, torch.Size)
 
 
@@ -57,13 +61,39 @@ def task(workload: Workload) -> str:
     return hashlib.sha256(repr([_said(each) for each in workload.asked_task]).encode()).hexdigest()
 
 
-def _said(given: Any) -> Any:
-    """What a name, a number, a function or another object of the user's says, equal in another process."""
-    if isinstance(given, str | int):
-        return given
+def _said(given: Any, depth: int = 0) -> Any:
+    """What a name, a number, a function or another object of the user's says, equal in another process.
+
+    A function also by what it was made with: defaults, what it closes over, and what of its module it reads.
+    """
+    if isinstance(given, _SETTINGS):
+        return repr(given)
+    if isinstance(given, torch.Tensor):
+        return _tensors([("", given)])
+    if depth == _DEEPEST or isinstance(given, ModuleType | type):
+        return _kind(given)
+    if isinstance(given, partial):
+        return [_said(each, depth + 1) for each in (given.func, given.args, sorted(given.keywords.items()))]
     if code := getattr(given, "__code__", None):
-        return _stable(code)
-    return (type(given).__module__, type(given).__qualname__, str(given))
+        held = {
+            "defaults": given.__defaults__ or (),
+            "keywords": sorted((given.__kwdefaults__ or {}).items()),
+            "closure": list(inspect.getclosurevars(given).nonlocals.items()),
+            "module": [given.__globals__[name] for name in code.co_names if name in given.__globals__],
+        }
+        return _stable(code), [(name, _said(value, depth + 1)) for name, value in held.items()]
+    if isinstance(given, list | tuple):
+        return [_said(each, depth + 1) for each in given]
+    settings = {key: value for key, value in getattr(given, "__dict__", {}).items() if _is_setting(key, value)}
+    return _kind(given), sorted(settings.items()), [_code(each) for each in _own_classes(type(given))]
+
+
+def _kind(given: Any) -> str:
+    """The name of a module, a class or a function, and of other objects that of their class."""
+    if isinstance(given, ModuleType):
+        return given.__name__
+    named = given if hasattr(given, "__qualname__") else type(given)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _tensors(named: Any) -> str:
