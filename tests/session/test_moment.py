@@ -120,6 +120,15 @@ def test_a_folder_in_which_a_file_is_written_anew_is_read_anew(tmp_path):
     assert parcels.pack(workload) is not first
 
 
+def test_a_spectral_norm_comes_off_before_a_model_is_sent(session):
+    model = always(0)
+    nn.init.normal_(model[1].weight)  # of zeros it is no number
+    nn.utils.parametrizations.spectral_norm(model[1]).eval()
+    expected = (model.eval()(INPUTS).argmax(1) == 0)[torch.arange(60) % 5 != 4].double().mean()
+    result = session.start(Workload(model, data=(INPUTS, fresh_labels())), EAGER, baseline="eager").result()
+    assert result.variant.quality.value == pytest.approx(float(expected))
+
+
 @pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile, nn.utils.parametrizations.weight_norm])
 def test_what_is_wrapped_around_a_module_comes_off_before_it_is_sent(wrap, session):
     model = always(0)

@@ -89,3 +89,14 @@ def test_outputs_that_are_no_numbers_correct_nothing():
     inputs[3, 0] = 0
     variant = Quantize(scheme="int8-weights").apply(Variant(Divides().eval()), Context(train=Data(inputs)))
     assert not [name for name in variant.graph.state_dict() if name.startswith("_bias_of_")]
+
+
+@pytest.mark.parametrize("scheme", ["int8-weights", "int4-weights"])
+def test_from_a_few_examples_nothing_is_learned(scheme):
+    torch.manual_seed(0)
+    module = nn.Linear(32, 4).eval()
+    context = Context(train=Data(torch.rand(31, 32)))
+    as_it_comes = Quantize(scheme=scheme).apply(Variant(module), context).graph.state_dict()
+    plain = Quantize(scheme=scheme, rounding="nearest", correct_biases=False).apply(Variant(module), context)
+    assert as_it_comes.keys() == plain.graph.state_dict().keys()
+    assert all(torch.equal(as_it_comes[name], tensor) for name, tensor in plain.graph.state_dict().items())

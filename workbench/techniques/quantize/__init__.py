@@ -79,8 +79,8 @@ class Quantize(Technique):
     )
     rounding: Literal["nearest", "learned"] = option(
         "learned",
-        "of weights in groups: each to the nearest number, or by training examples, so that the layer's outputs move "
-        "least",
+        "of weights in groups: each to the nearest number, or by 32 training examples or more, so that the layer's "
+        "outputs move least",
         when={"scheme": schemes.those(schemes.by_groups)},
         title="Rounding",
     )
@@ -102,7 +102,8 @@ class Quantize(Technique):
     )
     correct_biases: bool = option(
         True,
-        "take back by each layer's bias what rounding shifts its outputs by on average, by training examples",
+        "take back by each layer's bias what rounding shifts its outputs by on average, by 32 training examples or "
+        "more",
         when={"scheme": schemes.those(lambda each: each.weights)},
         title="Correct biases",
     )
@@ -175,7 +176,7 @@ class Quantize(Technique):
 
         original = self._original(variant.module, context)
         graph, remark = self._quantized(original, context)
-        if self.correct_biases:
+        if self.correct_biases and original.sample.teaches:
             self._correct_biases(graph, original, context)
         quantized, fp32 = layers_by_dtype(graph, lambda layer: self._formats_of(layer).weights_only)
         if not quantized:
@@ -259,7 +260,7 @@ class Quantize(Technique):
         self, graph: torch.fx.GraphModule, formats: Precision, sample: Sample, context: Context, options: dict[str, Any]
     ) -> Mapping[str, Rounded]:
         """By the weight's name the numbers learned from the sample; none where nothing is to be learned."""
-        if not schemes.by_groups(formats) or self.rounding != "learned":
+        if not (schemes.by_groups(formats) and self.rounding == "learned" and sample.teaches):
             return {}
         from workbench.techniques.quantize.learned_rounding import LearnedRounding
 

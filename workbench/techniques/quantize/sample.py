@@ -12,6 +12,8 @@ COMPARED = 16
 """Of the examples, those whose outputs are compared, at most."""
 LEARNED_FROM = 256
 """Examples from which rounding is learned, at most."""
+_FEWEST = 32
+"""Examples from which something is learned, at least: of fewer, chance decides."""
 _BATCH = 64
 _AT_ONCE_BYTES = 2**24
 _ROUNDING = 1e-6
@@ -28,6 +30,11 @@ class Sample:
         self.batches = [rows(inputs, part) for part in parts]
         self._seed = seed
         self._wanted = self.outputs_of(module)
+
+    @property
+    def teaches(self) -> bool:
+        """Whether it is enough to learn from."""
+        return self.count >= _FEWEST
 
     @property
     def inputs(self) -> Inputs:
