@@ -20,18 +20,18 @@ class Variant:
     the name of what its layers are asked to compute in. ``graph`` is there once that is of integers: the exported graph
     with quantize/dequantize pairs (QDQ), or with dequantized weights alone, the first dimension of whose inputs (the
     batch) is dynamic. Other floats need no graph: the engine casts.
-    ``apart`` names the precision of each layer that is asked to compute in another; "fp32" needs none there.
     ``unchanged`` says for a layer's qualified name why a technique left it alone, ``remarks`` what it did there that
     isn't seen from the figures. ``notices`` are for the person: what a technique found out about the whole model.
+    ``apart`` names the precision of each layer that is asked to compute in another, but for those that stay in fp32.
     """
 
     module: torch.nn.Module
     precision: str = "fp32"
     graph: torch.fx.GraphModule | None = None
-    apart: dict[str, str] = field(default_factory=dict)
     unchanged: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    apart: dict[str, str] = field(default_factory=dict)
 
     @property
     def formats(self) -> Precision:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
 
 from tests.techniques import parts
 from workbench import engines
+from workbench.measure.memory import stored_tensors
 from workbench.precisions import registered
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize
@@ -20,6 +23,12 @@ SCHEMES = [name for name, each in registered().items() if each.weights]
 def both(module, context, **options) -> list[Variant]:
     """Quantized without and with corrected biases."""
     return [Quantize(correct_biases=wanted, **options).apply(Variant(module), context) for wanted in (False, True)]
+
+
+def changed(before: Variant, after: Variant) -> set[str]:
+    """The constants that are others, or that weren't there."""
+    old, new = before.graph.state_dict(), after.graph.state_dict()
+    return {name for name in new if name not in old or not torch.equal(old[name], new[name])}
 
 
 def shift(variant: Variant, module: nn.Module, inputs: torch.Tensor) -> float:
@@ -44,9 +53,7 @@ def test_outputs_are_right_on_average_for_the_examples_that_it_was_learned_from(
 def test_convolutions_are_corrected_channel_by_channel_and_weights_stay_as_they_were(few, architecture):
     module = parts.build(architecture)
     without, corrected = both(module, few)
-    before, after = without.graph.state_dict(), corrected.graph.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before.keys() & after.keys())
-    assert all(name.startswith("_bias_of_") for name in after.keys() - before.keys())
+    assert all(re.search(r"bias(_\d+)?$", name) for name in changed(without, corrected))
     images = few.train.inputs[0][:256]
     assert shift(corrected, module, images) < shift(without, module, images)
 
@@ -58,10 +65,32 @@ def test_real_images_that_were_not_seen_are_shifted_less_too(workload, few):
 
 
 def test_a_layer_that_is_kept_in_fp32_keeps_its_bias(workload, few):
-    variant = Quantize(overrides={"conv1": "fp32"}).apply(Variant(workload.module), few)
-    corrected = {name for name in variant.graph.state_dict() if name.startswith("_bias_of_")}
-    assert len(corrected) == 3
-    assert torch.equal(variant.graph.state_dict()["conv1.bias"], workload.module.conv1.bias)
+    assert changed(*both(workload.module, few, overrides={"conv1": "fp32"})) == {"conv2.bias", "fc1.bias", "fc2.bias"}
+
+
+def test_layers_that_share_a_bias_or_have_none_each_get_their_own(few):
+    class Shares(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(784, 784), nn.Linear(784, 784)
+            self.second.bias = self.first.bias
+            self.last = nn.Linear(784, 10, bias=False)
+
+        def forward(self, x):
+            return self.last(self.second(self.first(x.flatten(1)).relu()).relu())
+
+    torch.manual_seed(0)
+    module = Shares().eval()
+    without, corrected = both(module, few)
+    assert changed(without, corrected) == {"second.bias_2", "second.bias_3", "last.weight_bias"}
+    inputs = few.train.inputs[0][:256]
+    assert shift(corrected, module, inputs) < 0.5 * shift(without, module, inputs)
+    assert {"second.bias_2", "second.bias_3", "last.weight_bias"} <= stored_tensors(corrected).keys()
+
+
+def test_a_bias_is_corrected_once_however_often_a_recipe_is_applied(workload, few):
+    one, other = (Quantize().apply(Variant(workload.module), few).graph.state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize("engine", ["native", "onnxruntime", "openvino"])
@@ -87,8 +116,7 @@ def test_outputs_that_are_no_numbers_correct_nothing():
     torch.manual_seed(0)
     inputs = torch.rand(64, 8)
     inputs[3, 0] = 0
-    variant = Quantize(scheme="int8-weights").apply(Variant(Divides().eval()), Context(train=Data(inputs)))
-    assert not [name for name in variant.graph.state_dict() if name.startswith("_bias_of_")]
+    assert changed(*both(Divides().eval(), Context(train=Data(inputs)), scheme="int8-weights")) == set()
 
 
 @pytest.mark.parametrize("scheme", ["int8-weights", "int4-weights"])

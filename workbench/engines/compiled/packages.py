@@ -228,7 +228,7 @@ def _with_transposed_floats(graph_module: torch.fx.GraphModule) -> torch.fx.Grap
     import operator
 
     result = copy.deepcopy(graph_module)
-    calls = [node for node in result.graph.nodes if "conv_transpose" in str(node.target)]
+    calls = [node for node in result.graph.nodes if node.op == "call_function" and "conv_transpose" in str(node.target)]
     for number, weight in enumerate(dict.fromkeys(node.args[1] for node in calls)):
         if weight.op == "get_attr":
             continue

@@ -177,7 +177,7 @@ class Quantize(Technique):
         original = self._original(variant.module, context)
         graph, remark = self._quantized(original, context)
         if self.correct_biases and original.sample.teaches:
-            self._correct_biases(graph, original, context)
+            self._correct_biases(graph, original, dict(variant.module.named_parameters()), context)
         quantized, fp32 = layers_by_dtype(graph, lambda layer: self._formats_of(layer).weights_only)
         if not quantized:
             raise WorkbenchError(f"no layer of this model became {self.scheme}: {self._nothing(original.unlike)}")
@@ -270,11 +270,13 @@ class Quantize(Technique):
             rounding.run(*(each.clone() for each in sample.at_once))
         return rounding.found
 
-    def _correct_biases(self, graph: torch.fx.GraphModule, original: _Original, context: Context) -> None:
+    def _correct_biases(
+        self, graph: torch.fx.GraphModule, original: _Original, parameters: Collection[str], context: Context
+    ) -> None:
         from workbench.techniques.quantize.bias_correction import correct_biases
 
         context.progress("correcting biases", 0, 0)
-        correct_biases(graph, original.graph(), original.sample.at_once, context.checkpoint)
+        correct_biases(graph, original.graph(), original.sample.at_once, parameters, context.checkpoint)
 
     def _calibrate(self, observed: torch.nn.Module, sample: Sample, context: Context, *, exact: bool) -> None:
         """Show it the sample; where it is said to be ``exact`` it must compute what the module does."""

@@ -6,35 +6,50 @@ section 4.2, with means of examples in place of those that a normalisation tells
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 
 import torch
 
+from workbench.graph import layer_of
 from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR
-from workbench.techniques.quantize.constants import constant_of, is_constant
+from workbench.techniques.quantize.constants import constant_of, is_constant, keep_constant, unused_name
 from workbench.workload import Inputs
 
 
 @torch.no_grad()
 def correct_biases(
-    quantized: torch.fx.GraphModule, exact: torch.fx.GraphModule, inputs: Inputs, checkpoint: Callable[[], None]
+    quantized: torch.fx.GraphModule,
+    exact: torch.fx.GraphModule,
+    inputs: Inputs,
+    parameters: Collection[str],
+    checkpoint: Callable[[], None],
 ) -> None:
     """Give the calls of ``quantized`` whose weights are rounded the mean outputs that ``exact`` has; changes it.
 
     ``exact`` is the graph that was quantized: calls have the same names in both. Layer after layer, so that what those
-    before still shift is taken back too.
+    before still shift is taken back too. A bias keeps its name; a layer without one has it under the name that a folded
+    normalisation's has, if its weight is among the model's ``parameters``: who counts a layer's bytes goes by names.
     """
     means = _Means(exact, checkpoint)
     _run(means, inputs)
     shifts = _Shifts(quantized, means.by_name, checkpoint)
     _run(shifts, inputs)
+    constants = quantized.graph.find_nodes(op="get_attr")
+    readers = Counter(node.target for node in constants for _ in node.users)
     for node in list(quantized.graph.nodes):
-        if node.name not in shifts.by_name:
+        shift = shifts.by_name.get(node.name)
+        if shift is None:
             continue
         _, _, bias, *others = (*node.args, None) if len(node.args) < 3 else node.args
-        shift = shifts.by_name[node.name]
-        name = f"_bias_of_{node.name}"
-        quantized.register_buffer(name, shift if bias is None else shift + constant_of(quantized, bias))
+        if bias is not None and readers[bias.target] == 1:
+            keep_constant(quantized, bias.target, shift + constant_of(quantized, bias))
+            continue
+        layer = layer_of(node)
+        if bias is None and f"{layer}.weight" not in parameters:
+            continue
+        name = unused_name(quantized, f"{layer}.weight_bias" if bias is None else bias.target)
+        keep_constant(quantized, name, shift if bias is None else shift + constant_of(quantized, bias))
         with quantized.graph.inserting_before(node):
             node.args = (*node.args[:2], quantized.graph.get_attr(name), *others)
     quantized.recompile()

@@ -20,8 +20,7 @@ def is_constant(node: object) -> bool:
 
 def keep_constant(graph: torch.fx.GraphModule, name: str, tensor: torch.Tensor) -> None:
     """Keep ``tensor`` under the qualified ``name``, in place of what is there."""
-    path, _, attribute = name.rpartition(".")
-    owner = graph.get_submodule(path)
+    owner, attribute = _owner(graph, name)
     if hasattr(owner, attribute):
         delattr(owner, attribute)
     owner.register_parameter(attribute, torch.nn.Parameter(tensor.detach().contiguous(), requires_grad=False))
@@ -29,8 +28,17 @@ def keep_constant(graph: torch.fx.GraphModule, name: str, tensor: torch.Tensor) 
 
 def unused_name(graph: torch.fx.GraphModule, name: str) -> str:
     """``name``, or the first of ``name_2``, ``name_3``, … where it is taken."""
-    path, _, attribute = name.rpartition(".")
-    taken = dir(graph.get_submodule(path))
+    path = name.rpartition(".")[0]
+    owner, attribute = _owner(graph, name)
+    taken = dir(owner)
     numbered = (f"{attribute}_{number}" for number in itertools.count(2))
     free = next(each for each in itertools.chain([attribute], numbered) if each not in taken)
     return f"{path}.{free}".lstrip(".")
+
+
+def _owner(graph: torch.fx.GraphModule, name: str) -> tuple[torch.nn.Module, str]:
+    """The module that has, or is to have, a constant of this name, and what it is called there."""
+    path, _, attribute = name.rpartition(".")
+    if path not in dict(graph.named_modules()):
+        graph.add_submodule(path, torch.nn.Module())
+    return graph.get_submodule(path), attribute
