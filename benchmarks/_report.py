@@ -9,6 +9,7 @@ from pathlib import Path
 
 from workbench.core import offer
 from workbench.machine import identity
+from workbench.receipt import Interval
 
 OUT = Path(__file__).parent / "out"
 
@@ -31,6 +32,12 @@ def table(rows: list[Row]) -> str:
         f"| {row.what} | {row.aim} | {row.measured} | {'holds' if row.holds else '**falls short**'} |" for row in rows
     ]
     return "\n".join(lines)
+
+
+def spread(interval: Interval, scale: float = 1) -> str:
+    """An estimate and its interval, times ``scale``: "1.5 (1.2 to 1.8)"."""
+    value, low, high = (scale * each for each in (interval.value, interval.low, interval.high))
+    return f"{value:.3g} ({low:.3g} to {high:.3g})"
 
 
 def write(name: str, rows: list[Row]) -> Path:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benchmarks._report import spread
 from workbench import models, techniques
 from workbench.errors import WorkbenchError
 from workbench.measure import quality
@@ -94,13 +95,6 @@ def _figure(workload: LoadedWorkload, judged: quality.Judged) -> float:
     return workload.task.metric.value(judged.terms.numpy())
 
 
-def _spread(interval: Interval | None, scale: float) -> str:
-    if interval is None:
-        return ""
-    value, low, high = (scale * each for each in (interval.value, interval.low, interval.high))
-    return f"{value:.3g} ({low:.3g} to {high:.3g})"
-
-
 def main() -> None:
     """Print the table, a row as soon as it is known."""
     print(
@@ -110,7 +104,7 @@ def main() -> None:
     )
     for each in measure(list(models.embedded())):
         scale = 100 if each.metric in ("accuracy", "mean IoU", "AUROC") else 1
-        spreads = (_spread(interval, scale) for interval in (each.untrained, each.trained, each.won))
+        spreads = (spread(interval, scale) if interval else "" for interval in (each.untrained, each.trained, each.won))
         cells = (f"`{each.workload}`, {each.metric} {scale * each.untouched:.4g}", each.technique, *spreads)
         print("|", " | ".join(cells), f"| {each.seconds:.0f} | {'; '.join(each.said)} |", flush=True)
 

@@ -10,10 +10,12 @@ import argparse
 from collections.abc import Iterator
 
 import workbench as wb
+from benchmarks._report import spread
 from workbench import precisions
 from workbench.errors import WorkbenchError
-from workbench.receipt import Interval, Result
+from workbench.receipt import Result
 from workbench.recipe import Recipe
+from workbench.techniques.quantize.schemes import by_groups
 
 MODELS = ("fashion-mlp", "fashion-cnn", "fashion-resnet8", "tinytext-lm")
 
@@ -23,8 +25,7 @@ def recipes() -> Iterator[Recipe]:
     for name, each in precisions.registered().items():
         if each.is_plain:
             continue
-        by_groups = each.weights_only and each.weights.scales == "group"
-        for options in ({}, {"rounding": "nearest"}) if by_groups else ({},):
+        for options in ({}, {"rounding": "nearest"}) if by_groups(each) else ({},):
             yield Recipe.parse(steps=[{"do": "quantize", "scheme": name, **options}])
 
 
@@ -38,18 +39,13 @@ def _row(recipe: Recipe, result: Result) -> str:
     cells = (
         step.scheme + learned,
         f"{scale * result.variant.quality.value:.4g}",
-        _spread(result.quality_loss, scale),
+        spread(result.quality_loss, scale),
         f"{100 * kept:.1f} %",
-        _spread(result.speedup),
+        spread(result.speedup),
         result.variant.engine,
         f"{real} of {layers}",
     )
     return "| " + " | ".join(cells) + " |"
-
-
-def _spread(interval: Interval, scale: float = 1) -> str:
-    value, low, high = (scale * each for each in (interval.value, interval.low, interval.high))
-    return f"{value:.3g} ({low:.3g} to {high:.3g})"
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from tests.core.outbox import Kept
 from workbench.core.ahead import neighbours
 from workbench.core.placing import completions
 from workbench.core.runs import Asked, Core
@@ -71,16 +72,6 @@ class Silent:
 
     def event(self, event, result_key=""):
         pass
-
-
-class Kept:
-    """An outbox that keeps everything."""
-
-    def __init__(self):
-        self.events = []
-
-    def event(self, event, result_key=""):
-        self.events.append(event)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import workbench as wb
+from tests.core.outbox import Kept
 from workbench.core.runs import Core
 from workbench.engines.native import Native
 from workbench.engines.native.runner import NativeRunner
@@ -16,16 +17,6 @@ from workbench.recipe import Recipe
 from workbench.workload import Workload
 
 SAID = "Native fails on this model: StopIteration: in two lines"
-
-
-class Kept:
-    """An outbox that keeps everything."""
-
-    def __init__(self) -> None:
-        self.events = []
-
-    def event(self, event, result_key="") -> None:
-        self.events.append(event)
 
 
 def run_on(engine: str) -> list:

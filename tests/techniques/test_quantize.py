@@ -180,31 +180,24 @@ def test_calibration_sees_only_a_sample_of_the_training_images(workload, few):
     assert {total for message, total in shown if message == "calibrating"} == {100}
 
 
-@pytest.mark.parametrize("calibration", ["percentile", "mse", "entropy"])
-def test_such_a_calibration_is_not_stretched_by_an_outlier(few, calibration):
+def input_scale(few, outlier: float, calibration: str) -> float:
+    """Of a linear layer's input, where one number in 1,024 images is ``outlier``."""
     module = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).eval()
     inputs = few.train.inputs[0].clone()
-    inputs[0, 0, 0, 0] = 1000.0
+    inputs[0, 0, 0, 0] = outlier
     context = dataclasses.replace(few, train=dataclasses.replace(few.train, inputs=inputs))
+    graph = quantized(module, context, calibration=calibration, calibration_samples=1024).graph
+    return next(node.args[1] for node in graph.graph.nodes if "quantize_per_tensor" in str(node.target))
 
-    def input_scale(calibration):
-        graph = quantized(module, context, calibration=calibration, calibration_samples=1024).graph
-        return next(node.args[1] for node in graph.graph.nodes if "quantize_per_tensor" in str(node.target))
 
-    assert input_scale("range") > 5 * input_scale(calibration)
+@pytest.mark.parametrize("calibration", ["percentile", "mse", "entropy"])
+def test_such_a_calibration_is_not_stretched_by_an_outlier(few, calibration):
+    assert input_scale(few, 1000.0, "range") > 5 * input_scale(few, 1000.0, calibration)
 
 
 def test_a_moving_average_is_moved_by_an_outlier_in_part(few):
-    module = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).eval()
-    inputs = few.train.inputs[0].clone()
-    inputs[0, 0, 0, 0] = 100.0
-    context = dataclasses.replace(few, train=dataclasses.replace(few.train, inputs=inputs))
-
-    def input_scale(calibration):
-        graph = quantized(module, context, calibration=calibration, calibration_samples=1024).graph
-        return next(node.args[1] for node in graph.graph.nodes if "quantize_per_tensor" in str(node.target))
-
-    assert input_scale("percentile") < input_scale("moving-average") <= input_scale("range")
+    percentile, average, largest = (input_scale(few, 100.0, each) for each in ("percentile", "moving-average", "range"))
+    assert percentile < average <= largest
 
 
 def test_cancelling_stops_at_the_next_calibration_batch(workload, few):

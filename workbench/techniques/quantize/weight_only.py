@@ -10,15 +10,15 @@ import torch
 from workbench.graph import dequantize_groups, layer_of, packed_groups
 from workbench.graph.layers import weights_of
 from workbench.precisions import Integers
+from workbench.techniques.quantize.calls import LINEAR
 from workbench.techniques.quantize.constants import constant_of, is_constant
 from workbench.techniques.quantize.rounding import rounded, steps
 
 Rounded = tuple[torch.Tensor, torch.Tensor]
 """Whole numbers [outputs, groups, inputs of a group] and their scales [outputs, groups]."""
 aten = torch.ops.aten
-_LINEAR = aten.linear.default
 _OUTPUT_AXIS = {
-    _LINEAR: 0,
+    LINEAR: 0,
     aten.gru.input: 0,
     aten.lstm.input: 0,
     aten.conv3d.default: 0,
@@ -49,7 +49,7 @@ def weights_quantized(
     found: dict[tuple[str, int], torch.fx.Node] = {}  # by weight: layers may share one
     for node in list(graph.graph.nodes):
         axis = _OUTPUT_AXIS.get(node.target)
-        if axis is None or (by_groups and node.target is not _LINEAR) or not takes(layer_of(node)):
+        if axis is None or (by_groups and node.target is not LINEAR) or not takes(layer_of(node)):
             continue
         for weight in filter(is_constant, weights_of(node)):
             key = weight.target, axis
