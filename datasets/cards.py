@@ -92,7 +92,10 @@ class DataCard(_Card):
 
 
 class ModelCard(_Card):
-    """The card of a model's weights. ``classes`` is ``None`` where its answers are numbers."""
+    """The card of a model's weights. ``classes`` is ``None`` where its answers are numbers.
+
+    ``needs`` is what has to be fetched to use it, "" where its data are here.
+    """
 
     kind: Literal["model"] = "model"
     parameters: int
@@ -101,6 +104,7 @@ class ModelCard(_Card):
     input_dtype: str
     quality: Figure
     training: Training
+    needs: str = ""
 
 
 Card = Annotated[DataCard | ModelCard, Field(discriminator="kind")]

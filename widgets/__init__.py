@@ -19,6 +19,7 @@ from workbench.widgets.tables.history_table import HistoryTable
 from workbench.widgets.tables.layer_graph import LayerGraph
 from workbench.widgets.tables.layer_table import LayerTable
 from workbench.widgets.tables.receipt_view import ReceiptView
+from workbench.widgets.tables.sensitivity_map import SensitivityMap
 from workbench.widgets.takeaway.code_view import CodeView
 from workbench.widgets.takeaway.downloads import Downloads
 
@@ -36,6 +37,7 @@ __all__ = [
     "RecipePanel",
     "RunProgress",
     "RunSummary",
+    "SensitivityMap",
     "Tabs",
     "TrainingPlot",
     "VerdictLine",

@@ -8,12 +8,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import models
-from workbench.errors import WorkbenchError, WorkloadError
+from workbench.errors import Cancelled, WorkbenchError, WorkloadError
 from workbench.recipe import Place, Recipe
 from workbench.session import Run, RunCancelled, RunFailed, Session, default_session, history_store
 from workbench.workload import Workload, is_auto
@@ -41,6 +43,7 @@ __all__ = [
     "load_program",
     "prepare",
     "run",
+    "sensitivity",
     "show",
 ]
 
@@ -123,6 +126,46 @@ def prepare(
     if given := [name for name, value in own.items() if value is not None and not is_auto(value)]:
         raise WorkloadError(f"a Workload says all that itself; leave out {' and '.join(given)}")
     return prepare.prepare_workload(load(model) if isinstance(model, str) else model, recipe)
+
+
+def sensitivity(
+    workload: Workload | str,
+    schemes: Sequence[str] = (),
+    *,
+    recipe: Recipe | dict | str | None = None,
+    examples: int = 1000,
+) -> pandas.DataFrame:
+    """What each layer costs the model in each scheme of quantization that it could have, measured.
+
+    Parameters
+    ----------
+    workload
+        A :class:`Workload` or the name of an embedded one.
+    schemes
+        Names as a recipe's ``overrides`` take them; all of them when absent.
+    recipe
+        What is done to the model before that; options of its quantize step are used for all schemes.
+    examples
+        Test examples that are looked at.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each layer and scheme: ``only_loss`` (in the metric's unit, positive is worse, with ``_low`` and
+        ``_high``) and ``only_error`` where this layer alone is in the scheme, ``all_but_loss`` and ``all_but_error``
+        where all others are, ``own_error`` and ``snr_db`` of the layer's own outputs, ``reason`` where it has no form.
+
+    Raises
+    ------
+    WorkbenchError
+        No scheme has a form for any layer, or a name is of none, with the nearest ones.
+    """
+    workload = load(workload) if isinstance(workload, str) else workload
+    asked = workload, Recipe.parse(recipe), schemes, examples
+    while True:
+        with contextlib.suppress(Cancelled):  # something else was asked of the worker: it goes on afterwards
+            *_, found = default_session().sensitivity(*asked, train=True)
+            return found.frame()
 
 
 def load_program(path: str | os.PathLike, threads: int | None = None) -> Runner:

@@ -26,6 +26,25 @@ FALL = {
 }
 FLOW = 'layer.Flow(nodes=("conv1",), joins={}, edges=())'
 UNCHANGED = 'Examples(counted="answers", total=10, counts={"lost": 0}, seen=10, available=10)'
+EFFECT = {
+    "loss": {"text": "+4.0", "tone": "worse", "share": 1},
+    "error": {"text": "", "tone": "", "share": 0},
+    "told": "",
+}
+COSTS = {
+    "loss": "loss of accuracy, percentage points",
+    "examples": "1,000 test examples",
+    "progress": "",
+    "schemes": ["int8-static"],
+    "timed": False,
+    "rows": [
+        {
+            "layer": "fc1",
+            "time": "",
+            "cells": [{"scheme": "int8-static", "reason": "", "own": "", "only": EFFECT, "all_but": EFFECT}],
+        }
+    ],
+}
 WIDGETS = {
     "VerdictLine": ("VerdictLine(result)", "2.00× faster"),
     "WaterfallChart": (f"WaterfallChart(view={FALL})", "1.20 ms"),
@@ -36,6 +55,7 @@ WIDGETS = {
     "ReceiptView": ("ReceiptView(result)", "QLinearConv"),
     "HistoryTable": (f"HistoryTable(rows=[{ROW}])", "int8 on eager"),
     "RecipePanel": ("RecipePanel()", "Prune"),  # it starts a core by itself, and shows what that offers
+    "SensitivityMap": (f"SensitivityMap(view={COSTS})", "+4.0"),
     "ExamplesView": (f"ExamplesView({UNCHANGED})", "none of 10 answers changed"),
     "LatencyPlot": ("LatencyPlot()", "Latency"),
     "ParetoPlot": (f"ParetoPlot(rows=[{POINT}])", "latency of a call at batch 1, ms, logarithmic"),

@@ -9,9 +9,12 @@ from safetensors.torch import load_file
 from workbench.datasets import cards, fashion_mnist
 from workbench.datasets.cards import file_sha256
 from workbench.models import build, train, zoo
-from workbench.models.zoo._fashion_mnist import FashionPlan, augment
+from workbench.models.zoo._augmented import augment
+from workbench.models.zoo._fashion_mnist import FashionPlan
 
-ON_EMBEDDED_DATA = [name for name, each in zoo.registered().items() if not isinstance(each.plan, FashionPlan)]
+ON_EMBEDDED_DATA = [
+    name for name, each in zoo.registered().items() if not each.needs and not isinstance(each.plan, FashionPlan)
+]
 
 
 @pytest.fixture
@@ -80,11 +83,11 @@ def test_a_folder_without_the_originals_ends_with_one_line(tmp_path: Path, capsy
 
 def test_augmented_images_are_the_image_shifted_or_mirrored():
     torch.manual_seed(0)
-    pixels = torch.zeros(64, 28, 28, dtype=torch.uint8)
-    pixels[:, 10, 5] = 255
+    pixels = torch.zeros(64, 3, 28, 28, dtype=torch.uint8)
+    pixels[:, :, 10, 5] = torch.tensor([255, 51, 0])
     batch = augment(pixels, shift=1)
-    assert batch.shape == (64, 1, 28, 28)
-    assert torch.equal(batch.sum((1, 2, 3)), torch.ones(64))
+    assert batch.shape == (64, 3, 28, 28)
+    assert torch.equal(batch.sum((2, 3)), torch.tensor([1, 0.2, 0]).repeat(64, 1))
     rows, columns = batch[:, 0].flatten(1).argmax(1) // 28, batch[:, 0].flatten(1).argmax(1) % 28
     assert set(rows.tolist()) == {9, 10, 11}
     assert set(columns.tolist()) == {4, 5, 6, 21, 22, 23}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from tests.results import a_result
 from workbench import catalog, events
@@ -12,6 +12,7 @@ from workbench.examples import Confusion, Example, Examples, Shown
 from workbench.layer import Histogram, LayerDetail, Numbers, Scales
 from workbench.receipt import Interval, LayerState, Quality, Result
 from workbench.recipe import Recipe
+from workbench.sensitivities import Cell, Effect, Sensitivity
 from workbench.workload import Workload
 
 
@@ -29,6 +30,7 @@ class HandDrivenSession:
         self.forgotten: list[int] = []
         self.asked: list[tuple[Workload, Recipe]] = []
         self.found: list[Examples | Exception] = []
+        self.surveyed: list[list[Sensitivity] | Exception] = []
         self.layers_asked: list[str] = []
         self._numbers = itertools.count(1)
         self._subscribers: list[Callable] = []
@@ -77,6 +79,13 @@ class HandDrivenSession:
             raise found
         return found
 
+    def sensitivity(self, workload: Workload, recipe: Recipe) -> Iterator[Sensitivity]:
+        self.asked.append((workload, recipe))
+        found = self.surveyed.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        yield from found
+
     def layer(self, workload: Workload, recipe: Recipe, name: str) -> LayerDetail:
         self.layers_asked.append(name)
         if self.refusal is not None:
@@ -106,6 +115,25 @@ def a_regression(*, before: float = 0.4, after: float = 0.4123, **details) -> Re
     }
     loss = Interval(value=lost, low=lost - 0.001, high=lost + 0.001)
     return result.model_copy(update=sides | {"quality_loss": loss, "answers_changed": None})
+
+
+def an_effect(loss: float, error: float = 0.1) -> Effect:
+    """Known to half a percentage point."""
+    return Effect(loss=Interval(value=loss, low=loss - 0.005, high=loss + 0.005), error=error, n=1_000)
+
+
+def a_sensitivity(*, final: bool = True, **figures) -> Sensitivity:
+    """Two layers in two schemes, of which the convolution has one alone; ``figures`` in place of its own."""
+    no_form = "int4-weights quantizes linear layers only"
+    cells = (
+        Cell(layer="conv1", scheme="int8-static", own=0.004, only=an_effect(0.001, 0.01), all_but=an_effect(0.02)),
+        Cell(layer="conv1", scheme="int4-weights", reason=no_form),
+        Cell(layer="fc1", scheme="int8-static", own=0.01, only=an_effect(-0.02, 0.02), all_but=an_effect(0.001)),
+        Cell(layer="fc1", scheme="int4-weights", own=0.2, only=an_effect(0.04, 0.2)),
+    )
+    told = {"metric": "accuracy", "title": "accuracy", "unit": "share", "better": "higher", "value": 0.92}
+    size = {"layers": ("conv1", "fc1"), "schemes": ("int8-static", "int4-weights"), "examples": 1_000}
+    return Sensitivity(**{**told, **size, "cells": cells, "done": 1.0 if final else 0.4, "final": final, **figures})
 
 
 def found_examples(number: int = 490) -> Examples:

@@ -25,7 +25,7 @@ def answered(settle):
     def answered() -> None:
         settle()
         for thread in threading.enumerate():
-            if thread.name == "examples":
+            if thread.name == "feed":
                 thread.join()
         settle()
 

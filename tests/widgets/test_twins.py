@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.results import a_result
-from tests.widgets.parts import found_examples
+from tests.widgets.parts import a_sensitivity, found_examples
 from workbench.store import Entry
 from workbench.widgets import (
     ExamplesView,
@@ -18,6 +18,7 @@ from workbench.widgets import (
     ParetoPlot,
     ReceiptView,
     RunSummary,
+    SensitivityMap,
     VerdictLine,
     WaterfallChart,
 )
@@ -33,6 +34,7 @@ SHOWN = {
     "RunSummary": (lambda: RunSummary(result=a_result()), ["2.0× faster", "The layer with weights runs in int8"]),
     "LayerTable": (lambda: LayerTable(result=a_result()), ["conv1", "QLinearConv", "real"]),
     "ReceiptView": (lambda: ReceiptView(result=a_result()), ["conv1", "QLinearConv", "real"]),
+    "SensitivityMap": (lambda: SensitivityMap(a_sensitivity()), ["fc1", "+4.0", "−2.0"]),
     "ExamplesView": (lambda: ExamplesView(examples=found_examples()), ["490", "Dress", "Shirt"]),
     "LatencyPlot": (lambda: LatencyPlot(view=views.latency(STATE)), ["baseline", "0.400", "1,000"]),
     "ParetoPlot": (
@@ -83,6 +85,7 @@ def test_a_widget_s_figures_are_told_in_html_and_in_text_beside_the_live_view(na
         ParetoPlot,
         HistoryTable,
         WaterfallChart,
+        SensitivityMap,
     ],
 )
 def test_a_widget_that_shows_nothing_tells_nothing(kind):

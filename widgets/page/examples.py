@@ -35,6 +35,7 @@ _RIGHT: dict[Outcome, tuple[bool | None, bool | None]] = {
 """Whether an answer was and is right; None where it is neither."""
 _LINE = 100, 28
 """Width and height that lines are drawn in."""
+WORDS = "Looking at the test examples …", "There are no examples to show"
 AWAITED = "The test examples that the recipe made the model answer otherwise come as soon as the run has finished."
 _NONE_YET = {
     "starting": AWAITED,
@@ -62,11 +63,6 @@ def view(found: Examples) -> View:
         "legend": [[name, colour] for name, colour in found.legend.items()],
         "confusion": _confusion(found.confusion) if found.confusion else None,
     }
-
-
-def nothing(words: str) -> View:
-    """Why there is nothing to show, or not yet, in words."""
-    return {"empty": words}
 
 
 def why_none(state: PageState) -> str:

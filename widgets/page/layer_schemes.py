@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workbench.catalog import Catalog, OptionInfo, TechniqueInfo
@@ -38,6 +38,13 @@ def offered(recipe: Recipe, catalog: Catalog, layer: LayerReceipt, blocked: Mapp
         "general": general,
         "refused": {choice: refused[choice] for choice in option.choices if choice in refused},
     }
+
+
+def chosen(recipe: Recipe, catalog: Catalog, layers: Iterable[LayerReceipt]) -> dict[str, str]:
+    """By layer what the recipe asks it to be."""
+    found = _declared(catalog)
+    step = next((step for step in recipe.steps if found and step.do == found[0].name), None)
+    return {layer.layer: step.of_layer(layer.layer) for layer in layers if layer.has_weight} if step else {}
 
 
 def with_choice(recipe: Recipe, catalog: Catalog, layer: str, choice: str) -> Recipe:

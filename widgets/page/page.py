@@ -20,7 +20,17 @@ from workbench.widgets.charts.plotly_library import library
 from workbench.widgets.charts.training_plot import TrainingPlot
 from workbench.widgets.charts.waterfall_chart import WaterfallChart
 from workbench.widgets.controls.recipe_panel import RecipePanel
-from workbench.widgets.page import effects, graph, layers, quality, summary, verdict, views, waterfall
+from workbench.widgets.page import (
+    effects,
+    graph,
+    layer_schemes,
+    layers,
+    quality,
+    summary,
+    verdict,
+    views,
+    waterfall,
+)
 from workbench.widgets.page.figures import Figures
 from workbench.widgets.page.kept import KeptFigures
 from workbench.widgets.page.metric import Metric
@@ -37,6 +47,7 @@ from workbench.widgets.tables.examples_view import ExamplesView
 from workbench.widgets.tables.history_table import HistoryTable
 from workbench.widgets.tables.layer_graph import LayerGraph
 from workbench.widgets.tables.layer_table import LayerTable
+from workbench.widgets.tables.sensitivity_map import SensitivityMap
 from workbench.widgets.takeaway import code
 from workbench.widgets.takeaway.code_view import CodeView
 from workbench.widgets.takeaway.downloads import Downloads
@@ -68,13 +79,14 @@ class Page(VBox):
         self.latency_plot, self.training_plot, self.pareto_plot = LatencyPlot(), TrainingPlot(), ParetoPlot()
         self.summary, self.graph, self.layers, self.history = RunSummary(), LayerGraph(), LayerTable(), HistoryTable()
         t.link((self.graph, "selected"), (self.layers, "selected"))
-        self.examples = ExamplesView()
+        self.sensitivity, self.examples = SensitivityMap(), ExamplesView()
         self.code, self.downloads = CodeView(), Downloads(save=save)
         self.progress, self.frame = RunProgress(), PageFrame()
         self._kept_figures = KeptFigures(self.frame.twin_class)
         details = {
             "Summary": self.summary,
             "Layers": _box(VBox, "wb-layered", self.graph, self.layers),
+            "Sensitivity": self.sensitivity,
             "Examples": self.examples,
             "History": self.history,
             "Take away": _box(VBox, "wb-take-away", self.downloads, self.code),
@@ -154,6 +166,8 @@ class Page(VBox):
         self._draw_tables(state)
         self._draw_charts(state)
         self._draw_recipe(state)
+        if catalog:
+            self.sensitivity.chosen = layer_schemes.chosen(Recipe.parse(self.panel.recipe), catalog, state.receipt)
 
     def draw_behind(self, state: PageState, workload: Workload, catalog: Catalog | None) -> None:
         """What takes longer to draw or is looked at later: live charts, code, and a run in words once it has ended."""

@@ -15,9 +15,9 @@ from workbench.catalog import Catalog
 from workbench.errors import WorkbenchError, WorkloadError, unknown
 from workbench.recipe import Recipe
 from workbench.session import Session, default_session
-from workbench.widgets.page import layer_schemes, pump
+from workbench.widgets.page import examples, layer_schemes, pump, sensitivity
 from workbench.widgets.page import state as _state
-from workbench.widgets.page.examples_feed import ExamplesFeed
+from workbench.widgets.page.feed import Feed, View
 from workbench.widgets.page.layer_reader import LayerReader
 from workbench.widgets.page.metric import Metric
 from workbench.widgets.page.page import Page
@@ -108,7 +108,11 @@ class Workbench(Page):
         self.frame.observe(self._on_view, "views")
         self.frame.observe(lambda _: self._submitted and self._on_link(), "restored")
         self._undoing = Undoing(self.panel, self.bar)
-        self._examples = ExamplesFeed(self.examples, lambda *asked: self.session.examples(*asked), self._draw_state)
+        self._feeds = (
+            Feed(self.examples, self._changed_examples, examples.why_none, examples.WORDS, self._draw_state),
+            Feed(self.sensitivity, self._sensitivity, sensitivity.why_none, sensitivity.WORDS, self._draw_state),
+        )
+        self.sensitivity.observe(self._on_layer_asked, "asked")
         self.details.strip.observe(lambda _: self._draw_state(), "selected")
         self._layer_reader = LayerReader(self.layers)
         self.layers.observe(lambda _: self._look_at_layer(), "selected")
@@ -276,6 +280,13 @@ class Workbench(Page):
             self._pump.put(self.layers, Urgency.ANSWER, schemes=choices)
         self._layer_reader.look(state, lambda layer: self.session.layer(workload, Recipe.parse(state.recipe), layer))
 
+    def _changed_examples(self, workload: Workload, recipe: Recipe) -> Iterator[View]:
+        yield examples.view(self.session.examples(workload, recipe))
+
+    def _sensitivity(self, workload: Workload, recipe: Recipe) -> Iterator[View]:
+        times = sensitivity.times(self.state)
+        return (sensitivity.view(found, times) for found in self.session.sensitivity(workload, recipe))
+
     def _save(self, directory: Path) -> list[Path]:
         recipe = Recipe.parse(self.state.recipe)
         archive = directory / archive_name(self._workload, recipe)
@@ -373,8 +384,9 @@ class Workbench(Page):
         with self._writing(), self.one_message_each():
             self.append_runs(new, plotted, metric)
             self.draw(state, self._catalog)
-            if self.details.is_open(self.examples):
-                self._examples.follow(state, workload)
+            for feed in self._feeds:
+                if self.details.is_open(feed.widget):
+                    feed.follow(state, workload)
             self.pareto_plot.selected = self.history.selected = self._shown(state)
         self._look_at_layer()
         self._pump.call((id(self), "behind"), lambda: self._render_behind(state, workload))

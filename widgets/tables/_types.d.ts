@@ -172,3 +172,49 @@ interface ExamplesViewTraits {
   view: ExamplesFound | { empty: string };
   mark: Mark;
 }
+
+/** How far a figure is from nothing, of the largest there is; "" where it can't be told from nothing. */
+interface SensitivityFigure {
+  text: string;
+  tone: "better" | "worse" | "";
+  share: number;
+}
+
+interface SensitivityEffect {
+  loss: SensitivityFigure;
+  error: SensitivityFigure;
+  /** All of it in words; "" until it is known. */
+  told: string;
+}
+
+interface SensitivityCell {
+  scheme: string;
+  /** Why the layer has no such form; "" where it has. */
+  reason: string;
+  own: string;
+  only: SensitivityEffect;
+  all_but: SensitivityEffect;
+}
+
+interface SensitivityFound {
+  /** What loss is, and its unit. */
+  loss: string;
+  examples: string;
+  /** How much of the work is done; "" once all is. */
+  progress: string;
+  schemes: string[];
+  timed: boolean;
+  rows: { layer: string; time: string; cells: SensitivityCell[] }[];
+}
+
+interface SensitivityShown {
+  side: "only" | "all_but";
+  figure: "loss" | "error";
+}
+
+interface SensitivityMapTraits {
+  view: SensitivityFound | { empty: string };
+  mark: string;
+  chosen: Record<string, string>;
+  asked: { layer: string; choice: string; at: number };
+}

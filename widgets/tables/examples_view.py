@@ -27,7 +27,7 @@ class ExamplesView(Widget):
 
     @t.default("view")
     def _nothing_yet(self) -> views.View:
-        return views.nothing(views.AWAITED)
+        return {"empty": views.AWAITED}
 
     def twin(self) -> Twin | None:
         rows = views.rows(self.view)

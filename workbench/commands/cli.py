@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import traceback
-from pathlib import Path
 
 import workbench
-from workbench import models, techniques
-from workbench.catalog import OptionInfo
-from workbench.commands import doctor, fetch, launch
+from workbench import models
+from workbench.commands import asked, doctor, fetch, launch, sensitivity
 from workbench.commands.arguments import Parser
 from workbench.core import offer
 from workbench.core.report import figures
 from workbench.core.saving import require_writable
-from workbench.errors import WorkbenchError, unknown
+from workbench.errors import WorkbenchError
 from workbench.machine import devices
 from workbench.recipe import Recipe
 from workbench.session import RunCancelled, Session
-from workbench.tasks import losses, metrics
-from workbench.workload import CALLS
+from workbench.tasks import metrics
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,20 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    recipe = _recipe(chosen)
+    recipe = asked.recipe(chosen)
     if chosen.save:
         require_writable(chosen.save)  # before minutes are spent on what then couldn't be kept
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # where the module of module:factory usually is
-    workload = workbench.Workload(
-        chosen.workload,
-        data=chosen.data,
-        weights=chosen.weights,
-        metric=chosen.metric,
-        loss=chosen.loss,
-        output=int(chosen.output) if chosen.output.isdecimal() else chosen.output,
-        call=chosen.call,
-    )
+    workload = asked.workload(chosen)
     session = Session()
     try:
         run = session.start(workload, recipe, baseline=chosen.baseline)
@@ -82,7 +68,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 def _list(chosen: argparse.Namespace) -> int:
     if chosen.what == "workloads":
-        rows = [*models.available().items(), *fetch.not_yet()]
+        rows = [*models.available().items(), *models.not_yet().items()]
     elif chosen.what == "techniques":
         rows = [(info.name, info.help) for info in offer.technique_infos()]
     elif chosen.what == "engines":
@@ -103,26 +89,6 @@ def _show_machine(chosen: argparse.Namespace) -> int:
     for name, value in doctor.rows():
         print(f"{name:<18} {value}")
     return 0
-
-
-def _recipe(chosen: argparse.Namespace) -> Recipe:
-    if chosen.recipe:
-        path = Path(chosen.recipe)
-        if not path.is_file():
-            raise WorkbenchError(f"no recipe file at {chosen.recipe!r}")
-        return Recipe.parse(path.read_text())
-    steps = []
-    for name, technique in techniques.registered().items():
-        given = {
-            field: value
-            for field in technique.model_fields
-            if field != "do" and (value := getattr(chosen, f"{name}_{field}", None)) is not None
-        }
-        if given:
-            at = techniques.position(name, [step["do"] for step in steps])
-            steps.insert(at, {"do": name, **given})
-    place = {"engine": chosen.engine, "device": chosen.device, "threads": chosen.threads, "batch": chosen.batch}
-    return Recipe.parse(steps=steps, place=place, seed=chosen.seed)
 
 
 def _table(result: workbench.receipt.Result) -> str:
@@ -150,27 +116,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Any flag of a technique turns it on; those of its options that aren't given take their defaults.",
     )
     run.set_defaults(command=_run)
-    run.add_argument("workload", help="an embedded or fetched workload, a model's file or folder, or module:factory")
-    run.add_argument("--data", help="an .npz with `inputs` and `targets`, for a model of your own")
-    run.add_argument("--weights", help="a .safetensors or .pth file for a module:factory model")
-    run.add_argument("--metric", default="auto", help="one of `workbench list metrics`; auto: by what the targets are")
-    run.add_argument(
-        "--loss", default="auto", help=f"what trains: {', '.join(losses.registered())}; auto: by the metric"
-    )
-    run.add_argument("--output", default="auto", help="key or number of the output that counts")
-    run.add_argument("--call", default="auto", help=f"how inputs are passed: {', '.join(CALLS)}; auto: by their form")
-    run.add_argument("--recipe", help="a JSON file; the technique and placement flags are then not used")
-    for name, technique in techniques.registered().items():
-        _add_technique(run, name, technique)
-    place = run.add_argument_group("place")
-    place.add_argument("--engine", default="auto", help="one of `workbench list engines`; auto: the best one here")
-    place.add_argument("--device", default="cpu", help=devices.names())
-    place.add_argument("--threads", type=int, help="CPU threads; all usable ones when absent")
-    place.add_argument("--batch", type=int, default=1, help="inputs per call")
+    asked.add_arguments(run)
     run.add_argument(
         "--baseline", default="auto", help="fp32 engine to compare with; auto: the faster of eager and compiled"
     )
-    run.add_argument("--seed", type=int, default=0)
     run.add_argument("--save", metavar="PATH", help="take the variant away: a folder, or a .zip, to write it to")
     run.add_argument("--json", action="store_true", help="print the result as one JSON object")
     run.add_argument("--debug", action="store_true", help="print the traceback of an error")
@@ -181,67 +130,11 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("what", metavar="KIND", choices=kinds, help=f"one of {', '.join(kinds)}")
     listing.add_argument("--json", action="store_true")
 
+    sensitivity.add_command(commands)
     commands.add_parser("doctor", help="show what this machine can do").set_defaults(command=_show_machine)
     fetch.add_command(commands)
     launch.add_commands(commands)
     return parser
-
-
-def _add_technique(parser: argparse.ArgumentParser, name: str, technique: type[techniques.Technique]) -> None:
-    """Flags from the declaration: ``--prune 0.5`` for the main option, ``--prune-criterion l2`` for the others."""
-    info = next(info for info in offer.technique_infos() if info.name == name)
-    group = parser.add_argument_group(name, info.help)
-    for option in info.options:
-        flag = f"--{name}" if option.name == technique.main_option else f"--{name}-{option.name.replace('_', '-')}"
-        kind = {"number": float, "integer": int, "flag": _flag, "text": _text}.get(option.type, str)
-        choices = f" ({', '.join(option.choices)})" if option.choices else ""
-        unit = f", {option.unit}" if option.unit else ""
-        group.add_argument(
-            flag,
-            dest=f"{name}_{option.name}",
-            type=kind,
-            metavar="VALUE",
-            help=f"{option.help}{choices}{unit}; default {_default_in_words(option)}".replace("%", "%%"),
-        )
-        if option.entry:
-            group.add_argument(
-                f"--{name}-{option.entry}",
-                dest=f"{name}_{option.name}",
-                action=_Entry,
-                metavar=f"{option.entry.upper()}=VALUE",
-                help=f"one {option.entry} of these; may be given several times",
-            )
-
-
-class _Entry(argparse.Action):
-    """Adds ``NAME=VALUE`` to the mapping of an option."""
-
-    def __call__(self, parser, chosen, text, flag=None) -> None:
-        name, given, value = text.partition("=")
-        if not (name and given and value):
-            raise argparse.ArgumentError(self, f"{text!r} isn't of the form {self.metavar}")
-        setattr(chosen, self.dest, {**(getattr(chosen, self.dest) or {}), name: value})
-
-
-def _default_in_words(option: OptionInfo) -> str:
-    others = [
-        f"{value} for {choice}" for defaults in option.default_when.values() for choice, value in defaults.items()
-    ]
-    return ", ".join((str(option.default), *others))
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(unknown("value", text, ["true", "false"]))
-    return text.lower() == "true"
-
-
-def _text(text: str) -> object:
-    """A plain string, or JSON where it is an object: ``--quantize-overrides '{"conv1": "fp32"}'``."""
-    try:
-        return json.loads(text) if text.startswith("{") else text
-    except json.JSONDecodeError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no JSON object: {error.msg} at character {error.pos}") from None
 
 
 if __name__ == "__main__":

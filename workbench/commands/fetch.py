@@ -18,12 +18,6 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     fetch.add_argument("--debug", action="store_true", help="print the traceback of an error")
 
 
-def not_yet() -> list[tuple[str, str]]:
-    """The workloads that would be there, and how they are fetched."""
-    missing = (each for each in fetched.registered().values() if each.workload and not each.is_there())
-    return [(each.name, each.how_to_get()) for each in missing]
-
-
 def _fetch(chosen: argparse.Namespace) -> int:
     if chosen.name is None:
         print("\n".join(map(_line, fetched.registered().values())))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from workbench import engines
@@ -11,6 +11,7 @@ from workbench.core import examples
 from workbench.core.judging import Judgements, untouched_recipe
 from workbench.core.placing import completions, require_place
 from workbench.core.saving import TakeAway
+from workbench.core.sensitivity import Surveys, quantized_apart
 from workbench.core.shelf import Prepared, Shelf
 from workbench.core.workloads import Workloads
 from workbench.engines import Runner
@@ -22,6 +23,7 @@ from workbench.measure import quality
 from workbench.measure.numbers import layer_detail
 from workbench.receipt import Result
 from workbench.recipe import Recipe
+from workbench.sensitivities import Sensitivity
 from workbench.store import data_directory
 from workbench.techniques import Context
 from workbench.workload import LoadedWorkload
@@ -32,6 +34,7 @@ class Questions:
 
     def __init__(self, workloads: Workloads, shelf: Shelf, judgements: Judgements) -> None:
         self._workloads, self._shelf, self._judgements = workloads, shelf, judgements
+        self._surveys = Surveys()
 
     def save(self, token: int, recipe: Recipe, result: Result | None, target: Path) -> list[Path]:
         """Write what can be taken away of a variant; see :meth:`workbench.core.saving.TakeAway.save`."""
@@ -61,6 +64,32 @@ class Questions:
         compared = examples.Compared(workload, untouched, judged, runner, batch, recipe.seed, limit)
         return examples.find(compared, checkpoint)
 
+    def sensitivity(
+        self,
+        token: int,
+        recipe: Recipe,
+        schemes: Sequence[str],
+        examples: int,
+        checkpoint: Callable[[], None],
+        *,
+        train: bool,
+    ) -> Iterator[Sensitivity]:
+        """What each layer costs in each of ``schemes``, as it is found: :class:`workbench.sensitivities.Sensitivity`.
+
+        Of the model as the recipe's other steps leave it. What was found before a ``Cancelled`` is kept. Raises
+        :class:`WorkbenchError` where the model would have to be trained first and ``train`` isn't said, or no scheme
+        has a form for a layer.
+        """
+        turn.keep_quiet(data_directory(), checkpoint)
+        workload = self._workloads.get(token)
+        context = Context.of(workload, seed=recipe.seed, checkpoint=checkpoint)
+        others, steps = quantized_apart(recipe, schemes)
+        complete = completions(others)[0]
+        if not train:
+            self._require_trained(workload, complete, saturates=False)
+        module = self._shelf.variant(workload, complete, context).module
+        yield from self._surveys.of(workload, module, steps, examples, context)
+
     def layer(self, token: int, recipe: Recipe, layer: str) -> LayerDetail:
         """The numbers of a layer's weights in a variant that was measured and is still at hand: it prepares nothing.
 
@@ -77,11 +106,13 @@ class Questions:
         candidates = completions(recipe)
         kept = (each for each in candidates if self._shelf.has(workload, each))
         chosen = next(kept, candidates[0])
-        saturates = engines.find(chosen.place.engine).saturates()
-        done = self._shelf.steps_done(workload, chosen, saturates=saturates)
-        if any(step.training_epochs() for step in chosen.steps[done:]):
-            raise WorkbenchError("this model isn't kept any more and would have to be trained again; measure it again")
+        self._require_trained(workload, chosen, saturates=engines.find(chosen.place.engine).saturates())
         return self._shelf.prepared(workload, chosen, context)
+
+    def _require_trained(self, workload: LoadedWorkload, recipe: Recipe, *, saturates: bool) -> None:
+        done = self._shelf.steps_done(workload, recipe, saturates=saturates)
+        if any(step.training_epochs() for step in recipe.steps[done:]):
+            raise WorkbenchError("this model isn't kept any more and would have to be trained again; measure it again")
 
     def _runners_that_save_more(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> Iterator[Runner]:
         """The same variant on other engines that are here and take it, as long as one saves a form not yet saved."""

@@ -12,7 +12,7 @@ import queue
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,17 +24,20 @@ from workbench.plumbing.words import one_line
 from workbench.receipt import Result
 from workbench.recipe import Recipe
 
+Message = dict[str, Any]
+Checkpoint = Callable[[], None]
+
 
 class Inbox:
     """Commands in their order, and which runs are no longer wanted."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._commands: queue.SimpleQueue[tuple[dict[str, Any], bytes]] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[tuple[Message, bytes]] = queue.SimpleQueue()
         self._unwanted: set[int] = set()
         threading.Thread(target=self._listen, daemon=True, name="inbox").start()
 
-    def next(self) -> tuple[dict[str, Any], bytes]:
+    def next(self) -> tuple[Message, bytes]:
         """The next command, waiting for it."""
         return self._commands.get()
 
@@ -81,7 +84,7 @@ class Outbox:
         """Answer a question that is no run."""
         self._send({"kind": "answer", "ticket": ticket, **fields})
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: Message) -> None:
         with self._lock:
             wire.send(self._stream, message)
 
@@ -117,7 +120,7 @@ def main() -> None:
             outbox.event(events.Cancelled(run=message["run"]))
 
 
-def _run(core: Any, inbox: Inbox, outbox: Outbox, message: dict[str, Any]) -> None:
+def _run(core: Any, inbox: Inbox, outbox: Outbox, message: Message) -> None:
     run = message["run"]
 
     def checkpoint() -> None:
@@ -134,19 +137,18 @@ def _run(core: Any, inbox: Inbox, outbox: Outbox, message: dict[str, Any]) -> No
         outbox.event(events.Failed(run=run, message=_one_line(error), detail=traceback.format_exc()))
 
 
-def _answer(core: Any, inbox: Inbox, outbox: Outbox, message: dict[str, Any]) -> None:
+def _answer(core: Any, inbox: Inbox, outbox: Outbox, message: Message) -> None:
     try:
         questions, recipe = core.questions(), Recipe.parse(message["recipe"])
-        answer = _QUESTIONS[message["do"]](questions, recipe, message, _giving_way(inbox))
+        for answer in _QUESTIONS[message["do"]](questions, recipe, message, _giving_way(inbox)):
+            outbox.answer(message["ticket"], **answer)
     except Cancelled:
         outbox.answer(message["ticket"], gave_way=True)
     except Exception as error:  # so may a question
         outbox.answer(message["ticket"], error=_one_line(error))
-    else:
-        outbox.answer(message["ticket"], **answer)
 
 
-def _giving_way(inbox: Inbox) -> Callable[[], None]:
+def _giving_way(inbox: Inbox) -> Checkpoint:
     """A checkpoint that raises ``Cancelled`` as soon as something else was asked for."""
 
     def checkpoint() -> None:
@@ -156,29 +158,37 @@ def _giving_way(inbox: Inbox) -> Callable[[], None]:
     return checkpoint
 
 
-def _save(questions: Any, recipe: Recipe, message: dict[str, Any], _checkpoint: Callable[[], None]) -> dict[str, Any]:
+def _save(questions: Any, recipe: Recipe, message: Message, _checkpoint: Checkpoint) -> Iterator[Message]:
     result = Result.model_validate(message["result"]) if message["result"] else None
     paths = questions.save(message["workload"], recipe, result, Path(message["target"]))
-    return {"paths": [str(path) for path in paths]}
+    yield {"paths": [str(path) for path in paths]}
 
 
-def _examples(
-    questions: Any, recipe: Recipe, message: dict[str, Any], checkpoint: Callable[[], None]
-) -> dict[str, Any]:
+def _examples(questions: Any, recipe: Recipe, message: Message, checkpoint: Checkpoint) -> Iterator[Message]:
     found = questions.examples(message["workload"], recipe, message["limit"], checkpoint)
-    return {"examples": found.model_dump(mode="json")}
+    yield {"examples": found.model_dump(mode="json")}
 
 
-def _layer(questions: Any, recipe: Recipe, message: dict[str, Any], _checkpoint: Callable[[], None]) -> dict[str, Any]:
-    return {"detail": questions.layer(message["workload"], recipe, message["layer"]).model_dump(mode="json")}
+def _layer(questions: Any, recipe: Recipe, message: Message, _checkpoint: Checkpoint) -> Iterator[Message]:
+    yield {"detail": questions.layer(message["workload"], recipe, message["layer"]).model_dump(mode="json")}
 
 
-_Question = Callable[[Any, Recipe, dict[str, Any], Callable[[], None]], dict[str, Any]]
+def _sensitivity(questions: Any, recipe: Recipe, message: Message, checkpoint: Checkpoint) -> Iterator[Message]:
+    asked = message["workload"], recipe, message["schemes"], message["examples"]
+    for found in questions.sensitivity(*asked, checkpoint, train=message["train"]):
+        yield {"sensitivity": found.model_dump(mode="json"), "more": not found.final}
 
-_QUESTIONS: dict[str, _Question] = {"save": _save, "examples": _examples, "layer": _layer}
+
+_QUESTIONS: dict[str, Callable[[Any, Recipe, Message, Checkpoint], Iterator[Message]]] = {
+    "save": _save,
+    "examples": _examples,
+    "layer": _layer,
+    "sensitivity": _sensitivity,
+}
 """What is asked about a variant that is no run: its ``Questions``, the recipe and the whole message give the answer.
 
-One that may give way to what comes meanwhile calls the checkpoint now and then.
+One that comes in parts says of each but the last that there is more. One that may give way to what comes meanwhile
+calls the checkpoint now and then.
 """
 
 

@@ -20,6 +20,8 @@ class Layer:
     """One call of a layer in an exported graph, in execution order."""
 
     name: str
+    call: str
+    """The call's own name in the graph."""
     kind: Kind
     operation: str
     """The aten operation ("aten::conv2d")."""
@@ -59,7 +61,8 @@ def in_graph(graph: torch.fx.Graph, *, weights_only: Callable[[str], bool] = lam
             continue
         operands = weights_of(node) if weights_only(name) else [node.args[0], *weights_of(node)]
         quantized = all("dequantize" in _operation(argument) for argument in operands)
-        layers.append(Layer(name, kind, f"aten::{_operation(node)}", quantized, not constants.isdisjoint(inputs)))
+        weighs = not constants.isdisjoint(inputs)
+        layers.append(Layer(name, node.name, kind, f"aten::{_operation(node)}", quantized, weighs))
     return layers
 
 

@@ -192,7 +192,7 @@ def evaluate(
     total = len(data)
     if len(baseline) != total:
         raise WorkloadError(f"a baseline judged on {len(baseline)} examples doesn't fit {total}; judge it again")
-    figures = _figures(metric, seed)
+    figures = paired_figures(metric, seed)
     changed = answered = done = 0
     shown_at, telling_s = float("-inf"), 0.0
     for index in in_turn(data, batch, seed):
@@ -259,7 +259,11 @@ def _where(terms: torch.Tensor) -> str:
     return f", since {int(bad.sum())} of {len(bad)} outputs hold NaN or infinity" if bad.any() else ""
 
 
-def _figures(metric: Metric, seed: int) -> _Shares | _Means | _Sets:
+def paired_figures(metric: Metric, seed: int) -> _Shares | _Means | _Sets:
+    """What takes terms of the same examples before and after, float64 [n, k] each, and tells both figures and the loss.
+
+    Its ``told`` gives the intervals of what was before, what is after, and the loss; ``seed`` draws resamples.
+    """
     if isinstance(metric, Mean):
         return _Shares() if metric.is_share else _Means(metric, seed)
     return _Sets(metric, seed)

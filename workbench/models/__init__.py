@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 DEFAULT = "fashion-cnn"
 
-__all__ = ["DEFAULT", "available", "build", "embedded", "load", "require", "students"]
+__all__ = ["DEFAULT", "available", "build", "embedded", "load", "not_yet", "require", "students"]
 
 
 def embedded() -> dict[str, str]:
-    """The embedded workloads and one line on each, the default first."""
-    return {card.name: _line(card) for card in sorted(_cards(), key=lambda card: (card.name != DEFAULT, card.name))}
+    """The embedded workloads whose data are here and one line on each, the default first."""
+    there = (card for card in _cards() if _has_data(card))
+    return {card.name: _line(card) for card in sorted(there, key=lambda card: (card.name != DEFAULT, card.name))}
 
 
 def available() -> dict[str, str]:
@@ -34,15 +35,28 @@ def available() -> dict[str, str]:
     return {**embedded(), **there}
 
 
+def not_yet() -> dict[str, str]:
+    """The workloads that a name stands for once something is fetched, and how it is."""
+    missing = (each for each in fetched.registered().values() if each.workload and not each.is_there())
+    waiting = (card for card in _cards() if not _has_data(card))
+    return {
+        **{each.name: each.how_to_get() for each in missing},
+        **{card.name: f"without its data, {card.needs}, {fetched.find(card.needs).how_to_get()}" for card in waiting},
+    }
+
+
 def require(name: str) -> None:
     """Raise :class:`WorkloadError` where no workload of this name is here: how it is got, or the nearest names."""
     known = available()
-    if name in fetched.registered() and name not in known:
+    if name in known:
+        return
+    if how := not_yet().get(name):
+        raise WorkloadError(f"{name} is {how}")
+    if name in fetched.registered():
         thing = fetched.find(name)
         thing.required()
         raise WorkloadError(f"{name} is no workload by itself; {thing.how_to_use()}")
-    if name not in known:
-        raise WorkloadError(unknown("workload", name, known))
+    raise WorkloadError(unknown("workload", name, known))
 
 
 def students() -> tuple[str, ...]:
@@ -93,6 +107,10 @@ def _cards() -> list[ModelCard]:
 
         paths += [each.folder / f"{each.name}.json" for each in zoo.registered().values()]
     return [read(path) for path in dict.fromkeys(paths)]
+
+
+def _has_data(card: ModelCard) -> bool:
+    return not card.needs or fetched.find(card.needs).is_there()
 
 
 def _line(card: ModelCard) -> str:

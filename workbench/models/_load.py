@@ -26,6 +26,7 @@ from workbench.models import (
     fetched,
     intake,
     loaders,
+    not_yet,
     require,
     zoo,
 )
@@ -131,7 +132,8 @@ def _find(workload: Workload) -> _Model:
     text, path = os.fspath(model), Path(model)
     if text in embedded():
         return _embedded_model(text)
-    if text in fetched.registered():
+    if text in fetched.registered() or text in not_yet():
+        require(text)
         return _fetched_model(text)
     if loader := loaders.find(path):
         if not path.exists():
@@ -163,7 +165,6 @@ def _embedded_model(name: str) -> _Model:
 
 
 def _fetched_model(name: str) -> _Model:
-    require(name)
     thing = fetched.find(name)
     found = thing.workload()
     module = found.architecture()

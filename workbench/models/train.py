@@ -140,6 +140,7 @@ def save(embedded: Embedded, outcome: Outcome, training: Training, folder: Path)
         input_dtype=str(inputs.dtype).removeprefix("torch."),
         quality=quality(embedded, module),
         training=training,
+        needs=embedded.needs,
     )
     card.write(folder / f"{name}.json")
     return card

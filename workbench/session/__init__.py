@@ -10,7 +10,7 @@ import itertools
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from workbench.examples import Examples
 from workbench.layer import LayerDetail
 from workbench.receipt import Result
 from workbench.recipe import Recipe
+from workbench.sensitivities import Sensitivity
 from workbench.session.parcel import Parcel, Parcels
 from workbench.session.process import WorkerProcess
 from workbench.session.run import Conditions, Run, RunCancelled, RunFailed
@@ -220,6 +221,32 @@ class Session:
         """
         return LayerDetail.model_validate(self._ask("layer", workload, recipe, layer=name)["detail"])
 
+    def sensitivity(
+        self,
+        workload: Workload,
+        recipe: Recipe,
+        schemes: Sequence[str] = (),
+        examples: int = 1000,
+        *,
+        train: bool = False,
+    ) -> Iterator[Sensitivity]:
+        """What each layer costs the model in each of ``schemes``, on so many test examples, as it is found.
+
+        Of the model as the recipe's steps but quantization leave it, which may ``train`` it where they weren't done
+        yet; all schemes that a layer may have where none is named. Waits for the worker, which keeps what it found:
+        asked again, it goes on from there.
+
+        Raises
+        ------
+        WorkbenchError
+            With the worker's message when it can't.
+        Cancelled
+            Something else was asked of the worker meanwhile, and it turned to that.
+        """
+        more = {"schemes": list(schemes), "examples": examples, "train": train}
+        for reply in self._asking("sensitivity", workload, recipe, **more):
+            yield Sensitivity.model_validate(reply["sensitivity"])
+
     def close(self) -> None:
         """End the worker. Runs under way are cancelled."""
         if not self.closed:
@@ -232,6 +259,10 @@ class Session:
 
         ``Cancelled`` where it turned to something else.
         """
+        return next(self._asking(question, workload, recipe, **more))
+
+    def _asking(self, question: str, workload: Workload, recipe: Recipe, **more: Any) -> Iterator[dict[str, Any]]:
+        """The same, part by part, of an answer that comes in several."""
         parcel = self._parcels.pack(workload)
         answer: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         with self._lock:
@@ -241,12 +272,15 @@ class Session:
             self._send_workload(parcel)
             asked = {"do": question, "ticket": ticket, "workload": parcel.token}
             self._supervisor.worker.send({**asked, "recipe": recipe.model_dump(mode="json"), **more})
-        reply = answer.get()
-        if "gave_way" in reply:
-            raise Cancelled
-        if "error" in reply:
-            raise WorkbenchError(reply["error"])
-        return reply
+        while True:
+            reply = answer.get()
+            if "gave_way" in reply:
+                raise Cancelled
+            if "error" in reply:
+                raise WorkbenchError(reply["error"])
+            yield reply
+            if not reply.get("more"):
+                return
 
     def _send(self, run: Run) -> None:
         self._send_workload(run._parcel)
@@ -294,7 +328,8 @@ class Session:
             self._on_worker_ready(message)
         elif message["kind"] == "answer":
             with self._lock:
-                answer = self._answers.pop(message["ticket"], None)
+                ticket = message["ticket"]
+                answer = self._answers.get(ticket) if message.get("more") else self._answers.pop(ticket, None)
             if answer is not None:
                 answer.put(message)
         elif message["kind"] == "begun":

@@ -20,6 +20,7 @@ else:
 
 TEST, TRAIN = "test.npz", "train.npz"
 SIDE, CHANNELS = 32, 3
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _PARTS = {
     TEST: (["test_batch.png"], "test_lables.json"),
     TRAIN: ([f"data_batch_{number}.png" for number in range(1, 6)], "train_lables.json"),

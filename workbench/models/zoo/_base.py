@@ -59,7 +59,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Embedded:
-    """A workload that is always there: a model with its weights, the data it is measured on and its task.
+    """A workload that is there from the start: a model with its weights, the data it is measured on and its task.
 
     ``architecture`` makes the model with random weights, from torch's global generator; the first line of its docstring
     describes it. ``plan`` is how ``workbench.models.train`` trained the weights, ``None`` where it didn't. ``metric``
@@ -67,7 +67,8 @@ class Embedded:
     throughput counts, where it isn't plain from the data. ``naive`` takes what is measured on and what is learnt from
     and gives outputs that need no model, each by its name: what the model has to beat. ``classes`` are the names of
     what outputs or targets number, ``decode`` the text that tokens, int64 [T], stand for. ``folder`` holds
-    ``name.json``, a :class:`workbench.datasets.ModelCard`, and the file of weights that it names.
+    ``name.json``, a :class:`workbench.datasets.ModelCard`, and the file of weights that it names. ``needs`` is what has
+    to be fetched before there is data for it (:mod:`workbench.models.fetched`), "" where nothing has.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Embedded:
     source: Source
     plan: Plan | None = None
     folder: Path = FOLDER / "models"
+    needs: str = ""
     metric: Metric | str = AUTO
     loss: str = AUTO
     counted: Counted | None = None

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from workbench.datasets import data_card, fashion_mnist
 from workbench.models import _digest
+from workbench.models.zoo._augmented import augment
 from workbench.models.zoo._base import Plan, Source
 from workbench.tasks import Loss
 from workbench.workload import Data
@@ -49,28 +50,13 @@ class FashionPlan(Plan):
         return Data(torch.tensor(images), torch.tensor(labels).long()), f"{source.title}, the 60,000 training images"
 
     def prepared(self, batch: Data) -> Data:
-        images = augment(*batch.inputs, self.shift).to(memory_format=torch.channels_last)
-        return Data(images, batch.targets)
+        return Data(augment(batch.inputs[0].unsqueeze(1), self.shift), batch.targets)
 
     def criterion(self, loss: Loss) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         return partial(functional.cross_entropy, label_smoothing=self.smoothing)
 
     def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         return torch.optim.SGD(groups, lr=self.peak_learning_rate, momentum=0.9, nesterov=True)
-
-
-def augment(pixels: torch.Tensor, shift: int) -> torch.Tensor:
-    """Turn uint8 [N, 28, 28] into float32 [N, 1, 28, 28] in 0…1, mirrored and shifted at random."""
-    batch = pixels.unsqueeze(1).float().div_(255)
-    mirrored = torch.rand(len(batch)) < 0.5
-    batch = torch.where(mirrored.view(-1, 1, 1, 1), batch.flip(3), batch)
-    if not shift:
-        return batch
-    height, width = batch.shape[2:]
-    padded = functional.pad(batch, (shift,) * 4)
-    rows = torch.randint(2 * shift + 1, (len(batch), 1, 1)) + torch.arange(height).view(1, -1, 1)
-    columns = torch.randint(2 * shift + 1, (len(batch), 1, 1)) + torch.arange(width).view(1, 1, -1)
-    return padded[torch.arange(len(batch)).view(-1, 1, 1), 0, rows, columns].unsqueeze(1)
 
 
 def _as_data(images: Any, labels: Any) -> Data:

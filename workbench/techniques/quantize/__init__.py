@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from workbench.precisions import Precision
+    from workbench.techniques.quantize.apart import Apart
     from workbench.techniques.quantize.columns import Columns
     from workbench.techniques.quantize.reduced import Bits
     from workbench.techniques.quantize.sample import Sample
@@ -35,7 +36,7 @@ held to their models."""
 
 
 @dataclass(frozen=True)
-class _Original:
+class Original:
     """What is quantized: its graph, made anew at each call, examples, and the layers whose inputs defy one scale."""
 
     graph: Callable[[], torch.fx.GraphModule]
@@ -171,13 +172,9 @@ class Quantize(Technique):
             raise WorkbenchError(reason)
         if self._formats.cast:
             return variant.having(precision=self.scheme, graph=None)
-        self._check_overrides(variant.module)
         from workbench.techniques.quantize.pt2e import layers_by_dtype
 
-        original = self._original(variant.module, context)
-        graph, remark = self._quantized(original, context)
-        if self.correct_biases and original.sample.teaches:
-            self._correct_biases(graph, original, dict(variant.module.named_parameters()), context)
+        original, graph, remark = self.graphs(variant.module, context)
         quantized, fp32 = layers_by_dtype(graph, lambda layer: self._formats_of(layer).weights_only)
         if not quantized:
             raise WorkbenchError(f"no layer of this model became {self.scheme}: {self._nothing(original.unlike)}")
@@ -198,7 +195,22 @@ class Quantize(Technique):
             notices=(*variant.notices, *self._notices(graph, original)),
         )
 
-    def _original(self, module: torch.nn.Module, context: Context) -> _Original:
+    def graphs(self, module: torch.nn.Module, context: Context) -> tuple[Original, torch.fx.GraphModule, str | None]:
+        """What is quantized, the graph in fewer bits, and a remark on its layers; see :meth:`apply`."""
+        self._check_overrides(module)
+        original = self._original(module, context)
+        graph, remark = self._quantized(original, context)
+        if self.correct_biases and original.sample.teaches:
+            self._correct_biases(graph, original, dict(module.named_parameters()), context)
+        return original, graph, remark
+
+    def apart(self, module: torch.nn.Module, context: Context) -> Apart:
+        """The model's layers quantized one by one, and all but one; see :func:`apart.apart`."""
+        from workbench.techniques.quantize.apart import apart
+
+        return apart(self, module, context)
+
+    def _original(self, module: torch.nn.Module, context: Context) -> Original:
         from workbench.techniques.quantize.columns import unlike_columns
         from workbench.techniques.quantize.rewrite import rewritten
         from workbench.techniques.quantize.sample import COMPARED, LEARNED_FROM, Sample
@@ -215,9 +227,9 @@ class Quantize(Technique):
         graph = partial(rewritten, exported, fold=rounds_inputs)
         unlike = unlike_columns(graph(), sample.inputs, convolutions=static) if rounds_inputs else {}
         asked = {layer: columns for layer, columns in unlike.items() if self._formats_of(layer).activations}
-        return _Original(graph, sample, asked)
+        return Original(graph, sample, asked)
 
-    def _quantized(self, original: _Original, context: Context) -> tuple[torch.fx.GraphModule, str | None]:
+    def _quantized(self, original: Original, context: Context) -> tuple[torch.fx.GraphModule, str | None]:
         """The graph in fewer bits, of those that the engine runs exactly the one that loses least; a remark on it."""
         from workbench.techniques.quantize.reduced import Bits
 
@@ -231,7 +243,7 @@ class Quantize(Technique):
         best = min(graphs, key=lambda bits: sample.distance(sample.outputs_of(graphs[bits])))
         return graphs[best], best.remark
 
-    def _in_fewer_bits(self, original: _Original, bits: Bits, context: Context) -> torch.fx.GraphModule:
+    def _in_fewer_bits(self, original: Original, bits: Bits, context: Context) -> torch.fx.GraphModule:
         """The graph, changed by one scheme after the other, each in its layers."""
         from workbench.techniques.quantize import pt2e, weight_only
 
@@ -271,7 +283,7 @@ class Quantize(Technique):
         return rounding.found
 
     def _correct_biases(
-        self, graph: torch.fx.GraphModule, original: _Original, parameters: Collection[str], context: Context
+        self, graph: torch.fx.GraphModule, original: Original, parameters: Collection[str], context: Context
     ) -> None:
         from workbench.techniques.quantize.bias_correction import correct_biases
 
@@ -297,7 +309,7 @@ class Quantize(Technique):
                 f"by {100 * distance:.2g} % of their norm before anything is rounded; use bf16, which needs no graph"
             )
 
-    def _notices(self, graph: torch.fx.GraphModule, original: _Original) -> list[str]:
+    def _notices(self, graph: torch.fx.GraphModule, original: Original) -> list[str]:
         from workbench.techniques.quantize.collapse import collapse
 
         kept = [

@@ -73,7 +73,7 @@ class _Means(torch.fx.Interpreter):
         result = super().run_node(node)
         if node.target in (LINEAR, *CONVOLUTIONS):
             self._checkpoint()
-            self.by_name[node.name] = _mean(node, result)
+            self.by_name[node.name] = channel_means(node, result)
         return result
 
 
@@ -89,23 +89,29 @@ class _Shifts(torch.fx.Interpreter):
 
     def run_node(self, node: torch.fx.Node):
         result = super().run_node(node)
-        if node.name not in self._wanted or not _is_correctable(node):
+        if node.name not in self._wanted or not is_correctable(node):
             return result
         self._checkpoint()
-        shift = self._wanted[node.name] - _mean(node, result)
+        shift = self._wanted[node.name] - channel_means(node, result)
         if not shift.isfinite().all():
             return result
         self.by_name[node.name] = shift
-        return result + (shift if node.target is LINEAR else shift.view(-1, *[1] * (result.dim() - 2)))
+        return result + over_channels(node, shift, result)
 
 
-def _is_correctable(node: torch.fx.Node) -> bool:
+def is_correctable(node: torch.fx.Node) -> bool:
     """Whether its weights are rounded, and its bias is absent or a constant."""
     bias = node.args[2] if len(node.args) > 2 else None
     return "dequantize" in str(node.args[1].target) and (bias is None or is_constant(bias))
 
 
-def _mean(node: torch.fx.Node, outputs: torch.Tensor) -> torch.Tensor:
+def channel_means(node: torch.fx.Node, outputs: torch.Tensor) -> torch.Tensor:
+    """Of a linear call's or a convolution's outputs, float32 [channels]."""
     if node.target is LINEAR:
         return outputs.flatten(0, -2).mean(0)
     return outputs.transpose(0, 1).flatten(1).mean(1)
+
+
+def over_channels(node: torch.fx.Node, values: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+    """A value for each channel, [channels], in the shape in which it is added to the call's outputs."""
+    return values if node.target is LINEAR else values.view(-1, *[1] * (outputs.dim() - 2))

@@ -27,7 +27,8 @@ def _full_name(scheme: object) -> object:
     return full
 
 
-def _full_name_for_a_layer(scheme: object) -> object:
+def full_name_for_a_layer(scheme: object) -> object:
+    """The scheme's own name, where a single layer may have it; :class:`RecipeError` otherwise."""
     full = scheme if scheme == KEPT else _full_name(scheme)
     if isinstance(full, str) and full != KEPT and not SCHEMES[full].weights:
         raise RecipeError(f"a single layer can't have the scheme {scheme!r}: it is one of the whole model")
@@ -35,9 +36,11 @@ def _full_name_for_a_layer(scheme: object) -> object:
 
 
 Scheme = Annotated[Literal[tuple(SCHEMES)], BeforeValidator(_full_name)]
+OF_LAYERS = tuple(name for name, each in SCHEMES.items() if each.weights)
+"""Those that a single layer may have."""
 LayerScheme = Annotated[
-    Literal[tuple([KEPT, *(name for name, each in SCHEMES.items() if each.weights)])],
-    BeforeValidator(_full_name_for_a_layer),
+    Literal[tuple([KEPT, *OF_LAYERS])],
+    BeforeValidator(full_name_for_a_layer),
 ]
 
 
