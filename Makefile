@@ -47,6 +47,7 @@ bench-native: .venv/test.stamp
 bench-quantize: .venv/test.stamp
 	$(BIN)/python -m benchmarks.quantize
 	$(BIN)/python -m benchmarks.weight_only
+	$(BIN)/python -m benchmarks.sensitivity
 
 bench-native-isa: .venv/test.stamp
 	$(BIN)/python -m benchmarks.native_isa

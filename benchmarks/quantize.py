@@ -11,13 +11,13 @@ from collections.abc import Iterator
 
 import workbench as wb
 from benchmarks._report import spread
-from workbench import precisions
+from workbench import models, precisions
 from workbench.errors import WorkbenchError
 from workbench.receipt import Result
 from workbench.recipe import Recipe
 from workbench.techniques.quantize.schemes import by_groups
 
-MODELS = ("fashion-mlp", "fashion-cnn", "fashion-resnet8", "tinytext-lm")
+MODELS = ("fashion-mlp", "fashion-cnn", "fashion-resnet8", "fashion-mobilenet", "tinytext-lm", "cifar-resnet20")
 
 
 def recipes() -> Iterator[Recipe]:
@@ -53,6 +53,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=MODELS, metavar="model")
     for name in parser.parse_args().models:
+        if name in models.not_yet():
+            print(f"\n`{name}` is {models.not_yet()[name]}")
+            continue
         plain = wb.run(name, Recipe.plain()).result().baseline
         figure = 100 * plain.quality.value if plain.quality.unit == "share" else plain.quality.value
         print(f"\n`{name}`: {plain.quality.title} {figure:.4g}, {plain.size_bytes / 1e3:.0f} kB\n")

@@ -22,6 +22,17 @@ class Form:
         return torch.randn(self.perfect.shape, generator=torch.Generator().manual_seed(1))
 
 
+@dataclass(frozen=True)
+class Probabilities(Form):
+    """Its outputs lie between 0 and 1; with ``of_classes`` they are 1 together."""
+
+    of_classes: bool = False
+
+    @property
+    def guessed(self) -> torch.Tensor:
+        return super().guessed.softmax(1) if self.of_classes else super().guessed.sigmoid()
+
+
 def _random() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
@@ -34,6 +45,11 @@ def _scored(name: str, count: int, *shape: int, dim: int) -> Form:
 
 def _known(name: str, targets: torch.Tensor) -> Form:
     return Form(name, targets.float(), targets)
+
+
+def _sure(name: str, targets: torch.Tensor, classes: int | None = None) -> Form:
+    perfect = torch.nn.functional.one_hot(targets, classes) if classes else targets
+    return Probabilities(name, perfect.float(), targets, of_classes=classes is not None)
 
 
 def _pairs() -> Form:
@@ -53,4 +69,6 @@ FORMS = (
     _known("numbers", torch.randn(N, 3, generator=_random())),
     _known("a number", torch.randn(N, generator=_random())),
     _pairs(),
+    _sure("yes or no", torch.randint(2, (N, 3), generator=_random())),
+    _sure("shares of classes", torch.randint(8, (N,), generator=_random()), classes=8),
 )

@@ -20,7 +20,12 @@ A_NAME = re.compile(r"[a-z][a-z0-9-]*")
 JUDGED = [(each, form) for each in METRICS for form in FORMS if each.misfit(form.perfect, form.targets) is None]
 MEANS = [(each, form) for each, form in JUDGED if isinstance(each, Mean)]
 ANSWERED = [(each, form) for each, form in JUDGED if each.answers(form.perfect) is not None]
-TRAINED = [(each, form) for each in LOSSES for form in FORMS if each.misfit(form.perfect, form.targets) is None]
+TRAINED = [
+    (each, form)
+    for each in LOSSES
+    for form in FORMS
+    if not (each.misfit(form.perfect, form.targets) or each.misfit(form.guessed, form.targets))
+]
 
 
 def by_name(thing: Metric | Loss | Form) -> str:

@@ -39,7 +39,7 @@ def extreme(kind: str) -> nn.Module:
     )
     model = nn.Sequential(*layers).eval().requires_grad_(False)
     for number, parameter in enumerate(model.parameters()):
-        parameter.fill_((-1.0) ** (number // 4) if parameter.dim() > 1 else 0)
+        parameter.fill_((-1.0) ** (number // 2) if parameter.dim() > 1 else 0)
     return model
 
 

@@ -34,9 +34,26 @@ def masks() -> nn.Module:
     return scores
 
 
+def ends_in(last: nn.Module, outputs: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(6, outputs), last)
+
+
+def steady(outputs: int) -> nn.Module:
+    """Scores that all lie between 0 and 1 for inputs as they are, which makes them no probabilities."""
+    scores = nn.Linear(6, outputs)
+    nn.init.constant_(scores.bias, 0.5)
+    nn.init.uniform_(scores.weight, -0.01, 0.01)
+    return scores
+
+
 @pytest.mark.parametrize(
     ("model", "data", "metric", "loss"),
     [
+        (ends_in(nn.Sigmoid(), 1), (X, torch.arange(N) % 2), "auroc", "binary-probabilities"),
+        (ends_in(nn.Sigmoid(), 3), (X, (X[:, :3] > 0).float()), "auroc", "binary-probabilities"),
+        (ends_in(nn.Softmax(1), 3), (X, torch.arange(N) % 3), "accuracy", "cross-entropy-probabilities"),
+        (steady(1), (X, torch.arange(N) % 2), "auroc", "binary"),
+        (steady(3), (X, (X[:, :3] > 0).float()), "auroc", "binary"),
         (nn.Linear(6, 3), (X, torch.arange(N) % 3), "accuracy", "cross-entropy"),
         (nn.Linear(6, 3), (X, (torch.arange(N) % 3).float()), "accuracy", "cross-entropy"),
         (nn.Linear(6, 3), (X, torch.eye(3)[torch.arange(N) % 3]), "accuracy", "cross-entropy"),

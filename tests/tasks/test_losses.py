@@ -28,6 +28,8 @@ binary_cross_entropy = functional.binary_cross_entropy_with_logits
         ("token-cross-entropy", LINES.mT, LINE_CLASSES, functional.cross_entropy(LINES, LINE_CLASSES)),
         ("binary", SCORES, YES_OR_NO, binary_cross_entropy(SCORES, YES_OR_NO.float())),
         ("binary", SCORES[:, :1], ONE.long(), binary_cross_entropy(SCORES[:, 0], ONE.float())),
+        ("binary-probabilities", SCORES.sigmoid(), YES_OR_NO, binary_cross_entropy(SCORES, YES_OR_NO.float())),
+        ("cross-entropy-probabilities", SCORES.softmax(1), CLASSES, functional.cross_entropy(SCORES, CLASSES)),
         ("mse", SCORES, SCORES.flip(0), functional.mse_loss(SCORES, SCORES.flip(0))),
         ("mse", SCORES[:, :1], SCORES[:, 1].double(), functional.mse_loss(SCORES[:, 0], SCORES[:, 1])),
     ],
@@ -36,6 +38,14 @@ def test_a_loss_is_torch_s_own(name, outputs, targets, theirs):
     loss = losses.find(name)
     assert loss.misfit(outputs, targets) is None
     assert float(loss(outputs, targets)) == pytest.approx(float(theirs), rel=1e-6)
+
+
+@pytest.mark.parametrize(("name", "squash"), [("binary", torch.sigmoid), ("cross-entropy", lambda x: x.softmax(1))])
+def test_probabilities_are_as_far_from_a_teacher_s_as_the_scores_they_were_made_of(name, squash):
+    scores, probabilities = losses.find(name), losses.find(losses.find(name).of_probabilities)
+    teacher = SCORES.flip(0)
+    far = float(scores.towards(SCORES, teacher, 3.0))
+    assert float(probabilities.towards(squash(SCORES), squash(teacher), 3.0)) == pytest.approx(far, rel=1e-4)
 
 
 @pytest.mark.parametrize("ignored", [-1, -100])

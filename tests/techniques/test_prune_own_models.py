@@ -161,6 +161,28 @@ def test_a_regressor_is_pruned_and_fine_tuned(rows):
     assert pruned(module, rows, labels=rows.sum(1)).module[0].out_features == 8
 
 
+def test_fine_tuning_brings_a_regressor_back_to_what_it_was_good_for():
+    torch.manual_seed(0)
+    rows = torch.rand(512, 6)
+    wanted = (rows.sum(1) + rows[:, 0] * rows[:, 1]).unsqueeze(1)
+    module = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 1))
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.02)
+    for _ in range(300):
+        optimizer.zero_grad()
+        nn.functional.mse_loss(module(rows), wanted).backward()
+        optimizer.step()
+
+    def error(model: nn.Module) -> float:
+        with torch.no_grad():
+            return float((model(rows) - wanted).abs().mean())
+
+    before = error(module)
+    cut, tuned = (error(pruned(module, rows, wanted, finetune_epochs=epochs).module) for epochs in (0, 5))
+    assert before < 0.1
+    assert cut > 3 * before
+    assert tuned < 0.5 * cut
+
+
 def test_a_model_whose_operations_say_nothing_of_channels_is_refused_in_one_line(rows):
     class Detached(nn.Module):
         def __init__(self) -> None:

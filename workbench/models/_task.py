@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from workbench.errors import WorkloadError
+from workbench.models import _check
 from workbench.tasks import Counted, Loss, Metric, Task, losses, metrics
-from workbench.workload import Data, is_auto
+from workbench.workload import Data, at_a_time, is_auto
 
 _MOST_CHANNELS = 4
+_TELLING_EXAMPLES, _ENLARGED = 64, 1000
 
 
 def task_of(
@@ -31,6 +34,25 @@ def task_of(
     if notes and chosen.compares_with_untouched:
         notes = [f"there are no targets: judged by {chosen.title} with the untouched model"]
     return Task(chosen, trains, counted or _counted(test)), notes
+
+
+def of_probabilities(task: Task, module: torch.nn.Module, examples: Data) -> Task:
+    """The task with the loss for probabilities, where a sigmoid or a softmax makes such of the model's scores.
+
+    Its outputs for inputs a thousand times as large tell: scores would be large too.
+    """
+    if task.loss is None or not task.loss.of_probabilities or examples.targets is None:
+        return task
+    if not all(each.is_floating_point() for each in examples.inputs):
+        return task
+    loss = losses.find(task.loss.of_probabilities)
+    few = examples.at(slice(at_a_time(examples.inputs, _TELLING_EXAMPLES)))
+    try:
+        outputs = _check.outputs_of(module, tuple(_ENLARGED * each for each in few.inputs))
+    except WorkloadError:  # it takes no such inputs
+        return task
+    are_probabilities = bool(outputs.isfinite().all()) and loss.misfit(outputs, few.targets) is None
+    return replace(task, loss=loss) if are_probabilities else task
 
 
 def as_classes(outputs: torch.Tensor, data: Data, what: str) -> Data:

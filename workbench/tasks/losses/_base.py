@@ -13,6 +13,8 @@ class Loss(ABC):
     """What training makes small."""
 
     name: ClassVar[str]
+    of_probabilities: ClassVar[str] = ""
+    """Of a loss of scores: the one that takes what a sigmoid or a softmax makes of them."""
 
     @abstractmethod
     def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:

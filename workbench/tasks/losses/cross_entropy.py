@@ -15,6 +15,11 @@ else:
 _IGNORED = -100
 """torch's own number of a target that doesn't count."""
 
+_LEAST = 1e-9
+"""The probability that is taken for a smaller one, whose logarithm would be endless."""
+_SUM = 1e-3
+"""How far the sum of probabilities may be from 1."""
+
 
 class CrossEntropy(Loss):
     """Of outputs [N, classes, …] by class numbers [N, …]; targets below zero don't count.
@@ -24,6 +29,7 @@ class CrossEntropy(Loss):
     """
 
     name = "cross-entropy"
+    of_probabilities = "cross-entropy-probabilities"
     classes_at: int = 1
 
     def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:
@@ -58,8 +64,32 @@ class TokenCrossEntropy(CrossEntropy):
     """Of outputs [N, T, tokens] by token numbers [N, T]; targets below zero don't count."""
 
     name = "token-cross-entropy"
+    of_probabilities = ""
     classes_at = -1
 
 
+class ProbabilitiesCrossEntropy(CrossEntropy):
+    """Of outputs that a softmax has made probabilities of: their logarithms are scores with the same softmax."""
+
+    name = "cross-entropy-probabilities"
+    of_probabilities = ""
+
+    def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:
+        if reason := super().misfit(outputs, targets):
+            return reason
+        sums = outputs.sum(self.classes_at)
+        if bool((outputs < 0).any()) or not torch.allclose(sums, torch.ones_like(sums), atol=_SUM):
+            return f"{self.name} needs probabilities, which are 1 together"
+        return None
+
+    def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return super().__call__(outputs.clamp(min=_LEAST).log(), targets)
+
+    def towards(self, outputs: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+        student, taught = (each.clamp(min=_LEAST).log() for each in (outputs, teacher))
+        return super().towards(student, taught, temperature)
+
+
 CROSS_ENTROPY = CrossEntropy()
+PROBABILITIES_CROSS_ENTROPY = ProbabilitiesCrossEntropy()
 TOKEN_CROSS_ENTROPY = TokenCrossEntropy()

@@ -16,6 +16,7 @@ from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize
 from workbench.techniques.quantize.bias_correction import channel_means, over_channels
 from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR
+from workbench.techniques.quantize.reduced import DEQUANTIZE, QUANTIZE
 from workbench.techniques.quantize.sample import Sample, relative_distance
 from workbench.workload import Inputs, rows
 
@@ -48,11 +49,11 @@ class Apart:
 
     def looked(self, inputs: Inputs) -> Looked:
         """The exact graph on ``inputs`` [batch, …]."""
-        return Looked(self.exact, self.quantized, inputs)
+        return Looked(self.exact, self.quantized, _arranged(inputs))
 
     def looked_quantized(self, inputs: Inputs) -> Looked:
         """The quantized graph on ``inputs`` [batch, …]."""
-        return Looked(self.quantized, self.exact, inputs)
+        return Looked(self.quantized, self.exact, _arranged(inputs))
 
     def only(self, looked: Looked, layer: str) -> torch.Tensor:
         """The outputs where this layer alone is quantized, its bias corrected by itself; of :meth:`looked`."""
@@ -82,10 +83,28 @@ def apart(step: Quantize, module: torch.nn.Module, context: Context) -> Apart:
     if not original.sample.distance(original.sample.outputs_of(exact)) <= _SAME:
         raise EngineError("the model changes in place what it reads elsewhere, so that no layer can be swapped alone")
     calls = _calls(quantized, precisions.find(step.scheme))
+    _round_at_once(quantized)
     errors, shifts = _own(exact, quantized, calls, original.sample, context.checkpoint)
     learns = step.correct_biases and original.sample.teaches
     unlike = {layer: f"kept in fp32: {columns}" for layer, columns in original.unlike.items()}
     return Apart(exact, quantized, calls, errors, shifts if learns else {}, unlike)
+
+
+def _arranged(inputs: Inputs) -> Inputs:
+    """Images as convolutions compute fastest."""
+    return tuple(each.contiguous(memory_format=torch.channels_last) if each.dim() == 4 else each for each in inputs)
+
+
+def _round_at_once(graph: torch.fx.GraphModule) -> None:
+    """Quantize and dequantize with a scale for the whole tensor in one call, which takes a quarter of the time."""
+    for node in list(graph.graph.nodes):
+        if node.target is not DEQUANTIZE or node.args[0].target is not QUANTIZE:
+            continue
+        values, *numbers = node.args[0].args
+        if numbers == list(node.args[1:]) and all(isinstance(each, int | float) for each in numbers[:4]):
+            node.target, node.args = torch.fake_quantize_per_tensor_affine, (values, *numbers[:4])
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
 
 
 def _calls(graph: torch.fx.GraphModule, formats: Precision) -> dict[str, tuple[str, ...]]:

@@ -8,8 +8,8 @@ import torch
 import torch.ao.quantization.fx._decomposed  # makes the operations that graphs name
 
 aten = torch.ops.aten
-_QUANTIZE = torch.ops.quantized_decomposed.quantize_per_tensor.default
-_DEQUANTIZE = torch.ops.quantized_decomposed.dequantize_per_tensor.default
+QUANTIZE = torch.ops.quantized_decomposed.quantize_per_tensor.default
+DEQUANTIZE = torch.ops.quantized_decomposed.dequantize_per_tensor.default
 _DEQUANTIZE_CHANNELS = torch.ops.quantized_decomposed.dequantize_per_channel.default
 _KEEP_RANGE = (
     aten.max_pool2d.default,
@@ -54,10 +54,10 @@ def spell_out_range(graph: torch.fx.GraphModule) -> None:
     ONNX and fused kernels know no other limits than a byte's.
     """
     for node in list(graph.graph.nodes):
-        if node.target is _QUANTIZE:
+        if node.target is QUANTIZE:
             _limit(graph, node)
     for node in graph.graph.nodes:
-        if node.target in (_QUANTIZE, _DEQUANTIZE):
+        if node.target in (QUANTIZE, DEQUANTIZE):
             node.args = (*node.args[:3], 0, 255, *node.args[5:])
         elif node.target is _DEQUANTIZE_CHANNELS:
             node.args = (*node.args[:4], -128, 127, *node.args[6:])
@@ -79,4 +79,4 @@ def _is_within(values: torch.fx.Node, scale: float, zero_point: int) -> bool:
     """Whether values come from the same range already, picked or moved but not changed."""
     while values.target in _KEEP_RANGE:
         values = values.args[0]
-    return values.target is _DEQUANTIZE and values.args[1:3] == (scale, zero_point)
+    return values.target is DEQUANTIZE and values.args[1:3] == (scale, zero_point)
