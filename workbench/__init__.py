@@ -130,7 +130,7 @@ def prepare(
 
 def sensitivity(
     workload: Workload | str,
-    schemes: Sequence[str] = (),
+    schemes: str | Sequence[str] = (),
     *,
     recipe: Recipe | dict | str | None = None,
     examples: int = 1000,
@@ -142,7 +142,7 @@ def sensitivity(
     workload
         A :class:`Workload` or the name of an embedded one.
     schemes
-        Names as a recipe's ``overrides`` take them; all of them when absent.
+        A name, or several, as a recipe's ``overrides`` take them; all of them when absent.
     recipe
         What is done to the model before that; options of its quantize step are used for all schemes.
     examples
@@ -161,6 +161,7 @@ def sensitivity(
         No scheme has a form for any layer, or a name is of none, with the nearest ones.
     """
     workload = load(workload) if isinstance(workload, str) else workload
+    schemes = [schemes] if isinstance(schemes, str) else schemes
     asked = workload, Recipe.parse(recipe), schemes, examples
     while True:
         with contextlib.suppress(Cancelled):  # something else was asked of the worker: it goes on afterwards

@@ -23,11 +23,11 @@ class Effect(_Frozen):
     """What a change does to the model, on ``n`` test examples.
 
     ``loss`` is how much worse the metric becomes, in its unit, paired; ``None`` where it isn't a number. ``error`` is
-    how far the outputs move, ‖outputs − the exact‖₂ / ‖the exact‖₂.
+    how far the outputs move, ‖outputs − the exact‖₂ / ‖the exact‖₂, ``None`` where they are no numbers.
     """
 
     loss: Interval | None
-    error: float
+    error: float | None
     n: int
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from workbench import kernels, techniques
-from workbench.commands import cli
+from workbench.commands import asked, cli
 from workbench.recipe import Recipe
 
 
 def parse(*arguments: str) -> Recipe:
-    return cli._recipe(cli._parser().parse_args(["run", "fashion-student", *arguments]))
+    return asked.recipe(cli._parser().parse_args(["run", "fashion-student", *arguments]))
 
 
 def test_flags_make_the_same_recipe_as_json():

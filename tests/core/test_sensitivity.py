@@ -18,6 +18,7 @@ from workbench.recipe import Recipe
 from workbench.sensitivities import Sensitivity
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize
+from workbench.techniques.quantize.apart import Apart
 from workbench.techniques.quantize.schemes import OF_LAYERS
 from workbench.variant import Variant
 from workbench.workload import LoadedWorkload, Workload
@@ -133,7 +134,11 @@ def test_the_layer_that_is_off_most_comes_first_and_parts_come_before_the_whole(
     assert 0 < survey.told().done < 1
 
 
-def test_what_was_found_before_it_gave_way_is_kept(workload, found):
+def test_what_was_found_before_it_gave_way_is_kept_and_never_looked_at_twice(workload, found, monkeypatch):
+    looks, swap = [], Apart.only
+    monkeypatch.setattr(Apart, "only", lambda self, looked, layer: (looks.append(layer), swap(self, looked, layer))[1])
+    surveyed(workload)
+    at_once = len(looks)
     surveys, steps, turns, patience = Surveys(), [Quantize(scheme=name) for name in ASKED], 0, 5
 
     def checkpoint() -> None:
@@ -146,9 +151,10 @@ def test_what_was_found_before_it_gave_way_is_kept(workload, found):
             *_, again = surveys.of(workload, workload.module, steps, 300, Context.of(workload, checkpoint=checkpoint))
             break
         except Cancelled:
-            turns, patience = turns + 1, 2 * patience  # graphs are made in one piece
+            turns, patience = turns + 1, min(2 * patience, 640)  # graphs are made in one piece
     assert turns > 3
     assert again == found
+    assert len(looks) == 2 * at_once
 
 
 def test_a_scheme_that_fits_no_layer_says_so_beside_those_that_do():
@@ -190,6 +196,33 @@ def test_the_recipe_s_other_steps_come_first_and_its_quantize_step_gives_the_opt
 def test_what_is_no_scheme_of_a_layer_is_refused_before_any_work(name, words):
     with pytest.raises(RecipeError, match=words):
         quantized_apart(Recipe(), [name])
+
+
+@pytest.mark.parametrize("examples", [0, -5])
+def test_so_few_examples_are_refused(examples):
+    core = Core(outbox=None)
+    asked = core.questions().sensitivity(1, Recipe(), ["int8"], examples, lambda: None, train=False)
+    with pytest.raises(WorkbenchError, match=f"^examples is {examples}; look at 1 or more$"):
+        next(asked)
+
+
+class Dividing(nn.Module):
+    """Gives infinity for images whose first pixel is small, whatever its layer gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, CLASSES)
+
+    def forward(self, images):
+        return self.layer(images.flatten(1)) / torch.relu(images[:, 0, 0, :1] - 0.5)
+
+
+def test_outputs_that_are_no_numbers_are_told_as_such():
+    images = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    module = Dividing().eval()
+    workload = models.load(Workload(module, data=(images, torch.arange(60) % CLASSES), train=images))
+    only = cell(surveyed(workload, ("binary-weights",)), "layer", "binary-weights").only
+    assert only.error is None or math.isfinite(only.error)
 
 
 def test_what_would_have_to_be_trained_first_is_trained_only_where_that_is_said():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
@@ -25,13 +26,38 @@ def test_it_comes_in_parts_and_what_comes_last_is_all(session):
 
 def test_it_gives_way_to_a_run_and_goes_on_afterwards(session):
     asked = session.sensitivity(STUDENT, Recipe(), ["int8-static", "int8-dynamic"], 10_000)
-    first = next(asked)
+    seen = [next(part for part in asked if part.done > 0.2).done]
     run = session.start(STUDENT, Recipe.parse(place={"engine": "eager", "threads": 1}))
     with pytest.raises(Cancelled):
-        list(asked)
+        seen.extend(part.done for part in asked)
     assert run.result().variant.quality.n == 10_000
-    after = next(session.sensitivity(STUDENT, Recipe(), ["int8-static", "int8-dynamic"], 10_000))
-    assert after.done >= first.done
+    again = session.sensitivity(STUDENT, Recipe(), ["int8-static", "int8-dynamic"], 10_000)
+    assert next(again).done >= seen[-1]
+    again.close()
+
+
+def test_nobody_waits_for_what_is_left_and_the_worker_stops(session):
+    asked = session.sensitivity(STUDENT, Recipe(), ["int8-static"], 9_000)
+    done = next(asked).done
+    asked.close()
+    more = next(session.sensitivity(STUDENT, Recipe(), ["int8-static"], 9_000))
+    assert done <= more.done < 1
+
+
+def test_two_that_ask_at_once_both_get_their_answer(session):
+    found = {}
+
+    def ask(scheme: str) -> None:
+        *_, found[scheme] = session.sensitivity(STUDENT, Recipe(), [scheme], 300)
+
+    threads = [threading.Thread(target=ask, args=[scheme]) for scheme in ("int8-dynamic", "int8-weights")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(
+        found[scheme].final and found[scheme].schemes == (scheme,) for scheme in ("int8-dynamic", "int8-weights")
+    )
 
 
 def test_a_worker_s_refusal_is_one_line(session):

@@ -1,5 +1,7 @@
 """Single layers in fewer bits: what is swapped computes what a recipe that names the layer does."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -61,6 +63,78 @@ def test_all_but_a_layer_compute_what_a_recipe_that_keeps_it_makes_of_them(model
     for layer in found.calls:
         wanted = outputs(exactly(scheme, overrides={layer: "fp32"}), model, context, images)
         torch.testing.assert_close(found.all_but(looked, layer), wanted, rtol=1e-4, atol=1e-5)
+
+
+class Twice(nn.Module):
+    """One layer after itself, and an attention, whose products are one layer's as well."""
+
+    def __init__(self):
+        super().__init__()
+        self.shared, self.attention = nn.Linear(8, 8), nn.MultiheadAttention(8, 2, batch_first=True)
+        self.last = nn.Linear(8, 3)
+
+    def forward(self, images):
+        rows = torch.relu(self.shared(torch.relu(self.shared(images.squeeze(1)))))
+        return self.last(self.attention(rows, rows, rows, need_weights=False)[0].mean(1))
+
+
+@pytest.mark.parametrize("scheme", ["int8-dynamic", "int8-weights", "int4-weights"])
+def test_all_calls_of_a_layer_are_swapped_together(context, scheme):
+    torch.manual_seed(2)
+    model, images = Twice().eval(), torch.rand(7, 1, 8, 8)
+    found = exactly(scheme).apart(model, context)
+    assert len(found.calls["shared"]) == 2
+    alone, others = found.looked((images,)), found.looked_quantized((images,))
+    for layer in ("shared", "last"):
+        wanted = outputs(exactly(scheme, overrides={"*": "fp32", layer: scheme}), model, context, images)
+        torch.testing.assert_close(found.only(alone, layer), wanted, rtol=1e-4, atol=1e-5)
+        wanted = outputs(exactly(scheme, overrides={layer: "fp32"}), model, context, images)
+        torch.testing.assert_close(found.all_but(others, layer), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_in_int8_static_too_the_second_call_sees_what_the_first_has_changed(context):
+    torch.manual_seed(2)
+    model, images = Twice().eval(), torch.rand(7, 1, 8, 8)
+    found = exactly("int8-static").apart(model, context)
+    looked = found.looked_quantized((images,))
+    moved = {layer: float((found.all_but(looked, layer) - looked.outputs).norm()) for layer in found.calls}
+    exact = found.looked((images,))
+    with torch.no_grad():
+        every = found.looked_quantized((images,)).swapped([name for names in found.calls.values() for name in names])
+    assert (every - exact.outputs).norm() < 0.2 * (looked.outputs - exact.outputs).norm() + 1e-4
+    assert all(moved.values())
+
+
+class Draws(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 3)
+
+    def forward(self, images):
+        return self.layer(images.flatten(1)) + torch.rand(3)
+
+
+def test_a_model_that_draws_random_numbers_is_refused(context):
+    with pytest.raises(EngineError, match="draws random numbers"):
+        exactly("int8-weights").apart(Draws().eval(), context)
+
+
+class Broken(nn.Module):
+    """Its first layer gives what is no number."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(64, 8), nn.Linear(64, 3)
+        self.first.weight.data[0, 0] = torch.inf
+
+    def forward(self, images):
+        return self.last(images.flatten(1)) + self.first(images.flatten(1)).nan_to_num(0, 0, 0).sum(1, keepdim=True)
+
+
+def test_a_layer_whose_outputs_are_no_numbers_isn_t_told_as_exact(context):
+    found = exactly("int8-weights").apart(Broken().eval(), context)
+    assert not math.isfinite(found.errors["first"])
+    assert 0 < found.errors["last"] < 0.1
 
 
 def test_layers_are_told_in_execution_order_whether_they_have_a_form_or_not(model, context):

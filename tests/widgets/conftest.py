@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.widgets.parts import HandDrivenSession
@@ -29,3 +31,17 @@ def settle():
             pump.shared().flush()
 
     return settle
+
+
+@pytest.fixture
+def answered(settle):
+    """Draw, wait until every question was answered, and draw that."""
+
+    def answered() -> None:
+        settle()
+        for thread in threading.enumerate():
+            if thread.name == "feed":
+                thread.join()
+        settle()
+
+    return answered

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from tests.results import a_result
@@ -16,20 +14,6 @@ from workbench.widgets import ExamplesView
 from workbench.widgets.page import examples as views
 
 INT8 = {"steps": [{"do": "quantize"}], "place": {"engine": "eager", "threads": 1}}
-
-
-@pytest.fixture
-def answered(settle):
-    """Draw, wait until every question was answered, and draw that."""
-
-    def answered() -> None:
-        settle()
-        for thread in threading.enumerate():
-            if thread.name == "feed":
-                thread.join()
-        settle()
-
-    return answered
 
 
 def finish(session) -> None:

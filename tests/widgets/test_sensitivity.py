@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -14,23 +15,11 @@ from workbench.sensitivities import Cell
 from workbench.widgets.page import sensitivity as views
 
 
-@pytest.fixture
-def answered(settle):
-    """Draw, wait until every question was answered, and draw that."""
-
-    def answered() -> None:
-        settle()
-        for thread in threading.enumerate():
-            if thread.name == "feed":
-                thread.join()
-        settle()
-
-    return answered
-
-
-def finish(session) -> None:
+def finish(session, time_ms: float | None = None) -> None:
     number, workload, recipe = session.submitted[-1]
     result = a_result(workload=workload.model, recipe=recipe.model_dump(mode="json"))
+    timed = tuple(layer.model_copy(update={"time_ms": time_ms}) for layer in result.receipt)
+    result = result.model_copy(update={"receipt": timed})
     session.say(events.Finished(run=number, result=result))
 
 
@@ -48,14 +37,81 @@ def test_nothing_is_asked_for_while_the_tab_is_closed(bench, session, answered):
     assert session.asked == []
 
 
-def test_what_comes_in_parts_is_shown_as_it_is_known(bench, session, answered):
-    session.surveyed = [[a_sensitivity(final=False), a_sensitivity()]]
+def test_what_comes_in_parts_is_shown_as_it_is_known(bench, session, answered, settle):
+    rest = threading.Event()
+
+    def parts():
+        yield a_sensitivity(final=False)
+        rest.wait()
+        yield a_sensitivity()
+
+    session.surveyed = [parts()]
     finish(session)
     open_tab(bench)
+    until(settle, lambda: "rows" in bench.sensitivity.view)
+    assert bench.sensitivity.view["progress"] == "40 %"
+    rest.set()
     answered()
     assert bench.sensitivity.view["progress"] == ""
     assert bench.sensitivity.mark == ""
-    assert views.view(a_sensitivity(final=False), {})["progress"] == "40 %"
+
+
+def until(settle, so) -> None:
+    """Draw until it is so."""
+    for _ in range(500):
+        settle()
+        if so():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+def test_who_leaves_the_tab_isn_t_told_the_rest_and_who_comes_back_asks_again(bench, session, answered, settle):
+    left, closed = threading.Event(), threading.Event()
+
+    def parts():
+        try:
+            yield a_sensitivity(final=False)
+            left.wait()
+            while True:
+                yield a_sensitivity(final=False, done=0.7)
+        finally:
+            closed.set()
+
+    session.surveyed = [parts(), [a_sensitivity()]]
+    finish(session)
+    open_tab(bench)
+    until(settle, lambda: "rows" in bench.sensitivity.view)
+    open_tab(bench, "History")
+    settle()
+    left.set()
+    assert closed.wait(5)
+    open_tab(bench)
+    answered()
+    assert bench.sensitivity.view["progress"] == ""
+
+
+def test_a_map_stays_pale_while_the_next_run_is_under_way(bench, session, answered, settle):
+    left = threading.Event()
+
+    def parts():
+        yield a_sensitivity(final=False)
+        left.wait()
+        raise Cancelled
+
+    session.surveyed = [parts(), [a_sensitivity()]]
+    finish(session)
+    open_tab(bench)
+    until(settle, lambda: "rows" in bench.sensitivity.view)
+    bench.sensitivity.pressed = {"layer": "conv1", "scheme": "int8-static", "at": 1}
+    settle()
+    left.set()
+    answered()
+    assert "rows" in bench.sensitivity.view
+    assert bench.sensitivity.mark == "stale"
+    finish(session)
+    answered()
+    assert (bench.sensitivity.view["progress"], bench.sensitivity.mark) == ("", "")
 
 
 def test_what_gave_way_to_something_else_is_asked_for_again(bench, session, answered):
@@ -93,12 +149,16 @@ def test_where_there_is_no_model_a_line_says_why(bench, session, answered, endin
     assert session.asked == []
 
 
+def press(bench, at: int) -> None:
+    bench.sensitivity.pressed = {"layer": "conv1", "scheme": "int8-static", "at": at}
+
+
 def test_a_click_asks_for_the_scheme_and_a_second_one_takes_it_back(bench, session, answered):
     session.surveyed = [[a_sensitivity()]] * 3
     finish(session)
     open_tab(bench)
     answered()
-    bench.sensitivity.asked = {"layer": "conv1", "choice": "int8-static", "at": 1}
+    press(bench, at=1)
     answered()
     (step,) = bench.panel.recipe["steps"]
     assert (step["do"], step["scheme"]) == ("quantize", "int8-static")
@@ -106,9 +166,20 @@ def test_a_click_asks_for_the_scheme_and_a_second_one_takes_it_back(bench, sessi
     finish(session)
     answered()
     assert bench.sensitivity.chosen["conv1"] == "int8-static"
-    bench.sensitivity.asked = {"layer": "conv1", "choice": "", "at": 2}
+    press(bench, at=2)
     answered()
     assert bench.panel.recipe["steps"] == []
+
+
+@pytest.mark.parametrize("overrides", [{}, {"conv*": "int8-static"}])
+def test_a_click_on_what_the_layer_has_without_being_named_leaves_it_in_fp32(bench, session, answered, overrides):
+    scheme = "int8-dynamic" if overrides else "int8-static"
+    bench.panel.recipe = {"steps": [{"do": "quantize", "scheme": scheme, "overrides": overrides}]}
+    answered()
+    press(bench, at=1)
+    answered()
+    (step,) = bench.panel.recipe["steps"]
+    assert step["overrides"] == {**overrides, "conv1": "fp32"}
 
 
 def test_a_loss_is_told_in_points_with_its_interval_and_the_darkest_is_the_largest():
@@ -135,7 +206,7 @@ def test_a_scheme_that_fits_no_layer_has_no_column():
 
 
 def test_a_figure_that_is_no_number_says_so_and_others_have_their_unit():
-    broken = an_effect(0.0).model_copy(update={"loss": None})
+    broken = an_effect(0.0).model_copy(update={"loss": None, "error": None})
     found = a_sensitivity(
         cells=tuple(cell.model_copy(update={"only": broken}) for cell in a_sensitivity().cells),
         title="mean absolute error",
@@ -143,17 +214,18 @@ def test_a_figure_that_is_no_number_says_so_and_others_have_their_unit():
     )
     view = views.view(found, {})
     assert view["loss"] == "loss of mean absolute error, ppm"
-    assert cells(view)["fc1", "int8-static"]["only"]["loss"]["text"] == "no number"
+    effect = cells(view)["fc1", "int8-static"]["only"]
+    assert (effect["loss"]["text"], effect["error"]["text"]) == ("no number", "no number")
+    assert effect["told"] == "mean absolute error is no number, 1,000 examples"
     in_ppm = cells(views.view(a_sensitivity(unit="ppm", better="lower"), {}))["fc1", "int4-weights"]["only"]
     assert in_ppm["loss"]["text"].endswith("ppm")
 
 
 def test_layers_have_the_times_of_the_run_that_is_shown(bench, session, answered):
     session.surveyed = [[a_sensitivity()]]
-    finish(session)
+    finish(session, time_ms=0.0123)
     open_tab(bench)
     answered()
-    assert bench.sensitivity.view["timed"] == any(row["time"] for row in bench.sensitivity.view["rows"])
-    view = views.view(a_sensitivity(), {"fc1": "12.3 µs"})
-    assert [row["time"] for row in view["rows"]] == ["", "12.3 µs"]
-    assert view["timed"]
+    assert [row["time"] for row in bench.sensitivity.view["rows"]] == ["12.3 µs", ""]
+    assert bench.sensitivity.view["timed"]
+    assert not views.view(a_sensitivity(), {})["timed"]

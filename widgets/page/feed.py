@@ -46,20 +46,29 @@ class Feed:
         self._waiting, self._failed = words
         self._asked: int | None = None
         """The run that was asked for last; None where what is shown is of none."""
+        self._more = False
+        """Whether parts of the answer are still to come."""
+        self._outdated = False
+        """Whether another run is under way."""
 
     def follow(self, state: PageState, workload: Workload) -> None:
         """Show what belongs to ``state``. Call it in the pump, while the widget is looked at."""
         why = self._why_none(state)
-        if why and state.busy and self._asked is not None:
-            self.widget.mark = "stale"
+        if why and state.busy and "empty" not in self.widget.view:
+            self._outdated, self.widget.mark = True, "stale"
         elif why:
             self._asked = None
             self._show({"empty": why})
         elif state.run != self._asked:
-            self._asked = state.run
+            self._asked, self._more, self._outdated = state.run, True, False
             self._begin()
             arguments = [state.run, workload, Recipe.parse(state.recipe)]
             threading.Thread(target=self._work, args=arguments, name="feed", daemon=True).start()
+
+    def look_away(self) -> None:
+        """Nobody looks at the widget: what is still to come isn't waited for."""
+        if self._more:
+            self._asked, self._more = None, False
 
     def _begin(self) -> None:
         if "empty" in self.widget.view:
@@ -67,15 +76,18 @@ class Feed:
         else:
             self.widget.mark = "stale"
 
-    def _show(self, view: View) -> None:
+    def _show(self, view: View, mark: str = "") -> None:
         with self.widget.hold_sync():
-            self.widget.view, self.widget.mark = view, ""
+            self.widget.view, self.widget.mark = view, mark
 
     def _work(self, run: int, workload: Workload, recipe: Recipe) -> None:
         """On a thread of its own: wait for the answer, and have it written."""
         try:
             for view in self._ask(workload, recipe):
+                if run != self._asked:
+                    return
                 self._later(lambda view=view: self._answer(run, view))
+            self._more = self._more and run != self._asked
         except Cancelled:
             self._later(lambda: self._retry(run))
         except Exception as error:  # whatever it was, the person waits for an answer
@@ -87,7 +99,7 @@ class Feed:
 
     def _answer(self, run: int, view: View) -> None:
         if run == self._asked:
-            self._show(view)
+            self._show(view, "stale" if self._outdated else "")
 
     def _retry(self, run: int) -> None:
         if run == self._asked:

@@ -42,9 +42,7 @@ def offered(recipe: Recipe, catalog: Catalog, layer: LayerReceipt, blocked: Mapp
 
 def chosen(recipe: Recipe, catalog: Catalog, layers: Iterable[LayerReceipt]) -> dict[str, str]:
     """By layer what the recipe asks it to be."""
-    found = _declared(catalog)
-    step = next((step for step in recipe.steps if found and step.do == found[0].name), None)
-    return {layer.layer: step.of_layer(layer.layer) for layer in layers if layer.has_weight} if step else {}
+    return {layer.layer: _of_layer(recipe, catalog, layer.layer) for layer in layers if layer.has_weight}
 
 
 def with_choice(recipe: Recipe, catalog: Catalog, layer: str, choice: str) -> Recipe:
@@ -68,6 +66,24 @@ def with_choice(recipe: Recipe, catalog: Catalog, layer: str, choice: str) -> Re
     if step[option.name] == {_ALL: _AS_IT_IS}:
         steps.remove(step)
     return Recipe.parse(document)
+
+
+def toggled(recipe: Recipe, catalog: Catalog, layer: str, scheme: str) -> Recipe:
+    """``recipe`` with ``layer`` in this scheme, or, where it is already, in what it is without being asked by name.
+
+    Where that is the same scheme, the layer is left as it is in the model.
+    """
+    if _of_layer(recipe, catalog, layer) != scheme:
+        return with_choice(recipe, catalog, layer, scheme)
+    without = with_choice(recipe, catalog, layer, "")
+    return without if _of_layer(without, catalog, layer) != scheme else with_choice(recipe, catalog, layer, _AS_IT_IS)
+
+
+def _of_layer(recipe: Recipe, catalog: Catalog, layer: str) -> str:
+    """What the recipe asks the layer to be."""
+    found = _declared(catalog)
+    step = next((step for step in recipe.steps if found and step.do == found[0].name), None)
+    return step.of_layer(layer) if step else _AS_IT_IS
 
 
 def _declared(catalog: Catalog) -> tuple[TechniqueInfo, OptionInfo] | None:

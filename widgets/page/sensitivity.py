@@ -21,6 +21,7 @@ _NONE_YET = {
     "untrained": "The training hasn't begun, and what layers cost is known only after it.",
 }
 _SIDES = ("only", "all_but")
+_NO_NUMBER = {"text": "no number", "tone": "worse", "share": 1.0}
 _UNITS = {"share": "percentage points"}
 
 
@@ -68,7 +69,8 @@ def _scales(found: Sensitivity, side: str) -> dict[str, float]:
     """The largest loss and error, which have the strongest colour."""
     effects = [effect for cell in found.cells if (effect := getattr(cell, side))]
     losses = [effect.loss.value for effect in effects if effect.loss]
-    return {"loss": max(losses, default=0.0), "error": max((effect.error for effect in effects), default=0.0)}
+    errors = (effect.error for effect in effects if effect.error is not None)
+    return {"loss": max(losses, default=0.0), "error": max(errors, default=0.0)}
 
 
 def _cell(cell: Cell, found: Sensitivity, scales: Mapping[str, Mapping[str, float]]) -> View:
@@ -84,20 +86,18 @@ def _effect(effect: Effect | None, found: Sensitivity, scales: Mapping[str, floa
     if effect is None:
         waiting = {"text": "", "tone": "", "share": 0.0}
         return {"loss": waiting, "error": waiting, "told": ""}
-    error = {
-        "text": fmt.percent(effect.error, 1),
-        "tone": "worse",
-        "share": _share(effect.error, scales["error"]),
-    }
-    if effect.loss is None:
-        loss, told = {"text": "no number", "tone": "worse", "share": 1.0}, f"{found.title} is no number"
-    else:
+    loss, error, told = _NO_NUMBER, _NO_NUMBER, [f"{found.title} is no number"]
+    if effect.loss:
         sides = effect.loss.low, effect.loss.high
         text, low, high = (_number(each, found.unit, effect.loss) for each in (effect.loss.value, *sides))
         tone = {-1: "better", 0: "", 1: "worse"}[fmt.decided(effect.loss, 0.0)]
         loss = {"text": text, "tone": tone, "share": _share(effect.loss.value, scales["loss"])}
-        told = f"loss {text} ({low} to {high})"
-    return {"loss": loss, "error": error, "told": f"{told}, outputs off by {error['text']}, {effect.n:,} examples"}
+        told = [f"loss {text} ({low} to {high})"]
+    if effect.error is not None:
+        text = fmt.percent(effect.error)
+        error = {"text": text, "tone": "worse", "share": _share(effect.error, scales["error"])}
+        told.append(f"outputs off by {text}")
+    return {"loss": loss, "error": error, "told": ", ".join((*told, f"{effect.n:,} examples"))}
 
 
 def _number(value: float, unit: str, interval: Interval) -> str:

@@ -99,6 +99,8 @@ class Workbench(Page):
     def close(self) -> None:
         """Take the page down. The session stays as it is."""
         self._unsubscribe()
+        for feed in self._feeds:
+            feed.look_away()
         super().close()
 
     def __repr__(self) -> str:
@@ -112,7 +114,7 @@ class Workbench(Page):
             Feed(self.examples, self._changed_examples, examples.why_none, examples.WORDS, self._draw_state),
             Feed(self.sensitivity, self._sensitivity, sensitivity.why_none, sensitivity.WORDS, self._draw_state),
         )
-        self.sensitivity.observe(self._on_layer_asked, "asked")
+        self.sensitivity.observe(self._on_cell, "pressed")
         self.details.strip.observe(lambda _: self._draw_state(), "selected")
         self._layer_reader = LayerReader(self.layers)
         self.layers.observe(lambda _: self._look_at_layer(), "selected")
@@ -262,9 +264,17 @@ class Workbench(Page):
 
     def _on_layer_asked(self, change: t.Bunch) -> None:
         """Give a layer a scheme of its own."""
-        recipe, asked = Recipe.parse(self.panel.recipe), change["new"]
+        asked = change["new"]
+        self._change_layer(layer_schemes.with_choice, asked["layer"], asked["choice"])
+
+    def _on_cell(self, change: t.Bunch) -> None:
+        """Give a layer the scheme of the cell, or take it back where the layer has it."""
+        pressed = change["new"]
+        self._change_layer(layer_schemes.toggled, pressed["layer"], pressed["scheme"])
+
+    def _change_layer(self, how: Callable[..., Recipe], layer: str, scheme: str) -> None:
         try:
-            changed = layer_schemes.with_choice(recipe, self._catalog, asked["layer"], asked["choice"])
+            changed = how(Recipe.parse(self.panel.recipe), self._catalog, layer, scheme)
         except WorkbenchError as error:
             self._refuse(error)
         else:
@@ -387,6 +397,8 @@ class Workbench(Page):
             for feed in self._feeds:
                 if self.details.is_open(feed.widget):
                     feed.follow(state, workload)
+                else:
+                    feed.look_away()
             self.pareto_plot.selected = self.history.selected = self._shown(state)
         self._look_at_layer()
         self._pump.call((id(self), "behind"), lambda: self._render_behind(state, workload))

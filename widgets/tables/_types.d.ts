@@ -216,5 +216,5 @@ interface SensitivityMapTraits {
   view: SensitivityFound | { empty: string };
   mark: string;
   chosen: Record<string, string>;
-  asked: { layer: string; choice: string; at: number };
+  pressed: { layer: string; scheme: string; at: number };
 }

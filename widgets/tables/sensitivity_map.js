@@ -52,7 +52,10 @@ function render({ model, el }) {
   const empty = h("p", { class: "wb-empty" });
   const summary = h("p", { class: "wb-note", role: "status" });
   const map = h("div", {});
+  /** Whether a cell is being pressed: one that is replaced meanwhile gets no click. */
+  let held = false;
   const draw = () => {
+    if (held) return;
     const view = model.get("view");
     const found = "rows" in view ? view : null;
     write(empty, "empty" in view ? view.empty : "");
@@ -65,7 +68,8 @@ function render({ model, el }) {
     const { layer, scheme } = (map.contains(focused) && focused?.dataset) || {};
     map.replaceChildren(tableOf(found, model.get("chosen"), shown));
     const cells = [.../** @type {NodeListOf<HTMLElement>} */ (map.querySelectorAll(".wb-cell"))];
-    if (layer) cells.find(({ dataset }) => dataset.layer === layer && dataset.scheme === scheme)?.focus();
+    if (layer)
+      cells.find(({ dataset }) => dataset.layer === layer && dataset.scheme === scheme)?.focus({ preventScroll: true });
   };
   const sides = choiceOf("What is in the scheme", SIDES, shown.side, (side) => {
     shown.side = /** @type {SensitivityShown["side"]} */ (side);
@@ -78,12 +82,19 @@ function render({ model, el }) {
   const tools = h("div", { class: "wb-sensitivity-tools" }, sides, figures, summary);
   const region = { tabindex: "0", role: "region", "aria-label": "Sensitivity" };
   el.append(h("div", { class: "wb-scroll", ...region }, empty, tools, map));
+  map.addEventListener("pointerdown", () => {
+    held = true;
+    const released = () => {
+      held = false;
+      setTimeout(draw); // after the click
+    };
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, released, { once: true });
+  });
   map.addEventListener("click", (event) => {
     const cell = targetOf(event).closest(".wb-cell");
     if (!(cell instanceof HTMLElement)) return;
     const { layer = "", scheme = "" } = cell.dataset;
-    const choice = cell.getAttribute("aria-pressed") === "true" ? "" : scheme;
-    send(model, "asked", { layer, choice, at: Date.now() });
+    send(model, "pressed", { layer, scheme, at: Date.now() });
   });
   follow(model, ["mark"], () => {
     el.dataset.mark = model.get("mark");

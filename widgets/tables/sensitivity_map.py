@@ -18,7 +18,7 @@ class SensitivityMap(Widget):
     view = t.Dict(help="what is shown, or why there is nothing").tag(sync=True)
     mark = t.Unicode(help='"stale" where it is of the run before').tag(sync=True)
     chosen = t.Dict(help="the scheme that the recipe asks of each layer").tag(sync=True)
-    asked = t.Dict(help="set by a click: layer, choice and when").tag(sync=True)
+    pressed = t.Dict(help="set by a click on a cell: layer, scheme and when").tag(sync=True)
 
     def __init__(self, found=None, **traits) -> None:
         super().__init__(**traits)
@@ -31,4 +31,4 @@ class SensitivityMap(Widget):
 
     def twin(self) -> Twin | None:
         rows = views.rows(self.view)
-        return Twin.of(self.view["loss"].capitalize(), ["layer", *self.view["schemes"]], rows) if rows else None
+        return Twin.of(self.view["loss"], ["layer", *self.view["schemes"]], rows) if rows else None

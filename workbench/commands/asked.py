@@ -13,13 +13,13 @@ from workbench.catalog import OptionInfo
 from workbench.core import offer
 from workbench.errors import WorkbenchError, unknown
 from workbench.machine import devices
-from workbench.recipe import Recipe
+from workbench.recipe import Place, Recipe
 from workbench.tasks import losses
 from workbench.workload import CALLS, Workload
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Everything that tells a workload and a recipe."""
+def add_workload(command: argparse.ArgumentParser) -> None:
+    """Everything that tells a workload."""
     command.add_argument(
         "workload", help="an embedded or fetched workload, a model's file or folder, or module:factory"
     )
@@ -35,15 +35,23 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--call", default="auto", help=f"how inputs are passed: {', '.join(CALLS)}; auto: by their form"
     )
+
+
+def add_steps(command: argparse.ArgumentParser) -> None:
+    """Everything that tells what is done to a model."""
     command.add_argument("--recipe", help="a JSON file; the technique and placement flags are then not used")
     for name, technique in techniques.registered().items():
         _add_technique(command, name, technique)
+    command.add_argument("--seed", type=int, default=0)
+
+
+def add_place(command: argparse.ArgumentParser) -> None:
+    """Everything that tells where a model runs and how."""
     place = command.add_argument_group("place")
     place.add_argument("--engine", default="auto", help="one of `workbench list engines`; auto: the best one here")
     place.add_argument("--device", default="cpu", help=devices.names())
     place.add_argument("--threads", type=int, help="CPU threads; all usable ones when absent")
     place.add_argument("--batch", type=int, default=1, help="inputs per call")
-    command.add_argument("--seed", type=int, default=0)
 
 
 def workload(chosen: argparse.Namespace) -> Workload:
@@ -78,7 +86,7 @@ def recipe(chosen: argparse.Namespace) -> Recipe:
         if given:
             at = techniques.position(name, [step["do"] for step in steps])
             steps.insert(at, {"do": name, **given})
-    place = {"engine": chosen.engine, "device": chosen.device, "threads": chosen.threads, "batch": chosen.batch}
+    place = {name: getattr(chosen, name) for name in Place.model_fields if hasattr(chosen, name)}
     return Recipe.parse(steps=steps, place=place, seed=chosen.seed)
 
 

@@ -116,7 +116,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Any flag of a technique turns it on; those of its options that aren't given take their defaults.",
     )
     run.set_defaults(command=_run)
-    asked.add_arguments(run)
+    asked.add_workload(run)
+    asked.add_steps(run)
+    asked.add_place(run)
     run.add_argument(
         "--baseline", default="auto", help="fp32 engine to compare with; auto: the faster of eager and compiled"
     )

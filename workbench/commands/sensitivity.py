@@ -15,10 +15,11 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command = commands.add_parser(
         "sensitivity",
         help="print what each layer costs the model in each scheme of quantization",
-        epilog="Flags of techniques say what is done to the model before that.",
+        epilog="Flags of other techniques say what is done to the model before; those of quantize give its options.",
     )
     command.set_defaults(command=_sensitivity)
-    asked.add_arguments(command)
+    asked.add_workload(command)
+    asked.add_steps(command)
     command.add_argument("--schemes", default="", help="some of a layer's schemes, with commas; all when absent")
     command.add_argument("--examples", type=int, default=1000, help="test examples that are looked at")
     command.add_argument("--json", action="store_true", help="print everything as one JSON object")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from workbench import engines
@@ -35,6 +36,10 @@ class Questions:
     def __init__(self, workloads: Workloads, shelf: Shelf, judgements: Judgements) -> None:
         self._workloads, self._shelf, self._judgements = workloads, shelf, judgements
         self._surveys = Surveys()
+
+    def forget(self, workload_key: str) -> None:
+        """Let go of what was found for this workload."""
+        self._surveys.forget(workload_key)
 
     def save(self, token: int, recipe: Recipe, result: Result | None, target: Path) -> list[Path]:
         """Write what can be taken away of a variant; see :meth:`workbench.core.saving.TakeAway.save`."""
@@ -80,9 +85,12 @@ class Questions:
         :class:`WorkbenchError` where the model would have to be trained first and ``train`` isn't said, or no scheme
         has a form for a layer.
         """
-        turn.keep_quiet(data_directory(), checkpoint)
+        if examples < 1:
+            raise WorkbenchError(f"examples is {examples}; look at 1 or more")
+        quiet = partial(turn.keep_quiet, data_directory(), checkpoint)  # others may begin to measure meanwhile
+        quiet()
         workload = self._workloads.get(token)
-        context = Context.of(workload, seed=recipe.seed, checkpoint=checkpoint)
+        context = Context.of(workload, seed=recipe.seed, checkpoint=quiet)
         others, steps = quantized_apart(recipe, schemes)
         complete = completions(others)[0]
         if not train:

@@ -93,6 +93,7 @@ class Core:
             self._shelf.forget(key)
             self._rehearsals.forget(key)
             self._judgements.forget(key)
+            self._questions.forget(key)
             self._blocked.pop(key, None)
             if self._last and self._last[0].workload.key == key:
                 self._last = None

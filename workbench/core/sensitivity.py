@@ -71,13 +71,20 @@ class Surveys:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         survey, shown_at = self._kept[key], 0.0
-        while True:
-            if survey.is_over or (survey.has_begun and time.perf_counter() - shown_at > _SHOWN_EVERY_S):
-                yield survey.told()
-                shown_at = time.perf_counter()
-            if survey.is_over:
-                return
-            survey.advance(context)
+        try:
+            while not survey.is_over:
+                survey.advance(context)
+                if survey.has_begun and time.perf_counter() - shown_at > _SHOWN_EVERY_S and not survey.is_over:
+                    yield survey.told()
+                    shown_at = time.perf_counter()
+            yield survey.told()
+        finally:
+            survey.rest()
+
+    def forget(self, workload_key: str) -> None:
+        """Let go of what was found for this workload."""
+        for key in [key for key in self._kept if key[0] == workload_key]:
+            del self._kept[key]
 
 
 class Survey:
@@ -104,7 +111,7 @@ class Survey:
         self._apart: dict[str, Apart] = {}
         self._impossible: dict[str, str] = {}
         self._chunks: tuple[torch.Tensor, ...] = ()
-        self._exact: dict[int, torch.Tensor] = {}
+        self._exact: tuple[int, torch.Tensor] | None = None
         self._tallies: dict[tuple[str, str, bool], _Tally] = {}
         self._looked: tuple[tuple, Looked] | None = None
         self._pieces = self._in_order()
@@ -119,13 +126,21 @@ class Survey:
         """
         self._piece = self._piece or next(self._pieces, None)
         if self._piece is None:
-            if not self._apart:
-                raise WorkbenchError("; ".join(dict.fromkeys(self._impossible.values())))
+            if not any(each.calls for each in self._apart.values()):
+                reasons = (
+                    *self._impossible.values(),
+                    *(why for each in self._apart.values() for why in each.unlike.values()),
+                )
+                raise WorkbenchError("; ".join(dict.fromkeys(reasons)) or "no layer has a form in any of the schemes")
             self.is_over = True
             return
         self._piece(context)
         self._piece = None
         self._done += 1
+
+    def rest(self) -> None:
+        """Let go of what takes memory and is soon found again."""
+        self._looked = self._exact = None
 
     @property
     def has_begun(self) -> bool:
@@ -142,7 +157,7 @@ class Survey:
             title=metric.title,
             unit=metric.unit,
             better=metric.better,
-            value=most.before if most else None,
+            value=most.before(self._examples) if most else None,
             layers=layers,
             schemes=tuple(self._steps),
             cells=tuple(self._cell(layer, scheme) for layer in layers for scheme in self._steps),
@@ -165,7 +180,7 @@ class Survey:
 
     def _looks(self, scheme: str, chunk: int, *, alone: bool) -> Iterator[Piece]:
         errors = self._apart[scheme].errors if scheme in self._apart else {}
-        for layer in sorted(errors, key=errors.get, reverse=True):
+        for layer in sorted(errors, key=lambda name: (math.isfinite(errors[name]), -errors[name])):
             yield partial(self._look, layer, scheme, chunk, alone)
 
     def _total(self) -> int:
@@ -187,7 +202,8 @@ class Survey:
         """The numbers of the examples, int64 [n] at a time, as many as there is room for."""
         test = self._workload.test
         few = test.at(quality.in_turn(test, _WEIGHED, self._seed)[0])
-        room = max(1, _KEPT_BYTES * len(few) // apart.looked(few.inputs).kept_bytes)
+        kept_bytes = max(look(few.inputs).kept_bytes for look in (apart.looked, apart.looked_quantized))
+        room = max(1, _KEPT_BYTES * len(few) // kept_bytes)
         chunks, left = [], self._examples
         for chunk in quality.in_turn(test, min(at_a_time(test.inputs, _AT_ONCE), room), self._seed):
             chunks.append(chunk[:left])
@@ -205,11 +221,11 @@ class Survey:
             self._looked = None  # before the next takes as much memory
             self._looked = key, (apart.looked if alone else apart.looked_quantized)(examples.inputs)
         looked = self._looked[1]
-        if alone:
-            self._exact.setdefault(chunk, looked.outputs)
+        if self._exact is None or self._exact[0] != chunk:
+            self._exact = chunk, looked.outputs if alone else apart.looked(examples.inputs).outputs
         outputs = apart.only(looked, layer) if alone else apart.all_but(looked, layer)
         tally = self._tallies.setdefault((layer, scheme, alone), _Tally(self._workload.task.metric, self._seed))
-        tally.add(self._exact[chunk], outputs, examples.targets)
+        tally.add(self._exact[1], outputs, examples.targets)
 
     # -- what is told
 
@@ -222,8 +238,8 @@ class Survey:
             layer=layer,
             scheme=scheme,
             own=apart.errors[layer] if math.isfinite(apart.errors[layer]) else None,
-            only=only and only.effect,
-            all_but=all_but and all_but.effect,
+            only=only and only.effect(self._examples),
+            all_but=all_but and all_but.effect(self._examples),
         )
 
     def _why_not(self, layer: str, scheme: str) -> str:
@@ -243,8 +259,7 @@ class _Tally:
         self._metric, self._figures = metric, quality.paired_figures(metric, seed)
         self._moved = self._size = 0.0
         self.n = 0
-        self.before: float | None = None
-        self.effect: Effect | None = None
+        self._told: tuple[int, float | None, Effect] | None = None
 
     def add(self, exact: torch.Tensor, outputs: torch.Tensor, targets: torch.Tensor | None) -> None:
         """Outputs [n, …] with and without the change."""
@@ -255,8 +270,20 @@ class _Tally:
         self._moved += float((outputs - exact)[finite].double().square().sum())
         self._size += float(exact[finite].double().square().sum())
         self.n += len(exact)
-        before, _, loss = self._figures.told(final=False)
-        self.before = before.value if math.isfinite(before.value) else None
-        is_number = all(map(math.isfinite, (loss.value, loss.low, loss.high)))
-        error = math.sqrt(self._moved / self._size) if self._size else 0.0
-        self.effect = Effect(loss=loss if is_number else None, error=error, n=self.n)
+
+    def before(self, examples: int) -> float | None:
+        """What the metric comes to without the change; ``examples`` is how many there will be."""
+        return self._tell(examples)[0]
+
+    def effect(self, examples: int) -> Effect:
+        """What the change does; ``examples`` is how many there will be."""
+        return self._tell(examples)[1]
+
+    def _tell(self, examples: int) -> tuple[float | None, Effect]:
+        if self._told is None or self._told[0] != self.n:
+            before, _, loss = self._figures.told(final=self.n == examples)
+            is_number = all(map(math.isfinite, (loss.value, loss.low, loss.high)))
+            error = math.sqrt(self._moved / self._size) if self._size else 0.0 if not self._moved else math.inf
+            effect = Effect(loss=loss if is_number else None, error=error if math.isfinite(error) else None, n=self.n)
+            self._told = self.n, before.value if math.isfinite(before.value) else None, effect
+        return self._told[1:]

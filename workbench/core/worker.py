@@ -12,6 +12,7 @@ import queue
 import sys
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,20 +35,26 @@ class Inbox:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._commands: queue.SimpleQueue[tuple[Message, bytes]] = queue.SimpleQueue()
-        self._unwanted: set[int] = set()
+        self._lock = threading.Lock()
+        self._waiting: Counter[str] = Counter()
+        self._unwanted: set[int | str] = set()
         threading.Thread(target=self._listen, daemon=True, name="inbox").start()
 
     def next(self) -> tuple[Message, bytes]:
         """The next command, waiting for it."""
-        return self._commands.get()
+        message, blob = self._commands.get()
+        with self._lock:
+            self._waiting[message["do"]] -= 1
+        return message, blob
 
-    def waiting(self) -> bool:
-        """Whether a command has come that wasn't taken yet."""
-        return not self._commands.empty()
+    def waiting(self, but: str = "") -> bool:
+        """Whether a command has come that wasn't taken yet, of another kind than ``but``."""
+        with self._lock:
+            return any(count for kind, count in self._waiting.items() if kind != but)
 
-    def wanted(self, run: int) -> bool:
-        """False once the run was cancelled or overtaken."""
-        return run not in self._unwanted
+    def wanted(self, asked: int | str) -> bool:
+        """False once the run, by its number, or the question, by its ticket, was cancelled or overtaken."""
+        return asked not in self._unwanted
 
     def _listen(self) -> None:
         while True:
@@ -58,6 +65,8 @@ class Inbox:
             if message["do"] == "cancel":
                 self._unwanted.add(message["run"])
             else:
+                with self._lock:
+                    self._waiting[message["do"]] += 1
                 self._commands.put((message, blob))
 
 
@@ -140,7 +149,7 @@ def _run(core: Any, inbox: Inbox, outbox: Outbox, message: Message) -> None:
 def _answer(core: Any, inbox: Inbox, outbox: Outbox, message: Message) -> None:
     try:
         questions, recipe = core.questions(), Recipe.parse(message["recipe"])
-        for answer in _QUESTIONS[message["do"]](questions, recipe, message, _giving_way(inbox)):
+        for answer in _QUESTIONS[message["do"]](questions, recipe, message, _giving_way(inbox, message)):
             outbox.answer(message["ticket"], **answer)
     except Cancelled:
         outbox.answer(message["ticket"], gave_way=True)
@@ -148,11 +157,15 @@ def _answer(core: Any, inbox: Inbox, outbox: Outbox, message: Message) -> None:
         outbox.answer(message["ticket"], error=_one_line(error))
 
 
-def _giving_way(inbox: Inbox) -> Checkpoint:
-    """A checkpoint that raises ``Cancelled`` as soon as something else was asked for."""
+def _giving_way(inbox: Inbox, question: Message | None = None) -> Checkpoint:
+    """A checkpoint that raises ``Cancelled`` as soon as something else was asked for, or nobody waits for the answer.
+
+    A second question of the same kind waits: two that give way to each other would never end.
+    """
+    kind, ticket = (question["do"], question["ticket"]) if question else ("", "")
 
     def checkpoint() -> None:
-        if inbox.waiting():
+        if inbox.waiting(but=kind) or not inbox.wanted(ticket):
             raise Cancelled
 
     return checkpoint

@@ -34,7 +34,6 @@ class Looked:
 
     def __init__(self, graph: torch.fx.GraphModule, other: torch.fx.GraphModule, inputs: Inputs) -> None:
         self._graph, self._other = graph.graph, torch.fx.Interpreter(other)
-        self._last_uses = torch.fx.Interpreter(graph).user_to_last_uses
         self._own = torch.fx.Interpreter(graph, garbage_collect_values=False)
         with torch.no_grad():
             self.outputs: torch.Tensor = self._own.run(*inputs)
@@ -44,8 +43,13 @@ class Looked:
 
     @property
     def kept_bytes(self) -> int:
-        """How much memory its values take; what two share counts twice."""
-        return sum(each.nbytes for each in self._kept.values() if isinstance(each, torch.Tensor))
+        """How much memory the values take that depend on the inputs; what two share counts twice."""
+        found, depending = 0, set()
+        for node, value in self._kept.items():
+            if node.op == "placeholder" or not depending.isdisjoint(node.all_input_nodes):
+                depending.add(node)
+                found += value.nbytes if isinstance(value, torch.Tensor) else 0
+        return found
 
     def value(self, call: str) -> torch.Tensor:
         """What the graph's own call gives."""
@@ -70,8 +74,6 @@ class Looked:
                 changed[node] = self._own.run_node(node)
                 if node.op == "output":
                     return self._graph.process_outputs(changed[node])
-                for used in self._last_uses.get(node, ()):
-                    changed.pop(used, None)
         return self.outputs  # nothing that is given out depends on them
 
     def _taken(self, call: str, values: Mapping[Node, object]) -> torch.Tensor:

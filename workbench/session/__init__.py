@@ -272,15 +272,23 @@ class Session:
             self._send_workload(parcel)
             asked = {"do": question, "ticket": ticket, "workload": parcel.token}
             self._supervisor.worker.send({**asked, "recipe": recipe.model_dump(mode="json"), **more})
-        while True:
-            reply = answer.get()
-            if "gave_way" in reply:
-                raise Cancelled
-            if "error" in reply:
-                raise WorkbenchError(reply["error"])
-            yield reply
-            if not reply.get("more"):
-                return
+        reply: dict[str, Any] = {"more": True}
+        try:
+            while reply.get("more"):
+                reply = answer.get()
+                if "gave_way" in reply:
+                    raise Cancelled
+                if "error" in reply:
+                    raise WorkbenchError(reply["error"])
+                yield reply
+        finally:
+            if reply.get("more"):  # nobody waits for the rest
+                self._forget_question(ticket)
+
+    def _forget_question(self, ticket: str) -> None:
+        with self._lock:
+            if self._answers.pop(ticket, None) is not None and self.usable:
+                self._supervisor.worker.send({"do": "cancel", "run": ticket})
 
     def _send(self, run: Run) -> None:
         self._send_workload(run._parcel)

@@ -14,6 +14,8 @@ def augment(pixels: torch.Tensor, shift: int) -> torch.Tensor:
     batch = pixels.float().div_(255)
     mirrored = torch.rand(len(batch)) < 0.5
     batch = torch.where(mirrored.view(-1, 1, 1, 1), batch.flip(3), batch)
+    if not shift:
+        return batch.contiguous(memory_format=torch.channels_last)
     height, width = batch.shape[2:]
     padded = functional.pad(batch, (shift,) * 4)
     rows = torch.randint(2 * shift + 1, (len(batch), 1, 1)) + torch.arange(height).view(1, -1, 1)

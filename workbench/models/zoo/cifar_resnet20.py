@@ -28,10 +28,7 @@ class Cifar10:
     title = "CIFAR-10"
 
     def read(self) -> tuple[Data, Data]:
-        test, train = (
-            Data(images.float().div_(255), labels) for images, labels in (_part(TEST), _part(TRAIN, _LEARNT))
-        )
-        return test, train
+        return _as_data(*_part(TEST)), _as_data(*_part(TRAIN, _LEARNT))
 
     def digest(self) -> str:
         return _digest.combine(CIFAR_10.package.sha256, str(_LEARNT))

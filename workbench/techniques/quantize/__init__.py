@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 else:
     torch = lazy("torch")
 
-_SAME = 1e-3
+SAME = 1e-3
 """What folding and sums in another order may change of a model's outputs, relative to their norm: see how runners are
 held to their models."""
 
@@ -303,7 +303,7 @@ class Quantize(Technique):
             done += len(batch[0])
 
     def _require_same(self, distance: float) -> None:
-        if not distance <= _SAME:  # NaN too
+        if not distance <= SAME:  # NaN too
             raise WorkbenchError(
                 f"the graph that {self.scheme} starts from computes something else than the model: its outputs are off "
                 f"by {100 * distance:.2g} % of their norm before anything is rounded; use bf16, which needs no graph"

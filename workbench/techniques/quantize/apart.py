@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,15 +14,13 @@ from workbench.graph.layers import in_graph
 from workbench.graph.swapping import Looked, without_writes
 from workbench.precisions import Precision
 from workbench.techniques import Context
-from workbench.techniques.quantize import Quantize
-from workbench.techniques.quantize.bias_correction import channel_means, over_channels
+from workbench.techniques.quantize import SAME, Quantize
+from workbench.techniques.quantize.bias_correction import channel_means, is_correctable, over_channels
 from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR
 from workbench.techniques.quantize.reduced import DEQUANTIZE, QUANTIZE
-from workbench.techniques.quantize.sample import Sample, relative_distance
+from workbench.techniques.quantize.sample import Sample
 from workbench.workload import Inputs, rows
 
-_SAME = 1e-3
-"""What another order of sums may change of a model's outputs, relative to their norm."""
 _AT_ONCE = 16
 
 
@@ -30,9 +29,9 @@ class Apart:
     """A model's graph as it is and with all layers in one scheme, which are swapped for each other layer by layer.
 
     ``calls`` are the names of each layer's calls that have a form in the scheme, ``errors`` how far each layer's own
-    outputs are off, ‖its output − the exact‖₂ / ‖the exact‖₂, given exact inputs, on examples to learn from, and
-    ``shifts`` what is added to each call's outputs so that their mean stays. ``unlike`` says why a layer that has a
-    form in the scheme is left as it is.
+    outputs are off, ‖its output − the exact‖₂ / ‖the exact‖₂, given exact inputs, on examples to learn from, NaN where
+    they are no numbers; ``shifts`` what is added to a call's outputs so that their mean stays. ``unlike`` says why a
+    layer that has a form in the scheme is left as it is.
     """
 
     exact: torch.fx.GraphModule
@@ -60,7 +59,10 @@ class Apart:
         return looked.swapped(self.calls[layer], self.shifts)
 
     def all_but(self, looked: Looked, layer: str) -> torch.Tensor:
-        """The outputs where all layers are quantized but this; of :meth:`looked_quantized`."""
+        """The outputs where all layers are quantized but this; of :meth:`looked_quantized`.
+
+        Biases of the others are as they were corrected with this one quantized too.
+        """
         return looked.swapped(self.calls[layer])
 
 
@@ -74,20 +76,25 @@ def apart(step: Quantize, module: torch.nn.Module, context: Context) -> Apart:
     WorkbenchError
         Nothing in the model can be quantized this way.
     EngineError
-        The model can't be exported, or changes in place what it reads elsewhere.
+        The model can't be exported, changes in place what it reads elsewhere, or draws random numbers.
     """
     if reason := step.blocked(module):
         raise WorkbenchError(reason)
     original, quantized, _ = step.graphs(module, context)
     exact, quantized = without_writes(original.graph()), without_writes(quantized)
-    if not original.sample.distance(original.sample.outputs_of(exact)) <= _SAME:
+    sample = original.sample
+    if not sample.distance(sample.outputs_of(exact)) <= SAME:
         raise EngineError("the model changes in place what it reads elsewhere, so that no layer can be swapped alone")
+    with torch.no_grad():
+        again = exact(*sample.batches[0])
+    if not torch.equal(again, exact(*sample.batches[0])):
+        raise EngineError("the model draws random numbers, so that what a layer costs can't be told from chance")
     calls = _calls(quantized, precisions.find(step.scheme))
     _round_at_once(quantized)
-    errors, shifts = _own(exact, quantized, calls, original.sample, context.checkpoint)
-    learns = step.correct_biases and original.sample.teaches
+    own = _Own(exact, quantized, calls, sample, context.checkpoint)
+    shifts = own.shifts() if step.correct_biases and sample.teaches else {}
     unlike = {layer: f"kept in fp32: {columns}" for layer, columns in original.unlike.items()}
-    return Apart(exact, quantized, calls, errors, shifts if learns else {}, unlike)
+    return Apart(exact, quantized, calls, own.errors(shifts), shifts, unlike)
 
 
 def _arranged(inputs: Inputs) -> Inputs:
@@ -111,32 +118,54 @@ def _calls(graph: torch.fx.GraphModule, formats: Precision) -> dict[str, tuple[s
     """By layer, in execution order, its calls that are quantized."""
     found: dict[str, tuple[str, ...]] = {}
     for each in in_graph(graph.graph, weights_only=lambda _: formats.weights_only):
-        if each.quantized:
+        if each.quantized and each.weighs:
             found[each.name] = (*found.get(each.name, ()), each.call)
     return found
 
 
-@torch.no_grad()
-def _own(
-    exact: torch.fx.GraphModule,
-    quantized: torch.fx.GraphModule,
-    calls: Mapping[str, tuple[str, ...]],
-    sample: Sample,
-    checkpoint: Callable[[], None],
-) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
-    """Of each layer the error of its own outputs; of each call what is added so that their mean stays what it was."""
-    inputs, nodes = sample.at_once, {node.name: node for node in quantized.graph.nodes}
-    errors, shifts = dict.fromkeys(calls, 0.0), {}
-    for part in torch.arange(len(inputs[0])).split(_AT_ONCE):
-        looked = Looked(exact, quantized, rows(inputs, part))
-        for layer, names in calls.items():
-            checkpoint()
-            for name in names:
-                wanted, found = looked.value(name), looked.taken(name)
-                if node_has_channels := nodes[name].target in (LINEAR, *CONVOLUTIONS):
-                    shift = channel_means(nodes[name], wanted - found)
-                    shifts[name] = shifts.get(name, 0.0) + over_channels(nodes[name], shift, found) * len(part)
-                wanted, found = (wanted, found) if node_has_channels else (wanted[0], found[0])
-                errors[layer] = max(errors[layer], relative_distance(found, wanted))
-    means = {name: shift / len(inputs[0]) for name, shift in shifts.items()}
-    return errors, {name: mean for name, mean in means.items() if mean.isfinite().all()}
+class _Own:
+    """What rounding does to the outputs of single calls that are given exact inputs, on examples to learn from."""
+
+    def __init__(
+        self,
+        exact: torch.fx.GraphModule,
+        quantized: torch.fx.GraphModule,
+        calls: Mapping[str, tuple[str, ...]],
+        sample: Sample,
+        checkpoint: Callable[[], None],
+    ) -> None:
+        self._graphs, self._calls, self._checkpoint = (exact, quantized), calls, checkpoint
+        self._nodes = {node.name: node for node in quantized.graph.nodes}
+        self._inputs = sample.at_once
+
+    def shifts(self) -> dict[str, torch.Tensor]:
+        """By call what is added to its outputs so that their mean over the examples stays what it was."""
+        sums: dict[str, torch.Tensor] = {}
+        for _, name, wanted, found in self._outputs():
+            node = self._nodes[name]
+            if node.target in (LINEAR, *CONVOLUTIONS) and is_correctable(node):
+                shift = over_channels(node, channel_means(node, wanted - found), found)
+                sums[name] = sums.get(name, 0.0) + shift * len(found)
+        means = {name: total / len(self._inputs[0]) for name, total in sums.items()}
+        return {name: mean for name, mean in means.items() if mean.isfinite().all()}
+
+    def errors(self, shifts: Mapping[str, torch.Tensor]) -> dict[str, float]:
+        """By layer how far its outputs are off, those of all its calls together."""
+        moved, size = dict.fromkeys(self._calls, 0.0), dict.fromkeys(self._calls, 0.0)
+        for layer, name, wanted, found in self._outputs():
+            found = found + shifts[name] if name in shifts else found
+            moved[layer] += float((found - wanted).double().square().sum())
+            size[layer] += float(wanted.double().square().sum())
+        return {layer: math.sqrt(moved[layer] / size[layer]) if size[layer] else 0.0 for layer in self._calls}
+
+    def _outputs(self) -> Iterator[tuple[str, str, torch.Tensor, torch.Tensor]]:
+        """Layer, call, and what it gives of some examples as it is and rounded."""
+        for part in torch.arange(len(self._inputs[0])).split(_AT_ONCE):
+            looked = Looked(*self._graphs, rows(self._inputs, part))
+            for layer, names in self._calls.items():
+                self._checkpoint()
+                for name in names:
+                    wanted, found = looked.value(name), looked.taken(name)
+                    if isinstance(wanted, tuple):  # of all steps first, as recurrent calls give it
+                        wanted, found = wanted[0], found[0]
+                    yield layer, name, wanted, found
