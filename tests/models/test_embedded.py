@@ -15,6 +15,7 @@ from workbench.datasets import data_card, model_card
 from workbench.errors import WorkloadError
 from workbench.models import zoo
 from workbench.models.train import classes_of, metric_of, outputs_of
+from workbench.plumbing.directory import data_directory
 from workbench.workload import Workload
 
 AIMS = {
@@ -32,6 +33,17 @@ AIMS = {
 }
 HERE = [name for name in zoo.registered() if name in models.embedded()]
 """Those whose data are here: CIFAR-10 is only where somebody fetched it, who then tests the model too."""
+USERS_OWN = data_directory()
+
+
+@pytest.fixture(autouse=True)
+def _where_it_was_fetched(request, monkeypatch):
+    """Tests have a data directory of their own, but what is fetched lies in the user's."""
+    name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
+    if name and zoo.registered()[name].needs:
+        monkeypatch.setenv("WORKBENCH_DATA", str(USERS_OWN))
+
+
 HIGHER_IS_BETTER = {"accuracy", "mean-iou", "auroc"}
 
 

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from workbench.techniques.quantize.apart import Apart
 
 Piece = Callable[[Context], None]
-_Key = tuple[str, str]
-"""A layer and a scheme."""
-
 _SHOWN_EVERY_S = 0.25
 _SURVEYS_KEPT = 2
 _AT_ONCE = 256
