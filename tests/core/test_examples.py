@@ -10,6 +10,7 @@ import torchmetrics
 from torch import nn
 
 import workbench as wb
+from tests.workloads import always_there
 from workbench import models
 from workbench.core import examples
 from workbench.core.placing import completions
@@ -199,7 +200,7 @@ def test_a_language_model_s_text_can_be_read():
     assert len(text.split()) > 10
 
 
-@pytest.mark.parametrize("name", [name for name in models.embedded() if name != "fashion-student"])
+@pytest.mark.parametrize("name", [name for name in always_there() if name != "fashion-student"])
 def test_every_embedded_workload_has_something_to_show(name):
     core = Core(outbox=None)
     core.keep_workload(1, pickle.dumps(Workload(name)), [1])

@@ -10,8 +10,8 @@ from torch import nn
 
 from tests.engines import test_native_transformers as transformers
 from tests.engines.test_native import ISAS, prepare, variants
+from tests.workloads import always_there
 from workbench import engines, kernels, models
-from workbench.models import embedded
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant
@@ -82,7 +82,7 @@ def test_auto_takes_it_first():
     assert engines.preferred("int8-dynamic")[0] == "native"
 
 
-@pytest.mark.parametrize("name", sorted({*embedded()} - {"fashion-scenes"}))  # which has no linear layer
+@pytest.mark.parametrize("name", sorted({*always_there()} - {"fashion-scenes"}))  # which has no linear layer
 def test_embedded_models_lose_no_more_than_their_graph(name):
     loaded = models.load(Workload(name))
     inputs = loaded.test.inputs[0][:256]

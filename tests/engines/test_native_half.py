@@ -103,7 +103,9 @@ def test_embedded_models_keep_their_predictions(name, monkeypatch):
     got = runner(inputs)
     # At most ten layers in a row (fashion-resnet8), and see above.
     assert (got - exact).norm() <= 20 * UNIT_ROUNDOFF * exact.norm()
-    assert {(kernel.dtype, kernel.reality) for kernel in runner.kernels.values()} == {("bfloat16", "real")}
+    simulated = {layer for layer, kernel in runner.kernels.items() if kernel.reality != "real"}
+    layers = dict(loaded.module.named_modules())
+    assert simulated == {name for name in runner.kernels if getattr(layers[name], "groups", 1) > 1}  # said to have none
     for batch in (1, 3):  # tiles of another height may add in another order, and one value be rounded to its neighbour
         assert (runner(inputs[:batch]) - got[:batch]).norm() <= UNIT_ROUNDOFF * got[:batch].norm()
 

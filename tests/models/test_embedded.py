@@ -40,7 +40,7 @@ USERS_OWN = data_directory()
 def _where_it_was_fetched(request, monkeypatch):
     """Tests have a data directory of their own, but what is fetched lies in the user's."""
     name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
-    if name and zoo.registered()[name].needs:
+    if name in zoo.registered() and zoo.registered()[name].needs:
         monkeypatch.setenv("WORKBENCH_DATA", str(USERS_OWN))
 
 
