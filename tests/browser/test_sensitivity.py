@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser import the_page
 from tests.browser.hosts import ONLY_VOILA
@@ -46,6 +47,11 @@ def test_a_click_on_a_cell_sets_the_layer_s_scheme_and_a_second_one_takes_it_bac
 
 
 @ONLY_VOILA
+def test_axe_finds_nothing_serious_in_the_map(mapped):
+    assert the_page.serious_findings(mapped) == []
+
+
+@ONLY_VOILA
 def test_errors_of_outputs_and_all_layers_but_one_are_a_choice_away(mapped):
     binary = cell(mapped, "fc2", "binary-weights")
     alone = binary.get_attribute("aria-label")
@@ -66,7 +72,7 @@ def test_a_cell_is_reached_and_pressed_by_keyboard(mapped):
     mapped.keyboard.press("Enter")
     the_page.wait_for_recipe(mapped, "r.steps[0]?.overrides.fc2 === 'int4-weights'")
     the_page.finished(mapped)
-    assert mapped.evaluate("document.activeElement.dataset.scheme") == "int4-weights"
+    expect(cell(mapped, "fc2", "int4-weights")).to_be_focused()
     mapped.keyboard.press("Enter")
     the_page.wait_for_recipe(mapped, "r.steps.length === 0")
     the_page.finished(mapped)
