@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from workbench import models
 from workbench.core import offer
 from workbench.machine import identity
 from workbench.receipt import Interval
@@ -23,6 +25,15 @@ class Row:
     measured: str
     holds: bool
     detail: dict
+
+
+def those_here(names: Iterable[str]) -> Iterator[str]:
+    """The workloads of these names; of one whose data have to be fetched first it is printed how."""
+    for name in names:
+        if how := models.not_yet().get(name):
+            print(f"\n`{name}` is {how}")
+        else:
+            yield name
 
 
 def table(rows: list[Row]) -> str:

@@ -10,8 +10,8 @@ import argparse
 from collections.abc import Iterator
 
 import workbench as wb
-from benchmarks._report import spread
-from workbench import models, precisions
+from benchmarks._report import spread, those_here
+from workbench import precisions
 from workbench.errors import WorkbenchError
 from workbench.receipt import Result
 from workbench.recipe import Recipe
@@ -52,10 +52,7 @@ def main() -> None:
     """Print a table for each model, a row as soon as it is known."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=MODELS, metavar="model")
-    for name in parser.parse_args().models:
-        if name in models.not_yet():
-            print(f"\n`{name}` is {models.not_yet()[name]}")
-            continue
+    for name in those_here(parser.parse_args().models):
         plain = wb.run(name, Recipe.plain()).result().baseline
         figure = 100 * plain.quality.value if plain.quality.unit == "share" else plain.quality.value
         print(f"\n`{name}`: {plain.quality.title} {figure:.4g}, {plain.size_bytes / 1e3:.0f} kB\n")

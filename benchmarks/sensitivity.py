@@ -10,6 +10,7 @@ import argparse
 import time
 
 import workbench as wb
+from benchmarks._report import those_here
 from workbench.recipe import Recipe
 from workbench.sensitivities import Sensitivity
 
@@ -19,7 +20,7 @@ EXAMPLES = 1_000
 
 
 def _each_alone(found: Sensitivity) -> bool:
-    return all(cell.reason or (cell.only and cell.only.n == EXAMPLES) for cell in found.cells)
+    return all(cell.reason or (cell.only and cell.only.n == found.examples) for cell in found.cells)
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=MODELS, metavar="model")
     session = wb.Session()
     print("| model | layers | cells | first row, s | each alone, s | all, s |\n|" + "---|" * 6)
-    for name in parser.parse_args().models:
+    for name in those_here(parser.parse_args().models):
         workload = wb.load(name)
         session.start(workload, Recipe.plain()).result()
         started, first, alone = time.perf_counter(), None, None

@@ -26,7 +26,7 @@ def offered(recipe: Recipe, catalog: Catalog, layer: LayerReceipt, blocked: Mapp
         return {}
     technique, option = found
     own, general = "", _AS_IT_IS
-    if step := next((step for step in recipe.steps if step.do == technique.name), None):
+    if step := _step(recipe, technique):
         others = dict(getattr(step, option.name))
         own = others.pop(layer.layer, "")
         general = step.model_copy(update={option.name: others}).of_layer(layer.layer)
@@ -82,8 +82,13 @@ def toggled(recipe: Recipe, catalog: Catalog, layer: str, scheme: str) -> Recipe
 def _of_layer(recipe: Recipe, catalog: Catalog, layer: str) -> str:
     """What the recipe asks the layer to be."""
     found = _declared(catalog)
-    step = next((step for step in recipe.steps if found and step.do == found[0].name), None)
+    step = found and _step(recipe, found[0])
     return step.of_layer(layer) if step else _AS_IT_IS
+
+
+def _step(recipe: Recipe, technique: TechniqueInfo) -> Any:
+    """The recipe's step of this technique; ``None`` where it has none."""
+    return next((step for step in recipe.steps if step.do == technique.name), None)
 
 
 def _declared(catalog: Catalog) -> tuple[TechniqueInfo, OptionInfo] | None:

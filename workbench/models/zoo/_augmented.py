@@ -1,9 +1,31 @@
-"""Images as models of them learn: mirrored and shifted at random."""
+"""How models of images learn: from images mirrored and shifted at random."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch.nn import functional
+
+from workbench.models.zoo._base import Plan
+from workbench.workload import Data
+
+
+@dataclass(frozen=True)
+class ImagePlan(Plan):
+    """SGD with Nesterov momentum 0.9 on uint8 images [N, C, H, W], mirrored and shifted by up to ``shift`` pixels."""
+
+    weight_decay: float = 5e-4
+    batch: int = 128
+    bf16: bool = True
+    shift: int = 1
+
+    def prepared(self, batch: Data) -> Data:
+        return Data(augment(*batch.inputs, self.shift), batch.targets)
+
+    def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        return torch.optim.SGD(groups, lr=self.peak_learning_rate, momentum=0.9, nesterov=True)
 
 
 def augment(pixels: torch.Tensor, shift: int) -> torch.Tensor:

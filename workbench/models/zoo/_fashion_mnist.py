@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from workbench.datasets import data_card, fashion_mnist
 from workbench.models import _digest
-from workbench.models.zoo._augmented import augment
-from workbench.models.zoo._base import Plan, Source
+from workbench.models.zoo._augmented import ImagePlan
+from workbench.models.zoo._base import Source
 from workbench.tasks import Loss
 from workbench.workload import Data
 
@@ -33,30 +33,18 @@ class FashionMnist:
 
 
 @dataclass(frozen=True)
-class FashionPlan(Plan):
-    """SGD with Nesterov momentum 0.9 on the 60,000 training images, of which a part is embedded.
+class FashionPlan(ImagePlan):
+    """On the 60,000 training images, of which a part is embedded; ``smoothing`` is the label smoothing."""
 
-    ``shift`` is the largest random shift in pixels, ``smoothing`` the label smoothing.
-    """
-
-    weight_decay: float = 5e-4
-    batch: int = 128
-    bf16: bool = True
-    shift: int = 1
     smoothing: float = 0.05
 
     def examples(self, source: Source, originals: Path | None) -> tuple[Data, str]:
         images, labels = fashion_mnist.full(originals)
-        return Data(torch.tensor(images), torch.tensor(labels).long()), f"{source.title}, the 60,000 training images"
-
-    def prepared(self, batch: Data) -> Data:
-        return Data(augment(batch.inputs[0].unsqueeze(1), self.shift), batch.targets)
+        pixels = torch.tensor(images).unsqueeze(1)
+        return Data(pixels, torch.tensor(labels).long()), f"{source.title}, the 60,000 training images"
 
     def criterion(self, loss: Loss) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         return partial(functional.cross_entropy, label_smoothing=self.smoothing)
-
-    def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        return torch.optim.SGD(groups, lr=self.peak_learning_rate, momentum=0.9, nesterov=True)
 
 
 def _as_data(images: Any, labels: Any) -> Data:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +12,8 @@ from torch.nn import functional
 
 from workbench.models import _digest
 from workbench.models.fetched.cifar10 import CIFAR_10, CLASSES, TEST, TRAIN
-from workbench.models.zoo._augmented import augment
-from workbench.models.zoo._base import Embedded, Plan, Source
+from workbench.models.zoo._augmented import ImagePlan
+from workbench.models.zoo._base import Embedded, Source
 from workbench.models.zoo._residual import ResidualBlock
 from workbench.tasks import Counted
 from workbench.workload import Data
@@ -35,22 +34,13 @@ class Cifar10:
 
 
 @dataclass(frozen=True)
-class CifarPlan(Plan):
-    """SGD with Nesterov momentum 0.9 on the 50,000 training images, mirrored and shifted by up to ``shift`` pixels."""
+class CifarPlan(ImagePlan):
+    """On the 50,000 training images."""
 
-    weight_decay: float = 5e-4
-    batch: int = 128
-    bf16: bool = True
     shift: int = 4
 
     def examples(self, source: Source, originals: Path | None) -> tuple[Data, str]:
         return Data(*_part(TRAIN)), f"{source.title}, the 50,000 training images"
-
-    def prepared(self, batch: Data) -> Data:
-        return Data(augment(*batch.inputs, self.shift), batch.targets)
-
-    def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        return torch.optim.SGD(groups, lr=self.peak_learning_rate, momentum=0.9, nesterov=True)
 
 
 class CifarResNet20(nn.Module):

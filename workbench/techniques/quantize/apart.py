@@ -83,11 +83,12 @@ def apart(step: Quantize, module: torch.nn.Module, context: Context) -> Apart:
     original, quantized, _ = step.graphs(module, context)
     exact, quantized = without_writes(original.graph()), without_writes(quantized)
     sample = original.sample
-    if not sample.distance(sample.outputs_of(exact)) <= SAME:
+    outputs = sample.outputs_of(exact)
+    if not sample.distance(outputs) <= SAME:
         raise EngineError("the model changes in place what it reads elsewhere, so that no layer can be swapped alone")
     with torch.no_grad():
-        again = exact(*sample.batches[0])
-    if not torch.equal(again, exact(*sample.batches[0])):
+        again = exact(*sample.batches[0])  # by other random numbers, if it takes any
+    if not torch.equal(outputs, again):
         raise EngineError("the model draws random numbers, so that what a layer costs can't be told from chance")
     calls = _calls(quantized, precisions.find(step.scheme))
     _round_at_once(quantized)
