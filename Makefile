@@ -12,7 +12,8 @@ app: .venv/app.stamp
 lab: .venv/app.stamp
 	$(BIN)/workbench lab $(if $(PORT),--port $(PORT))
 
-# Fast tests first, notebooks and browser last.
+# Fast tests first, notebooks and browser last. Two at a time, each with one thread of PyTorch's own where nothing asks
+# for more: two on two cores wait for each other.
 test: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -20,7 +21,7 @@ test: .venv/test.stamp
 	@if ! command -v npm >/dev/null; then echo "The JavaScript was not linted: npm is missing"; \
 	elif ! $(MAKE) tools/javascript/node_modules; then echo "The JavaScript was not linted: npm can't install its tools"; \
 	else $(MAKE) lint-javascript; fi
-	$(BIN)/pytest tests --ignore tests/browser --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests --ignore tests/browser --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/pytest --nbval notebooks
 	sh tools/chromium.sh
 	$(BIN)/pytest tests/browser

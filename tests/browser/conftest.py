@@ -80,6 +80,14 @@ def plain(page) -> Page:
     return page
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _shorter_comparisons(_short_comparisons):
+    """How wide intervals are is no question of the page's: it shows what it is told."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBENCH_COMPARISON_SECONDS", "0.5")
+        yield
+
+
 DATE = re.compile(rb'"date": ?"([^"]+)"')
 
 

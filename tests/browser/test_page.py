@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import TimeoutError
 
 from tests.browser import the_page
+from tests.browser.hosts import ONLY_VOILA
 from tests.browser.servers import PATIENCE_SECONDS
 from workbench.recipe import Recipe
 
@@ -90,6 +91,7 @@ def test_a_point_of_the_plot_shows_its_run_as_it_was_until_it_is_measured_again(
     assert "quantize" in str(the_page.recipe(plain))
 
 
+@ONLY_VOILA
 def test_the_table_twin_does_the_same_by_keyboard(plain):
     the_page.turn(plain, "Quantize", True)
     twin = plain.get_by_role("region", name=PARETO, exact=True).locator("details")
@@ -128,6 +130,7 @@ def test_no_table_hides_columns_at_the_right(page, tab):
     assert region.evaluate("(region) => region.scrollWidth <= region.clientWidth")
 
 
+@ONLY_VOILA
 def test_the_copied_code_makes_the_faster_model_in_a_fresh_process(plain, tmp_path):
     the_page.turn(plain, "Quantize", True)
     the_page.tab(plain, "Take away")

@@ -97,6 +97,7 @@ def test_a_long_training_waits_for_a_word_and_says_what_is_known_before_and_how_
     expect(plain.get_by_role("tab", name="Training")).to_be_visible()
 
 
+@ONLY_VOILA
 def test_auto_is_a_choice_and_says_what_it_stands_for(plain):
     the_page.choose(plain, "Run on", "Engine", "native")
     the_page.finished(plain)

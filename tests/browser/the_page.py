@@ -50,6 +50,12 @@ def finished(page: Page) -> None:
     assert phase_of(page) == "finished", page.locator("[data-phase]").inner_text()
 
 
+def rests_on(page: Page, predicate: str) -> bool:
+    """Whether a good run is shown, of a recipe ``r`` that fulfils a JavaScript expression, and nothing is under way."""
+    fulfils = page.evaluate(f"(r) => {predicate}", recipe(page))
+    return fulfils and phase_of(page) == "finished" and not page.get_by_text("From the history").count()
+
+
 def stored(page: Page) -> None:
     """Wait until a run of the history is shown as it was, with nothing under way."""
     page.locator('[data-phase="finished"]').filter(has_text="From the history").wait_for()

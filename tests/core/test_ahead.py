@@ -75,6 +75,12 @@ class Silent:
 
 
 @pytest.fixture
+def no_neighbours(monkeypatch):
+    """Nothing is prepared ahead: that takes long, and what is asked is what else is done in idle time."""
+    monkeypatch.setattr("workbench.core.ahead.neighbours", lambda _: ())
+
+
+@pytest.fixture
 def other_notebook():
     """Another process that measures on this machine until a line is written to it."""
     command = [sys.executable, "-c", HOLD, str(data_directory())]
@@ -116,6 +122,7 @@ def test_a_turn_of_our_own_is_nobody_else_s(other_notebook):
         assert not turn.others_are_measuring(data_directory())
 
 
+@pytest.mark.usefixtures("no_neighbours")
 def test_what_was_compared_for_the_first_time_in_a_slow_moment_is_measured_again_once():
     outbox = Kept()
     core = Core(outbox)
@@ -132,6 +139,7 @@ def test_what_was_compared_for_the_first_time_in_a_slow_moment_is_measured_again
     assert "slower than usual" in again[0].message
 
 
+@pytest.mark.usefixtures("no_neighbours")
 def test_each_beginning_of_a_recipe_is_measured_once_after_it():
     outbox = Kept()
     core = Core(outbox)
@@ -151,6 +159,7 @@ def test_each_beginning_of_a_recipe_is_measured_once_after_it():
     assert ablations(both[1]) == found[:1]  # its engine alone is known
 
 
+@pytest.mark.usefixtures("no_neighbours")
 def test_where_the_engine_is_the_baseline_itself_it_has_nothing_of_its_own_to_tell():
     outbox = Kept()
     core = Core(outbox)
@@ -161,6 +170,7 @@ def test_where_the_engine_is_the_baseline_itself_it_has_nothing_of_its_own_to_te
     assert not [event for event in outbox.events if event.kind == "ablation"]
 
 
+@pytest.mark.usefixtures("no_neighbours")
 def test_a_beginning_that_fails_is_told_with_its_reason_and_not_tried_again(monkeypatch):
     outbox = Kept()
     core = Core(outbox)

@@ -185,7 +185,7 @@ def test_an_unknown_instruction_set_is_refused_with_those_there_are(monkeypatch)
     assert "avx1024" in Native().unavailable()
 
 
-def test_a_thousand_prepares_and_releases_leave_memory_and_threads_as_they_were():
+def test_hundreds_of_prepares_and_releases_leave_memory_and_threads_as_they_were():
     _, int8, inputs = variants("perceptron")  # with its graph there: torch.export itself keeps a little each time
 
     def rounds(count):
@@ -198,7 +198,7 @@ def test_a_thousand_prepares_and_releases_leave_memory_and_threads_as_they_were(
         return process.memory_info().rss, process.num_threads()
 
     memory, threads = rounds(50)
-    memory_after, threads_after = rounds(1000)
-    # The packed weights are 8 kB: leaked each round, they would show as 8 MB.
-    assert memory_after - memory < 2_000_000
+    memory_after, threads_after = rounds(400)
+    # The packed weights are 8 kB: leaked each round, they would show as 3.2 MB.
+    assert memory_after - memory < 1_500_000
     assert threads_after == threads

@@ -8,6 +8,7 @@ float32, or slowly:
 - a convolution whose output stays float32 (before a residual addition): written as a product over columns, or, if it
   has groups, with its weights as float32 constants, which its float32 kernels need;
 - a convolution of channels that are no multiple of four: filled up with empty ones;
+- limits between a convolution and a quantization that are narrower than a byte's: put after the quantization;
 - a linear layer with a float32 bias: its bias becomes int32 in steps of (input scale × weight scale),
   which moves an output by half such a step at most.
 
@@ -49,6 +50,7 @@ class _Rewrite:
         self._share_dynamic_quantization()
         self._transpose_weights()
         self._unshare_zero_points()
+        self._limit_after_quantization()
         nodes = []
         for node in self.graph.nodes:
             nodes += self._rewritten(node)
@@ -84,6 +86,45 @@ class _Rewrite:
         for node in self.graph.nodes:
             if self._is_weight(node):
                 node.input[2] = self.graph.constant(f"{node.output[0]}_zero_point", self.graph.array(node.input[2]))
+
+    def _limit_after_quantization(self) -> None:
+        """Limits of a convolution's result that are narrower than a byte's, as those of 7 bits, hold for the bytes.
+
+        Rounding keeps the order of values, so that is the same to the bit. ONNX Runtime has int8 kernels for a
+        convolution that is quantized at once, and fuses such limits into a float one.
+        """
+        nodes = []
+        for node in self.graph.nodes:
+            limits = self._limits_before(node)
+            if limits is None:
+                nodes.append(node)
+                continue
+            nodes.remove(limits)
+            (made,), bounds = list(node.output), [self._quantized(value, node) for value in limits.input[1:]]
+            node.input[0], node.output[0] = limits.input[0], f"{made}_unlimited"
+            nodes += [node, part("Clip", [node.output[0], *bounds], made, limits.name)]
+        self.graph.replace_nodes(nodes)
+        self.graph.index()
+
+    def _limits_before(self, node: onnx.NodeProto) -> onnx.NodeProto | None:
+        """The Clip between a convolution and this quantization with known scales, if there is nothing but that."""
+        limits = self.graph.producer.get(node.input[0]) if node.op_type == "QuantizeLinear" else None
+        if limits is None or limits.op_type != "Clip" or len(self.graph.users[limits.output[0]]) > 1:
+            return None
+        limited = self.graph.producer.get(limits.input[0])
+        known = all(value in self.graph.values for value in (*node.input[1:], *limits.input[1:]))
+        if limited is None or limited.op_type != "Conv" or not known or len(limits.input) < 3:
+            return None
+        bounds = [int(self._byte(value, node)) for value in limits.input[1:]]
+        return None if bounds == [0, 255] else limits
+
+    def _byte(self, value: str, quantize: onnx.NodeProto) -> np.ndarray:
+        """What a quantization makes of a constant; https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html."""
+        number, scale, zero_point = (self.graph.array(each) for each in (value, *quantize.input[1:]))
+        return np.clip(np.rint(number / scale) + zero_point, 0, 255).astype(np.uint8)
+
+    def _quantized(self, value: str, quantize: onnx.NodeProto) -> str:
+        return self.graph.constant(f"{value}_{quantize.output[0]}", self._byte(value, quantize))
 
     def _rewritten(self, node: onnx.NodeProto) -> list:
         if node.op_type not in ("Conv", "Gemm", "MatMul"):
