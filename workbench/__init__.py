@@ -142,7 +142,7 @@ def sensitivity(
     workload
         A :class:`Workload` or the name of an embedded one.
     schemes
-        A name, or several, as a recipe's ``overrides`` take them; all of them when absent.
+        A name, or several, as a recipe's ``overrides`` take them; when absent all but those of 7 to 5 bits.
     recipe
         What is done to the model before that; options of its quantize step are used for all schemes.
     examples

@@ -53,6 +53,11 @@ def made_of(precision: str, engine: Engine) -> Variant:
     raise AssertionError(f"no technique makes {precision}")
 
 
+def runs(engine: Engine) -> list[str]:
+    """What it names, and what is the same by the time it is multiplied."""
+    return [each.name for each in PRECISIONS if (each.multiplied_as or each.name) in engine.precisions]
+
+
 @pytest.mark.parametrize("engine", ENGINES, ids=by_name)
 def test_an_engine_declares_what_others_need_to_know(engine: Engine):
     assert A_NAME.fullmatch(engine.name)
@@ -76,7 +81,7 @@ def test_ranks_and_preferences_leave_no_tie():
 
 @pytest.mark.parametrize("engine", ENGINES, ids=by_name)
 def test_an_engine_refuses_what_it_does_not_name_and_says_what_to_choose(engine: Engine):
-    for precision in set(precisions.registered()) - set(engine.precisions):
+    for precision in set(precisions.registered()) - set(runs(engine)):
         assert re.fullmatch(r"[^\n]+; [^\n]+", engine.refuses(precision, engine.devices[0]))
     for kind in set(devices.kinds()) - set(engine.devices):
         assert f"choose device {engine.devices[0]}" in engine.refuses("fp32", kind)
@@ -87,7 +92,7 @@ def test_an_engine_refuses_what_it_does_not_name_and_says_what_to_choose(engine:
 
 @pytest.mark.parametrize(
     ("engine", "precision"),
-    [(each, name) for each in ENGINES if not each.slow_to_prepare for name in each.precisions],
+    [(each, name) for each in ENGINES if not each.slow_to_prepare for name in runs(each)],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
 def test_a_runner_computes_what_its_variant_says_for_any_batch(engine: Engine, precision: str):
@@ -120,6 +125,7 @@ def test_each_precision_is_one_of_three_kinds_and_has_names_of_its_own():
         assert not (precision.cast and precision.weights)
         assert precision.weights or not precision.activations
         assert 0 < precision.rounding < 0.1
+        assert not precision.multiplied_as or precisions.find(precision.multiplied_as).dtype == precision.dtype
         assert bool(precision.instructions) == bool(precision.without_them)
         assert getattr(torch, precision.cast or "float32").is_floating_point
 

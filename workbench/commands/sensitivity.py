@@ -20,7 +20,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.set_defaults(command=_sensitivity)
     asked.add_workload(command)
     asked.add_steps(command)
-    command.add_argument("--schemes", default="", help="some of a layer's schemes, with commas; all when absent")
+    command.add_argument(
+        "--schemes", default="", help="some of a layer's schemes, with commas; when absent all but those of 7 to 5 bits"
+    )
     command.add_argument("--examples", type=int, default=1000, help="test examples that are looked at")
     command.add_argument("--json", action="store_true", help="print everything as one JSON object")
     command.add_argument("--debug", action="store_true", help="print the traceback of an error")

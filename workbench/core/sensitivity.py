@@ -38,10 +38,10 @@ _WEIGHED = 8
 def quantized_apart(recipe: Recipe, names: Sequence[str]) -> tuple[Recipe, list[Quantize]]:
     """The recipe without quantization, on the reference engine, and a step for each scheme that is named.
 
-    All that a layer may have where none is named. Other options are as the recipe's own step has them. Raises
+    Those that tell layers apart where none is named. Other options are as the recipe's own step has them. Raises
     :class:`RecipeError` where a name is of no scheme for a layer.
     """
-    asked = [schemes.full_name_for_a_layer(name) for name in names] or schemes.OF_LAYERS
+    asked = [schemes.full_name_for_a_layer(name) for name in names] or schemes.TELLING
     if schemes.KEPT in asked:
         raise RecipeError(f"{schemes.KEPT} is what layers are compared with; leave it out")
     own = next((step for step in recipe.steps if isinstance(step, Quantize)), Quantize())

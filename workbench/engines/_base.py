@@ -150,7 +150,7 @@ class Engine(ABC):
         """Why it can't run this precision on this device, with what to choose; ``None`` when it can."""
         if device.partition(":")[0] not in self.devices:
             return f"{self.title} runs on {' or '.join(self.devices)} here; choose device {self.devices[0]}"
-        if precision not in self.precisions:
+        if (find_precision(precision).multiplied_as or precision) not in self.precisions:
             return self.lacks(precision)
         return self.refuses_here(precision, device)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.engines._base import PT2
 from workbench.graph import export
 from workbench.graph.plain import in_plain_operations
+from workbench.graph.quantized import few_bits
 from workbench.plumbing.lazy import lazy
 from workbench.workload import rows
 
@@ -97,7 +98,8 @@ def save_program(variant: Variant, example: Inputs, directory: str | Path) -> Pa
         When the model can't be exported.
     """
     path = Path(directory) / PT2.name
-    module = executed(variant) if variant.graph is None else in_plain_operations(variant.graph)
+    graph = variant.graph
+    module = executed(variant) if graph is None else in_plain_operations(graph, few_bits(variant))
     program = export(module, rows(example, slice(2)))
     for node in program.graph.nodes:
         for told in _OF_THIS_MACHINE:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import EngineError
-from workbench.graph.packed import dequantize_groups, packed_groups, unpacked_groups
+from workbench.graph.packed import dequantize_groups, packed_bytes, packed_groups, unpacked_groups
 from workbench.plumbing.lazy import lazy
 from workbench.plumbing.quiet import quiet
 from workbench.workload import Data, Inputs, free_of
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 else:
     torch = lazy("torch")
 
-__all__ = ["dequantize_groups", "export", "layer_of", "packed_groups", "unpacked_groups"]
+__all__ = [
+    "dequantize_groups",
+    "export",
+    "layer_of",
+    "packed_bytes",
+    "packed_groups",
+    "unpacked_groups",
+]
 
 _OPERATION = re.compile(r"torch\.ops\.aten\.(\w+)")
 _FIXED_BATCH = re.compile(r"Constraints violated \(batch\).*?specialized it to be a constant", re.DOTALL)

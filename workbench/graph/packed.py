@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from workbench.plumbing.lazy import lazy
@@ -43,6 +44,23 @@ def unpacked_groups(packed: torch.Tensor, bits: int, group_size: int) -> torch.T
     pairs = bytes_[..., first // 8] | bytes_[..., first // 8 + 1] << 8
     codes = (pairs >> (first % 8).to(torch.int16) & (2**bits - 1)).to(torch.int8)
     return 2 * codes - 1 if bits == 1 else codes - 2 ** (bits - 1)
+
+
+def packed_bytes(channels: int, weights: int, bits: int) -> int:
+    """What ``weights`` of so many bits take, those of each of the ``channels`` in bytes of their own."""
+    return channels * -(-weights // channels * bits // 8)
+
+
+def packed_channels(weights: torch.Tensor, axis: int, bits: int) -> torch.Tensor:
+    """What :func:`unpacked_channels` reads: uint8 [channels, bytes of a channel] of whole numbers."""
+    return packed_groups(weights.movedim(axis, 0).flatten(1).unsqueeze(1), bits).squeeze(1)
+
+
+def unpacked_channels(packed: torch.Tensor, axis: int, bits: int, shape: list[int]) -> torch.Tensor:
+    """Int8 of ``shape``, whose channels lie along ``axis``."""
+    channels, *others = [shape[axis], *shape[:axis], *shape[axis + 1 :]]
+    numbers = unpacked_groups(packed.unsqueeze(1), bits, math.prod(others))
+    return numbers.reshape(channels, *others).movedim(0, axis)
 
 
 def _places(count: int) -> torch.Tensor:

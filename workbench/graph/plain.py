@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import operator
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from workbench.graph.packed import packed_channels, unpacked_channels
 from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
@@ -13,15 +17,33 @@ else:
     torch = lazy("torch")
 
 
-def in_plain_operations(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
+def in_plain_operations(
+    module: torch.fx.GraphModule, few_bits: Mapping[str, int] = MappingProxyType({})
+) -> torch.fx.GraphModule:
     """A copy that computes the same without the operations of quantizers, and holds only the constants that it uses.
 
-    Weights stay in the bits they have, and become floats at each call.
+    Weights stay in the bits they have, and become floats at each call. ``few_bits``: by the calls that dequantize them,
+    how many those take that are packed into bytes here; see :func:`workbench.graph.quantized.few_bits`.
     """
-    graph = copy.deepcopy(module.graph)
-    for node in graph.nodes:
+    plain = torch.fx.GraphModule(module, copy.deepcopy(module.graph))
+    for node in list(plain.graph.nodes):
+        if node.name in few_bits:
+            _pack(plain, node, few_bits[node.name])
         node.target = _PLAIN.get(str(node.target), node.target)
-    return torch.fx.GraphModule(module, graph)
+    return torch.fx.GraphModule(plain, plain.graph)
+
+
+def _pack(graph: torch.fx.GraphModule, node: torch.fx.Node, bits: int) -> None:
+    """Have a call that dequantizes read its weights from packed bytes."""
+    stored, *_, axis = node.args[:4]
+    numbers, name = operator.attrgetter(stored.target)(graph), f"{stored.target}_packed".replace(".", "_")
+    graph.register_buffer(name, packed_channels(numbers, axis, bits))
+    with graph.graph.inserting_before(node):
+        packed = graph.graph.get_attr(name)
+        unpacked = graph.graph.call_function(unpacked_channels, (packed, axis, bits, list(numbers.shape)))
+    node.update_arg(0, unpacked)
+    if not stored.users:
+        graph.graph.erase_node(stored)
 
 
 def _choose(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench import precisions
-from workbench.graph import export
+from workbench.graph import export, layer_of
 from workbench.graph.layers import in_graph
 from workbench.plumbing.lazy import lazy
 from workbench.variant import Variant
@@ -65,6 +65,22 @@ def allow_other_layouts(graph: torch.fx.GraphModule) -> None:
         if node.target is torch.ops.aten.view.default:
             node.target = torch.ops.aten.reshape.default
     graph.recompile()
+
+
+def few_bits(variant: Variant) -> dict[str, int]:
+    """How many bits the weights take that a graph's calls dequantize with a scale for each channel, by these calls.
+
+    Of eight, which take a byte in any case, none. In the graph they are bytes, as kernels multiply them.
+    """
+    found = {}
+    for node in variant.graph.graph.nodes:
+        if str(node.target) != "quantized_decomposed.dequantize_per_channel.default":
+            continue
+        layer = next(filter(None, map(layer_of, node.users)), None)
+        formats = variant.formats_of(layer) if layer is not None else variant.formats
+        if formats.few_bits:
+            found[node.name] = formats.weights.bits
+    return found
 
 
 def _quantizes(node: torch.fx.Node) -> bool:

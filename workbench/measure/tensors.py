@@ -9,8 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from workbench.engines import Kernel
-from workbench.graph import dequantize_groups, layer_of, unpacked_groups
+from workbench.graph import dequantize_groups, layer_of, packed_bytes, unpacked_groups
 from workbench.graph.layers import weighted
+from workbench.graph.quantized import few_bits
 from workbench.plumbing.lazy import lazy
 from workbench.variant import Variant
 
@@ -36,6 +37,9 @@ class Kept:
     """By its name in the variant's module. Scales and zero points count to the weight they belong to."""
     weight: Weight | None
     """None for scales and zero points."""
+    packed_bytes: int | None = None
+    """What it takes in a file, of a weight with several numbers to a byte there; None where that is what it takes here.
+    """
 
     @property
     def layer(self) -> str:
@@ -43,6 +47,8 @@ class Kept:
 
     @property
     def size_bytes(self) -> int:
+        if self.packed_bytes is not None:
+            return self.packed_bytes
         return self.tensor.numel() * (2 if self.dtype == "bfloat16" else self.tensor.element_size())
 
 
@@ -88,7 +94,7 @@ def kept_tensors(variant: Variant, kernels: Kernels | None = None) -> list[Kept]
     other floats, what layers that run in these own is of them, by the runner's ``kernels``.
     """
     if variant.graph is not None:
-        return _kept_by_graph(variant.graph, variant.module)
+        return _kept_by_graph(variant.graph, variant.module, few_bits(variant))
     floats = variant.formats.cast
     cast = _run_in(floats, variant.module, kernels) if floats else ()
     kept: list[Kept] = []
@@ -135,7 +141,7 @@ def _as_it_is(tensor: torch.Tensor, dtype: str) -> Weight:
     return Weight(dtype, tuple(tensor.shape), lambda: tensor)
 
 
-def _kept_by_graph(graph: torch.fx.GraphModule, module: torch.nn.Module) -> list[Kept]:
+def _kept_by_graph(graph: torch.fx.GraphModule, module: torch.nn.Module, few: Mapping[str, int]) -> list[Kept]:
     names = first_names(module)
     kept: dict[str, Kept] = {}
     seen = set()
@@ -143,7 +149,7 @@ def _kept_by_graph(graph: torch.fx.GraphModule, module: torch.nn.Module) -> list
     for node in graph.graph.nodes:
         if node.op != "get_attr" or not node.users or node.target in kept:
             continue
-        tensor = constant(graph, node)
+        tensor, packed = constant(graph, node), None
         if not isinstance(tensor, torch.Tensor) or (tensor.numel() and _place(tensor) in seen):
             continue
         dtype = _dtype_of(tensor)
@@ -151,14 +157,17 @@ def _kept_by_graph(graph: torch.fx.GraphModule, module: torch.nn.Module) -> list
             parameter, weight = named, _as_it_is(tensor, dtype)
         elif dequantize := next((user for user in node.users if _dequantizes_constants(user)), None):
             if dequantize not in rounded:
-                quantized = _quantized_weight(graph, dequantize)
+                quantized = _quantized_weight(graph, dequantize, few.get(dequantize.name))
                 rounded[dequantize] = _rounded_parameter(quantized, module, _consumer(node, module)), quantized
             parameter, quantized = rounded[dequantize]
             weight = quantized if node is dequantize.args[0] else None
+            if weight and dequantize.name in few:
+                channels = weight.scales().numel()
+                packed = packed_bytes(channels, tensor.numel(), few[dequantize.name])
         else:
             continue  # a constant that forward makes, a buffer that isn't stored
         seen.add(_place(tensor))
-        kept[node.target] = Kept(node.target, tensor, dtype, parameter, weight)
+        kept[node.target] = Kept(node.target, tensor, dtype, parameter, weight, packed)
     return list(kept.values())
 
 
@@ -176,9 +185,10 @@ def _dequantizes_constants(node: torch.fx.Node) -> bool:
     return "dequantize" in str(node.target) and all(source.op == "get_attr" for source in node.all_input_nodes)
 
 
-def _quantized_weight(graph: torch.fx.GraphModule, dequantize: torch.fx.Node) -> Weight:
+def _quantized_weight(graph: torch.fx.GraphModule, dequantize: torch.fx.Node, few: int | None) -> Weight:
+    """``few``: of how many bits it is, where these are fewer than the bytes it is kept in."""
     tensor = constant(graph, dequantize.args[0])
-    dtype, shape = _dtype_of(tensor), tuple(tensor.shape)
+    dtype, shape = f"int{few}" if few else _dtype_of(tensor), tuple(tensor.shape)
     if dequantize.target is dequantize_groups:
         _, _, bits, _, inputs = dequantize.args
         dtype, shape = f"int{bits}", (len(tensor), inputs)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from workbench.machine.identity import INT8_INSTRUCTIONS
+
 STEPS = 0.01
 """A value that falls on the other side of a rounding step moves by that step, and so on through the layers. Of native,
 ONNX Runtime and OpenVINO on eight models in int8 and bf16, none was further from its simulated graph than 0.7 %."""
@@ -52,6 +54,8 @@ class Precision:
     arithmetic faster than float32's."""
     without_them: str = ""
     """Why it is no faster where the processor has none of them: half a sentence."""
+    multiplied_as: str = ""
+    """The precision whose kernels run it, where that is another: what is stored in fewer bits is bytes by then."""
 
     @property
     def is_plain(self) -> bool:
@@ -69,6 +73,30 @@ class Precision:
         return self.activations is not None and self.activations.scales == "calibrated"
 
     @property
+    def few_bits(self) -> bool:
+        """Whether weights have fewer bits than the activations that they are multiplied by."""
+        return bool(self.weights and self.activations) and self.weights.bits < self.activations.bits
+
+    @property
     def short(self) -> str:
         """Its name in a sentence: "int8"."""
         return self.name.partition("-")[0]
+
+
+def static(name: str, bits: int, *, order: int, levels: int | None = None, aliases: tuple[str, ...] = ()) -> Precision:
+    """Weights of ``bits`` bits, a scale for each output channel, and activations of eight in calibrated ranges."""
+    few = bits < 8
+    return Precision(
+        name=name,
+        help="weights in fewer bits, activations in 8, ranges fixed beforehand" if few else "ranges fixed beforehand",
+        order=order,
+        dtype="int8",
+        aliases=aliases,
+        weights=Integers(bits, "channel", levels),
+        activations=Integers(8, "calibrated"),
+        instructions=INT8_INSTRUCTIONS,
+        without_them=(
+            "this processor has no VNNI, AMX or dot-product instructions, so int8 costs about as much as float32"
+        ),
+        multiplied_as="int8-static" if few else "",
+    )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from workbench.precisions import Precision
     from workbench.techniques.quantize.apart import Apart
     from workbench.techniques.quantize.columns import Columns
+    from workbench.techniques.quantize.few_bits import FewBits
     from workbench.techniques.quantize.reduced import Bits
     from workbench.techniques.quantize.sample import Sample
     from workbench.techniques.quantize.weight_only import Rounded
@@ -80,9 +81,9 @@ class Quantize(Technique):
     )
     rounding: Literal["nearest", "learned"] = option(
         "learned",
-        "of weights in groups: each to the nearest number, or by 32 training examples or more, so that the layer's "
+        "of weights in few bits: each to the nearest number, or by 32 training examples or more, so that the layer's "
         "outputs move least",
-        when={"scheme": schemes.those(schemes.by_groups)},
+        when={"scheme": schemes.those(schemes.may_be_learned)},
         title="Rounding",
     )
     calibration: Literal["range", "moving-average", "percentile", "mse", "entropy"] = option(
@@ -220,7 +221,7 @@ class Quantize(Technique):
         context.checkpoint()
         static = any(each.is_calibrated for each in self._asked)
         rounds_inputs = any(each.activations for each in self._asked)
-        learned = self.rounding == "learned" and any(map(schemes.by_groups, self._asked))
+        learned = self.rounding == "learned" and any(map(schemes.may_be_learned, self._asked))
         count = LEARNED_FROM if learned or self.correct_biases else COMPARED  # weights by themselves need no more
         count = self.calibration_samples if static else count
         sample = Sample(module, context.train.inputs, count, context.seed)
@@ -235,6 +236,8 @@ class Quantize(Technique):
 
         rounding_inputs = [each for each in self._asked if each.activations]
         if not context.saturates or not rounding_inputs:
+            return self._in_fewer_bits(original, Bits(), context), None
+        if all(each.few_bits for each in rounding_inputs):  # of 7 bits and fewer no sum overflows
             return self._in_fewer_bits(original, Bits(), context), None
         all_calibrated = all(each.is_calibrated for each in rounding_inputs)
         candidates = [Bits(weights=7), *([Bits(activations=7)] if all_calibrated else [])]
@@ -259,14 +262,41 @@ class Quantize(Technique):
                 weight_only.weights_quantized(graph, formats.weights, **options, rounded_by=learned)
                 continue
             static = formats.is_calibrated
+            few = None
+            if formats.few_bits:
+                few = self._few_bits(graph, formats, original.sample, context, takes, checked=bool(number))
             graph = pt2e.quantized(
                 graph,
                 pt2e.static_config(self.calibration, bits) if static else pt2e.dynamic_config(bits),
                 convolutions=static,
                 takes=takes,
-                calibrate=partial(self._calibrate, sample=original.sample, context=context, exact=not number),
+                calibrate=partial(
+                    self._calibrate, sample=original.sample, context=context, exact=not number and not few
+                ),
             )
+            if few:
+                few.put(graph)
         return graph
+
+    def _few_bits(
+        self,
+        graph: torch.fx.GraphModule,
+        formats: Precision,
+        sample: Sample,
+        context: Context,
+        takes: Callable[[str | None], bool],
+        *,
+        checked: bool,
+    ) -> FewBits:
+        """``graph`` with weights of few bits; ``checked``: it is known to compute what the module does."""
+        from workbench.techniques.quantize.few_bits import FewBits
+
+        if not checked:
+            self._require_same(sample.distance(sample.outputs_of(graph)))
+        context.progress("rounding", 0, 0)
+        few = FewBits(graph, formats.weights, takes=takes, checkpoint=context.checkpoint)
+        few.round(sample.at_once if self.rounding == "learned" and sample.teaches else None)
+        return few
 
     def _learned(
         self, graph: torch.fx.GraphModule, formats: Precision, sample: Sample, context: Context, options: dict[str, Any]

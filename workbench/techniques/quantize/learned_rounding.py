@@ -8,6 +8,7 @@ weights of the inputs that follow. A group is a block, and its scales are those 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -18,8 +19,10 @@ from workbench.techniques.quantize.constants import is_constant
 from workbench.techniques.quantize.rounding import nearest, rounded
 from workbench.techniques.quantize.weight_only import Rounded, in_groups
 
+aten = torch.ops.aten
 _DAMPING = 0.01
 """Of the mean square of the inputs, added to each: those that depend on each other leave no inverse without it."""
+_AT_ONCE = 16
 _ROWS = 16384
 """Of a layer's inputs, as of all words of a text, so many are enough."""
 
@@ -80,6 +83,35 @@ def learned(weights: torch.Tensor, formats: Integers, inputs: torch.Tensor) -> t
             block[:, column:] -= errors[:, column, None] * factors[column, column:]
         left[:, here.stop :] -= errors @ spread[here, here.stop :]
     return numbers, scales
+
+
+def inputs_of_channels(node: torch.fx.Node, inputs: torch.Tensor, weight: torch.Tensor) -> list[torch.Tensor] | None:
+    """What each group of a call's output channels multiplies by its weights, [N, weights of a channel] each.
+
+    None where that isn't known here: of transposed convolutions and of those in three dimensions.
+    """
+    if node.target is LINEAR:
+        return [inputs.flatten(0, -2)]
+    if node.target not in (aten.conv1d.default, aten.conv2d.default):
+        return None
+    stride, padding, dilation, groups = (*node.args[3:], *(1, 0, 1, 1)[len(node.args[3:]) :])
+    if node.target is aten.conv1d.default:  # as an image of one row
+        inputs, weight = inputs.unsqueeze(-2), weight.unsqueeze(-2)
+        stride, padding, dilation = (
+            [each, other]
+            for each, other in zip((1, 0, 1), (_last(stride), _last(padding), _last(dilation)), strict=True)
+        )
+    kernel = tuple(weight.shape[-2:])
+    unfold = partial(torch.nn.functional.unfold, kernel_size=kernel, stride=stride, padding=padding, dilation=dilation)
+    positions = unfold(inputs[:1]).shape[-1]
+    every = max(1, len(inputs) * positions // _ROWS)
+    seen = [unfold(part)[..., ::every] for part in inputs.split(_AT_ONCE)]
+    columns = torch.cat(seen).transpose(1, 2).flatten(0, 1)
+    return list(columns.chunk(groups, dim=1))
+
+
+def _last(sizes: int | list[int]) -> int:
+    return sizes if isinstance(sizes, int) else sizes[-1]
 
 
 def _spread(inputs: torch.Tensor) -> torch.Tensor:

@@ -38,6 +38,8 @@ def full_name_for_a_layer(scheme: object) -> object:
 Scheme = Annotated[Literal[tuple(SCHEMES)], BeforeValidator(_full_name)]
 OF_LAYERS = tuple(name for name, each in SCHEMES.items() if each.weights)
 """Those that a single layer may have."""
+TELLING = tuple(name for name in OF_LAYERS if not 4 < SCHEMES[name].weights.bits < 8)
+"""Those of them that tell layers apart: seven to five bits lose hardly more than eight, and take as long to look at."""
 LayerScheme = Annotated[
     Literal[tuple([KEPT, *OF_LAYERS])],
     BeforeValidator(full_name_for_a_layer),
@@ -54,6 +56,11 @@ def by_groups(formats: Precision) -> bool:
     return formats.weights is not None and formats.weights.scales == "group"
 
 
+def may_be_learned(formats: Precision) -> bool:
+    """Whether its weights have so few bits that how each is rounded may be learned."""
+    return by_groups(formats) or formats.few_bits
+
+
 def all_in_words() -> str:
     """What each scheme is: "int8-static: ranges fixed beforehand; …"."""
     helps = dict.fromkeys(each.help for each in SCHEMES.values())
@@ -61,8 +68,8 @@ def all_in_words() -> str:
 
 
 def in_short(scheme: str) -> str:
-    """How a recipe's summary calls it: "int8", "int4 weights"."""
-    return scheme.removesuffix("-static").replace("-", " ")
+    """How a recipe's summary calls it: "int8", "int4 weights", "int4 static"."""
+    return "int8" if scheme == "int8-static" else scheme.replace("-", " ")
 
 
 def takes_in_words(formats: Precision) -> str:
