@@ -233,7 +233,7 @@ class Session:
         """What each layer costs the model in each of ``schemes``, on so many test examples, as it is found.
 
         Of the model as the recipe's steps but quantization leave it, which may ``train`` it where they weren't done
-        yet; where none is named, all schemes that a layer may have but those of 7 to 5 bits. Waits for the worker, which
+        yet; where no scheme is named, all that a layer may have but those of 7 to 5 bits. Waits for the worker, which
         keeps what it found: asked again, it goes on from there.
 
         Raises
