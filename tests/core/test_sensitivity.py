@@ -183,7 +183,8 @@ def test_the_recipe_s_other_steps_come_first_and_its_quantize_step_gives_the_opt
         ("int2-weights", 64, {}),
     ]
     between = {f"int{bits}-{what}" for bits in (7, 6, 5) for what in ("static", "weights")}
-    assert [step.scheme for step in quantized_apart(recipe, [])[1]] == [each for each in OF_LAYERS if each not in between]
+    usual = [step.scheme for step in quantized_apart(recipe, [])[1]]
+    assert usual == [name for name in OF_LAYERS if name not in between]
 
 
 @pytest.mark.parametrize(
