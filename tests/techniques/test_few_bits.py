@@ -129,17 +129,25 @@ def test_receipts_and_sizes_count_bits(few, workload, scheme):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, each in engines.registered().items() if "int8-static" in each.precisions]
+    ("name", "scheme"),
+    [
+        (name, scheme)
+        for name, each in engines.registered().items()
+        for scheme in ("int3-static", "binary-static")
+        if "int8-static" in each.precisions and not (each.slow_to_prepare and scheme == "binary-static")
+    ],
 )
-def test_kernels_for_eight_bits_run_them_for_real(name):
+def test_kernels_for_eight_bits_run_them_for_real_also_channels_of_zeros(name, scheme):
     engine = engines.find(name)
-    if reason := engine.why_not("int3-static", "cpu"):
+    if reason := engine.why_not(scheme, "cpu"):
         pytest.skip(reason)
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.Flatten(), nn.Linear(256, 5)).eval()
+    with torch.no_grad():
+        module[2].weight[3], module[2].bias[3], module[4].weight[1] = 0, 0.5, 0
     inputs = torch.rand(64, 3, 8, 8)
-    variant = Quantize(scheme="int3-static").apply(Variant(module), context_of(inputs, saturates=engine.saturates()))
-    assert not variant.remarks  # three bits of a weight never overflow
+    variant = Quantize(scheme=scheme).apply(Variant(module), context_of(inputs, saturates=engine.saturates()))
+    assert not variant.remarks  # so few bits of a weight never overflow
     runner = engine.prepare(variant, inputs[:4], threads=1)
     try:
         require_faithful(engine, runner, variant, inputs, batch=4)

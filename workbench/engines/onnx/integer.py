@@ -50,6 +50,7 @@ class _Rewrite:
         self._share_dynamic_quantization()
         self._transpose_weights()
         self._unshare_zero_points()
+        self._scale_zeros()
         self._limit_after_quantization()
         nodes = []
         for node in self.graph.nodes:
@@ -86,6 +87,18 @@ class _Rewrite:
         for node in self.graph.nodes:
             if self._is_weight(node):
                 node.input[2] = self.graph.constant(f"{node.output[0]}_zero_point", self.graph.array(node.input[2]))
+
+    def _scale_zeros(self) -> None:
+        """Weights times zero become zeros times a usual scale: a bias is counted in steps of that."""
+        for node in self.graph.nodes:
+            if not self._is_weight(node) or (scales := self.graph.array(node.input[1])).all() or not scales.ndim:
+                continue
+            weights, along = self.graph.array(node.input[0]), attributes(node).get("axis", 1)
+            used = np.moveaxis(np.where(scales != 0, np.moveaxis(weights, along, -1), 0), -1, along)
+            usual = np.where(scales != 0, scales, abs(scales).max() or 1).astype(np.float32)
+            node.input[0] = self.graph.constant(f"{node.output[0]}_used", used.astype(np.int8))
+            node.input[1] = self.graph.constant(f"{node.output[0]}_scales", usual)
+        self.graph.index()
 
     def _limit_after_quantization(self) -> None:
         """Limits of a convolution's result that are narrower than a byte's, as those of 7 bits, hold for the bytes.
