@@ -24,7 +24,7 @@ AT_REST_ON_ITS_TOGGLES = """() => {
     const on = [...document.querySelectorAll('.wb-recipe-panel [role="switch"][aria-checked="true"]')];
     const { phase } = document.querySelector("[data-phase]").dataset;
     const [run, shown] = [steps.map((step) => step.do), on.map((toggle) => toggle.textContent.toLowerCase())];
-    return ["finished", "cancelled"].includes(phase) && run.sort().join() === shown.sort().join();
+    return ["finished", "cancelled", "untrained"].includes(phase) && run.sort().join() === shown.sort().join();
 }"""
 LIVE_UPDATE_BYTES = 20_000
 PAUSE_SECONDS = 0.01  # between two writes of the pump; what comes without such a pause is one update
