@@ -74,7 +74,7 @@ def few_bits(variant: Variant) -> dict[str, int]:
     """
     found = {}
     for node in variant.graph.graph.nodes:
-        if str(node.target) != "quantized_decomposed.dequantize_per_channel.default":
+        if str(node.target) != f"{_NAMESPACE}.dequantize_per_channel.default":
             continue
         layer = next(filter(None, map(layer_of, node.users)), None)
         formats = variant.formats_of(layer) if layer is not None else variant.formats

@@ -93,10 +93,11 @@ class _Rewrite:
         for node in self.graph.nodes:
             if not self._is_weight(node) or (scales := self.graph.array(node.input[1])).all() or not scales.ndim:
                 continue
-            weights, along = self.graph.array(node.input[0]), attributes(node).get("axis", 1)
-            used = np.moveaxis(np.where(scales != 0, np.moveaxis(weights, along, -1), 0), -1, along)
+            weights = self.graph.array(node.input[0])
+            along = [1] * weights.ndim
+            along[attributes(node).get("axis", 1)] = -1
             usual = np.where(scales != 0, scales, abs(scales).max() or 1).astype(np.float32)
-            node.input[0] = self.graph.constant(f"{node.output[0]}_used", used.astype(np.int8))
+            node.input[0] = self.graph.constant(f"{node.output[0]}_used", weights * (scales != 0).reshape(along))
             node.input[1] = self.graph.constant(f"{node.output[0]}_scales", usual)
         self.graph.index()
 
@@ -117,7 +118,6 @@ class _Rewrite:
             node.input[0], node.output[0] = limits.input[0], f"{made}_unlimited"
             nodes += [node, part("Clip", [node.output[0], *bounds], made, limits.name)]
         self.graph.replace_nodes(nodes)
-        self.graph.index()
 
     def _limits_before(self, node: onnx.NodeProto) -> onnx.NodeProto | None:
         """The Clip between a convolution and this quantization with known scales, if there is nothing but that."""

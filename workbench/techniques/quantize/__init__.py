@@ -235,9 +235,7 @@ class Quantize(Technique):
         from workbench.techniques.quantize.reduced import Bits
 
         rounding_inputs = [each for each in self._asked if each.activations]
-        if not context.saturates or not rounding_inputs:
-            return self._in_fewer_bits(original, Bits(), context), None
-        if all(each.few_bits for each in rounding_inputs):  # of 7 bits and fewer no sum overflows
+        if not context.saturates or all(each.few_bits for each in rounding_inputs):  # 7 bits never overflow
             return self._in_fewer_bits(original, Bits(), context), None
         all_calibrated = all(each.is_calibrated for each in rounding_inputs)
         candidates = [Bits(weights=7), *([Bits(activations=7)] if all_calibrated else [])]

@@ -26,6 +26,13 @@ def keep_constant(graph: torch.fx.GraphModule, name: str, tensor: torch.Tensor) 
     owner.register_parameter(attribute, torch.nn.Parameter(tensor.detach().contiguous(), requires_grad=False))
 
 
+def keep_buffer(graph: torch.fx.GraphModule, name: str, tensor: torch.Tensor) -> None:
+    """Keep ``tensor``, of any dtype, in place of what is under the qualified ``name``, as a buffer."""
+    owner, attribute = _owner(graph, name)
+    delattr(owner, attribute)
+    owner.register_buffer(attribute, tensor.contiguous())
+
+
 def unused_name(graph: torch.fx.GraphModule, name: str) -> str:
     """``name``, or the first of ``name_2``, ``name_3``, … where it is taken."""
     path = name.rpartition(".")[0]

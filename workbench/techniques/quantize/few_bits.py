@@ -10,7 +10,13 @@ import torch
 from workbench.graph import layer_of
 from workbench.precisions import Integers
 from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR, TRANSPOSED
-from workbench.techniques.quantize.constants import constant_of, is_constant, keep_constant, unused_name
+from workbench.techniques.quantize.constants import (
+    constant_of,
+    is_constant,
+    keep_buffer,
+    keep_constant,
+    unused_name,
+)
 from workbench.techniques.quantize.learned_rounding import inputs_of_channels, learned
 from workbench.techniques.quantize.rounding import rounded
 from workbench.workload import Inputs
@@ -108,11 +114,3 @@ class FewBits(torch.fx.Interpreter):
         parts = zip(weights.chunk(len(seen)), seen, strict=True)
         numbers, scales = zip(*(learned(part, self._formats, inputs) for part, inputs in parts), strict=True)
         return torch.cat(numbers), torch.cat(scales)
-
-
-def keep_buffer(graph: torch.fx.GraphModule, name: str, tensor: torch.Tensor) -> None:
-    """Keep ``tensor`` as the buffer that is there under the qualified ``name``."""
-    path, _, attribute = name.rpartition(".")
-    owner = graph.get_submodule(path)
-    delattr(owner, attribute)
-    owner.register_buffer(attribute, tensor.contiguous())

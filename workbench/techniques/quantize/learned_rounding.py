@@ -97,10 +97,7 @@ def inputs_of_channels(node: torch.fx.Node, inputs: torch.Tensor, weight: torch.
     stride, padding, dilation, groups = (*node.args[3:], *(1, 0, 1, 1)[len(node.args[3:]) :])
     if node.target is aten.conv1d.default:  # as an image of one row
         inputs, weight = inputs.unsqueeze(-2), weight.unsqueeze(-2)
-        stride, padding, dilation = (
-            [each, other]
-            for each, other in zip((1, 0, 1), (_last(stride), _last(padding), _last(dilation)), strict=True)
-        )
+        stride, padding, dilation = [1, _last(stride)], [0, _last(padding)], [1, _last(dilation)]
     kernel = tuple(weight.shape[-2:])
     unfold = partial(torch.nn.functional.unfold, kernel_size=kernel, stride=stride, padding=padding, dilation=dilation)
     positions = unfold(inputs[:1]).shape[-1]
