@@ -65,8 +65,7 @@ def context(saturates: bool) -> Context:
 
 
 def candidate(bits: Bits, name: str = "mixed") -> torch.fx.GraphModule:
-    step = Quantize()
-    return step._in_fewer_bits(step._original(model(name), context(True)), bits, context(True))
+    return Quantize().working(model(name), context(True)).in_fewer_bits(bits)
 
 
 def largest_activation(node: torch.fx.Node) -> int:

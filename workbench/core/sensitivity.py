@@ -38,15 +38,15 @@ _WEIGHED = 8
 def quantized_apart(recipe: Recipe, names: Sequence[str]) -> tuple[Recipe, list[Quantize]]:
     """The recipe without quantization, on the reference engine, and a step for each scheme that is named.
 
-    Those that tell layers apart where none is named. Other options are as the recipe's own step has them. Raises
-    :class:`RecipeError` where a name is of no scheme for a layer.
+    Those that tell layers apart where none is named. Other options are as the recipe's own step has them, but that
+    none trains. Raises :class:`RecipeError` where a name is of no scheme for a layer.
     """
     asked = [schemes.full_name_for_a_layer(name) for name in names] or schemes.TELLING
     if schemes.KEPT in asked:
         raise RecipeError(f"{schemes.KEPT} is what layers are compared with; leave it out")
     own = next((step for step in recipe.steps if isinstance(step, Quantize)), Quantize())
     others = tuple(step for step in recipe.steps if not isinstance(step, Quantize))
-    steps = [own.model_copy(update={"scheme": name, "overrides": {}}) for name in dict.fromkeys(asked)]
+    steps = [own.model_copy(update={"scheme": name, "overrides": {}, "epochs": 0}) for name in dict.fromkeys(asked)]
     place = recipe.place.model_copy(update={"engine": engines.reference().name})
     return recipe.model_copy(update={"steps": others, "place": place}), steps
 

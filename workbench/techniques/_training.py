@@ -33,6 +33,14 @@ class Plan:
     batch: int = 128
     weight_decay: float = 1e-4
 
+    def batch_of(self, data: Data) -> int:
+        """Examples in a batch of ``data``."""
+        return min(self.batch, len(data.parts[0]))
+
+    def steps(self, data: Data) -> int:
+        """How many batches of ``data`` it trains on."""
+        return self.epochs * (len(data) // self.batch_of(data))
+
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
@@ -72,7 +80,7 @@ def train(
     data = context.train
     if len(data) < 2:
         raise WorkbenchError(f"{plan.technique} trains and needs at least 2 training examples, not {len(data)}")
-    batch = min(plan.batch, len(data.parts[0]))
+    batch = plan.batch_of(data)
     steps_per_epoch = len(data) // batch
     judged = (lambda: judge(module)) if judge else None
     meter = _Meter(plan, steps_per_epoch, context, judged)

@@ -14,11 +14,12 @@ from workbench.graph.layers import in_graph
 from workbench.graph.swapping import Looked, without_writes
 from workbench.precisions import Precision
 from workbench.techniques import Context
-from workbench.techniques.quantize import SAME, Quantize
+from workbench.techniques.quantize import Quantize
 from workbench.techniques.quantize.bias_correction import channel_means, is_correctable, over_channels
 from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR
 from workbench.techniques.quantize.reduced import DEQUANTIZE, QUANTIZE
 from workbench.techniques.quantize.sample import Sample
+from workbench.techniques.quantize.working import SAME
 from workbench.workload import Inputs, rows
 
 _AT_ONCE = 16
@@ -80,9 +81,10 @@ def apart(step: Quantize, module: torch.nn.Module, context: Context) -> Apart:
     """
     if reason := step.blocked(module):
         raise WorkbenchError(reason)
-    original, quantized, _ = step.graphs(module, context)
-    exact, quantized = without_writes(original.graph()), without_writes(quantized)
-    sample = original.sample
+    working = step.working(module, context)
+    quantized, _ = working.quantized()
+    exact, quantized = without_writes(working.graph()), without_writes(quantized)
+    sample = working.sample
     outputs = sample.outputs_of(exact)
     if not sample.distance(outputs) <= SAME:
         raise EngineError("the model changes in place what it reads elsewhere, so that no layer can be swapped alone")
@@ -94,7 +96,7 @@ def apart(step: Quantize, module: torch.nn.Module, context: Context) -> Apart:
     _round_at_once(quantized)
     own = _Own(exact, quantized, calls, sample, context.checkpoint)
     shifts = own.shifts() if step.correct_biases and sample.teaches else {}
-    unlike = {layer: f"kept in fp32: {columns}" for layer, columns in original.unlike.items()}
+    unlike = {layer: f"kept in fp32: {columns}" for layer, columns in working.unlike.items()}
     return Apart(exact, quantized, calls, own.errors(shifts), shifts, unlike)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -17,8 +17,9 @@ from workbench.techniques.quantize.constants import (
     keep_constant,
     unused_name,
 )
+from workbench.techniques.quantize.groups import Groups
 from workbench.techniques.quantize.learned_rounding import inputs_of_channels, learned
-from workbench.techniques.quantize.rounding import rounded
+from workbench.techniques.quantize.rounding import Rounded, known, rounded
 from workbench.workload import Inputs
 
 
@@ -41,6 +42,8 @@ class _Weight:
 class FewBits(torch.fx.Interpreter):
     """Rounds the weights of a graph's calls that it ``takes``, and has them so in the quantized graph.
 
+    A layer's weight that was trained to be ``numbers`` times scales stays what it is.
+
     Between :meth:`round` and :meth:`put` the graph computes with the rounded weights, so that ranges of activations are
     found for these.
     """
@@ -51,10 +54,11 @@ class FewBits(torch.fx.Interpreter):
         formats: Integers,
         *,
         takes: Callable[[str | None], bool],
+        numbers: Mapping[str, torch.Tensor],
         checkpoint: Callable[[], None],
     ) -> None:
         super().__init__(graph)
-        self._formats, self._takes, self._checkpoint = formats, takes, checkpoint
+        self._formats, self._takes, self._trained, self._checkpoint = formats, takes, numbers, checkpoint
         self._found: dict[str, _Weight] = {}  # by weight: layers may share one
         self._calls: dict[str, _Weight] = {}
 
@@ -100,14 +104,15 @@ class FewBits(torch.fx.Interpreter):
         if name not in self._found:
             exact = constant_of(self.module, node.args[1])
             axis = 1 if node.target in TRANSPOSED else 0
-            channels = exact.movedim(axis, 0)
-            seen = None if inputs is None else inputs_of_channels(node, inputs, exact)
-            numbers, scales = self._of_channels(channels.flatten(1).unsqueeze(1), seen)
-            shaped = numbers.view(channels.shape).movedim(0, axis).contiguous()
-            self._found[name] = _Weight(exact, shaped, scales.flatten(), axis)
+            groups = Groups(axis)
+            rows, trained = groups.of(exact), self._trained.get(layer_of(node))
+            done = None if trained is None else known(rows, groups.of(trained))
+            seen = None if inputs is None or done else inputs_of_channels(node, inputs, exact)
+            numbers, scales = done or self._of_channels(rows, seen)
+            self._found[name] = _Weight(exact, groups.back(numbers, exact).contiguous(), scales.flatten(), axis)
         return self._found[name]
 
-    def _of_channels(self, weights: torch.Tensor, seen: list[torch.Tensor] | None) -> tuple[torch.Tensor, torch.Tensor]:
+    def _of_channels(self, weights: torch.Tensor, seen: list[torch.Tensor] | None) -> Rounded:
         """Numbers [channels, 1, weights of each], and their scales [channels, 1]."""
         if seen is None:
             return rounded(weights, self._formats)

@@ -16,8 +16,8 @@ from workbench.graph import layer_of
 from workbench.precisions import Integers
 from workbench.techniques.quantize.calls import LINEAR
 from workbench.techniques.quantize.constants import is_constant
-from workbench.techniques.quantize.rounding import nearest, rounded
-from workbench.techniques.quantize.weight_only import Rounded, in_groups
+from workbench.techniques.quantize.groups import Groups
+from workbench.techniques.quantize.rounding import Rounded, nearest, rounded
 
 aten = torch.ops.aten
 _DAMPING = 0.01
@@ -45,7 +45,7 @@ class LearnedRounding(torch.fx.Interpreter):
     ) -> None:
         super().__init__(graph)
         self.found: dict[str, Rounded] = {}
-        self._formats, self._group_size, self._takes, self._checkpoint = formats, group_size, takes, checkpoint
+        self._formats, self._groups, self._takes, self._checkpoint = formats, Groups(0, group_size), takes, checkpoint
 
     def run_node(self, node: torch.fx.Node):
         if node.target is not LINEAR or not is_constant(node.args[1]) or not self._takes(layer_of(node)):
@@ -54,13 +54,13 @@ class LearnedRounding(torch.fx.Interpreter):
         (inputs, weight, *bias), _ = self.fetch_args_kwargs_from_env(node)
         name = node.args[1].target
         if name not in self.found:
-            self.found[name] = learned(in_groups(weight, self._group_size), self._formats, inputs.flatten(0, -2))
+            self.found[name] = learned(self._groups.of(weight), self._formats, inputs.flatten(0, -2))
         numbers, scales = self.found[name]
-        values = (numbers * scales.unsqueeze(-1)).flatten(1)[:, : weight.shape[1]]
+        values = self._groups.back(numbers * scales.unsqueeze(-1), weight)
         return torch.nn.functional.linear(inputs, values, *bias)
 
 
-def learned(weights: torch.Tensor, formats: Integers, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def learned(weights: torch.Tensor, formats: Integers, inputs: torch.Tensor) -> Rounded:
     """What :func:`workbench.techniques.quantize.rounding.rounded` gives, for ``inputs`` [N, inputs of the layer].
 
     ``weights`` is [outputs, groups, inputs of a group], filled with zeros beyond the layer's inputs.

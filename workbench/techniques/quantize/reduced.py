@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.ao.quantization.fx._decomposed  # makes the operations that graphs name
+
+from workbench.precisions import Integers
 
 aten = torch.ops.aten
 QUANTIZE = torch.ops.quantized_decomposed.quantize_per_tensor.default
@@ -35,6 +37,10 @@ class Bits:
     @property
     def activation_range(self) -> tuple[int, int]:
         return 0, 2**self.activations - 1
+
+    def of_weights(self, formats: Integers) -> Integers:
+        """``formats`` with no more bits than these."""
+        return replace(formats, bits=min(formats.bits, self.weights))
 
     @property
     def remark(self) -> str | None:

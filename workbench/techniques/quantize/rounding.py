@@ -6,13 +6,17 @@ import torch
 
 from workbench.precisions import Integers
 
+Rounded = tuple[torch.Tensor, torch.Tensor]
+"""Whole numbers [outputs, groups, inputs of a group] and their scales [outputs, groups]."""
 _BY_SEARCH = 3
 """The most bits of which the scale is searched: of more the largest magnitude decides, and hardly anything is lost."""
+_SAME = 0.01
+"""Of a step, how far sums in another order may put a weight off its number."""
 _SHARES = torch.linspace(0.2, 1.0, 33)
 """Of what the largest magnitude asks, the scales that are tried."""
 
 
-def rounded(weights: torch.Tensor, formats: Integers) -> tuple[torch.Tensor, torch.Tensor]:
+def rounded(weights: torch.Tensor, formats: Integers) -> Rounded:
     """Whole numbers float32 like ``weights`` [outputs, groups, inputs of a group], and their scales [outputs, groups].
 
     One and two levels either side of zero have the scale of the least squared error: of the signs of weights the mean
@@ -33,11 +37,29 @@ def rounded(weights: torch.Tensor, formats: Integers) -> tuple[torch.Tensor, tor
 
 def nearest(weights: torch.Tensor, scales: torch.Tensor, formats: Integers) -> torch.Tensor:
     """The whole numbers, float32, that come nearest to ``weights`` once they are multiplied by ``scales``."""
+    steps = weights / scales
     if formats.bits == 1:
-        return torch.where(weights < 0, -1.0, 1.0)
+        return torch.where(steps < 0, -1.0, 1.0)
+    return steps.round().clamp(*limits(formats))
+
+
+def limits(formats: Integers) -> tuple[int, int]:
+    """The smallest and the largest number."""
+    if formats.bits == 1:
+        return -1, 1
     most = 2 ** (formats.bits - 1) - 1
-    least = -most if formats.levels == 3 else -most - 1
-    return (weights / scales).round().clamp(least, most)
+    return -most if formats.levels == 3 else -most - 1, most
+
+
+def known(weights: torch.Tensor, numbers: torch.Tensor) -> Rounded | None:
+    """``weights`` as ``numbers``, both [outputs, groups, inputs of a group], times scales.
+
+    None where there are no such scales: where weights were changed by more than a factor for each group.
+    """
+    squares = numbers.square().sum(-1)
+    scales = torch.where(squares > 0, (weights * numbers).sum(-1) / squares.clamp(min=1), 1.0)
+    apart = (numbers * scales.unsqueeze(-1) - weights).abs().amax(-1)
+    return (numbers, scales) if bool((apart <= _SAME * scales.abs()).all()) else None
 
 
 def steps(magnitudes: torch.Tensor, most: int = 1) -> torch.Tensor:

@@ -12,10 +12,9 @@ from workbench.graph.layers import weights_of
 from workbench.precisions import Integers
 from workbench.techniques.quantize.calls import LINEAR
 from workbench.techniques.quantize.constants import constant_of, is_constant
-from workbench.techniques.quantize.rounding import rounded, steps
+from workbench.techniques.quantize.groups import Groups
+from workbench.techniques.quantize.rounding import Rounded, known, rounded, steps
 
-Rounded = tuple[torch.Tensor, torch.Tensor]
-"""Whole numbers [outputs, groups, inputs of a group] and their scales [outputs, groups]."""
 aten = torch.ops.aten
 _OUTPUT_AXIS = {
     LINEAR: 0,
@@ -34,7 +33,7 @@ def weights_quantized(
     *,
     group_size: int,
     takes: Callable[[str | None], bool],
-    rounded_by: Mapping[str, Rounded] | None = None,
+    rounded_by: Mapping[str, Rounded],
 ) -> torch.fx.GraphModule:
     """``graph`` with weights as dequantized constants; the given one is changed.
 
@@ -43,7 +42,7 @@ def weights_quantized(
     channel, or a little fewer: of linear layers alone, as many weights in a byte as it holds.
 
     ``takes`` says of a layer, or of ``None`` for calls outside of any, whether it is quantized so. ``rounded_by``: by
-    weight, where that was done already by groups.
+    weight, where that was done already.
     """
     by_groups = formats.scales == "group"
     found: dict[tuple[str, int], torch.fx.Node] = {}  # by weight: layers may share one
@@ -55,11 +54,12 @@ def weights_quantized(
             key = weight.target, axis
             if key not in found:
                 values = constant_of(graph, weight)
+                done = rounded_by.get(weight.target)
                 with graph.graph.inserting_before(node):
                     if by_groups:
-                        found[key] = _groups(graph, values, formats, group_size, (rounded_by or {}).get(weight.target))
+                        found[key] = _groups(graph, values, formats, group_size, done)
                     else:
-                        found[key] = _channels(graph, values, _number(graph), formats.bits, axis)
+                        found[key] = _channels(graph, values, formats.bits, axis, done)
             node.replace_input_with(weight, found[key])
             if not weight.users:
                 graph.graph.erase_node(weight)
@@ -67,30 +67,46 @@ def weights_quantized(
     return graph.requires_grad_(False)
 
 
-def _channels(graph: torch.fx.GraphModule, weight: torch.Tensor, number: int, bits: int, axis: int) -> torch.fx.Node:
-    others = [other for other in range(weight.dim()) if other != axis]
-    largest = weight.abs().amax(others, keepdim=True)
-    scales = steps(largest, 2 ** (bits - 1) - 1)
-    values, scales = (weight / scales).round().to(torch.int8), scales.flatten()
+def rounded_already(
+    graph: torch.fx.GraphModule,
+    formats: Integers,
+    numbers: Mapping[str, torch.Tensor],
+    *,
+    group_size: int,
+    takes: Callable[[str | None], bool],
+) -> dict[str, Rounded]:
+    """By weight what it is made of whose ``numbers``, of its shape, are known by layer."""
+    found = {}
+    for node in graph.graph.nodes:
+        layer, axis = layer_of(node), _OUTPUT_AXIS.get(node.target)
+        if axis is not None and layer in numbers and is_constant(node.args[1]) and takes(layer):
+            groups = Groups(axis, group_size if formats.scales == "group" else None)
+            weight = constant_of(graph, node.args[1])
+            found[node.args[1].target] = known(groups.of(weight), groups.of(numbers[layer]))
+    return {name: each for name, each in found.items() if each}
+
+
+def _channels(
+    graph: torch.fx.GraphModule, weight: torch.Tensor, bits: int, axis: int, done: Rounded | None
+) -> torch.fx.Node:
+    if done:
+        values, scales = Groups(axis).back(done[0], weight), done[1]
+    else:
+        others = [other for other in range(weight.dim()) if other != axis]
+        scales = steps(weight.abs().amax(others, keepdim=True), 2 ** (bits - 1) - 1)
+        values = (weight / scales).round()
+    scales, number = scales.flatten(), _number(graph)
     zero_points = torch.zeros(len(scales), dtype=torch.int64)
-    tensors = {"values": values, "scales": scales, "zero_points": zero_points}
+    tensors = {"values": values.to(torch.int8), "scales": scales, "zero_points": zero_points}
     constants = [_constant(graph, f"_weight{number}_{name}", tensor) for name, tensor in tensors.items()]
     dequantize = torch.ops.quantized_decomposed.dequantize_per_channel.default
     return graph.graph.call_function(dequantize, (*constants, axis, -128, 127, torch.int8))
 
 
-def in_groups(weight: torch.Tensor, group_size: int) -> torch.Tensor:
-    """``weight`` [outputs, inputs] as [outputs, groups, inputs of a group], filled with zeros at the end."""
-    outputs, inputs = weight.shape
-    groups = -(-inputs // group_size)
-    group_size = -(-inputs // groups)  # as many groups, as even as they can be: filling takes memory
-    return torch.nn.functional.pad(weight, (0, -inputs % group_size)).view(outputs, -1, group_size)
-
-
 def _groups(
     graph: torch.fx.GraphModule, weight: torch.Tensor, formats: Integers, group_size: int, done: Rounded | None
 ) -> torch.fx.Node:
-    numbers, scales = done or rounded(in_groups(weight, group_size), formats)
+    numbers, scales = done or rounded(Groups(0, group_size).of(weight), formats)
     number, tensors = _number(graph), {"packed": packed_groups(numbers, formats.bits), "scales": scales}
     constants = [_constant(graph, f"_weight{number}_{name}", tensor) for name, tensor in tensors.items()]
     return graph.graph.call_function(dequantize_groups, (*constants, formats.bits, numbers.shape[-1], weight.shape[1]))
