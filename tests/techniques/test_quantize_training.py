@@ -61,7 +61,7 @@ def trained(module: nn.Module, context: Context, **options) -> Variant:
 
 
 def distance(found: torch.Tensor, wanted: torch.Tensor) -> float:
-    return float((found - wanted).detach().norm() / wanted.norm())
+    return float((found - wanted).detach().norm() / wanted.detach().norm())
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
