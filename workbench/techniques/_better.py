@@ -33,9 +33,14 @@ class Referee:
     aside: Data
     checkpoint: Callable[[], None]
 
-    def better(self, module: torch.nn.Module, training: Callable[[], None]) -> str | None:
-        """Train ``module`` in place; where that made it worse, undo it and return words that say so."""
-        before, weights = self._figure(module), copy.deepcopy(module.state_dict())
+    def better(
+        self, module: torch.nn.Module, training: Callable[[], None], before: torch.nn.Module | None = None
+    ) -> str | None:
+        """Train ``module`` in place; where that made it worse, undo it and return words that say so.
+
+        ``before`` is what it is compared with, if that isn't what the module was.
+        """
+        before, weights = self._figure(before or module), copy.deepcopy(module.state_dict())
         training()
         after = self._figure(module)
         if not math.isfinite(before) or self.metric.loss_of(before, after) <= 0:

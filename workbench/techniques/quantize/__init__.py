@@ -217,7 +217,7 @@ class Quantize(Technique):
         return apart(self, module, context)
 
     def _trained(self, working: Working) -> tuple[Working, str | None]:
-        """What it makes of a copy that is used to rounding; words that say that training made it worse, if it did."""
+        """What it makes of a copy that got used to rounding; ``working`` and words that say so where that is better."""
         from workbench.techniques._training import Plan
         from workbench.techniques.quantize.training import trained
 
@@ -227,8 +227,13 @@ class Quantize(Technique):
                 "epochs"
             )
         plan = Plan("quantize", self.epochs, self.learning_rate)
-        found = trained(working.module, working.trainable, self.group_size, plan, working.sample, working.context)
-        return replace(working, module=found.module, numbers=found.numbers), found.worse
+        untrained, _ = working.quantized()
+        found = trained(
+            working.module, working.trainable, self.group_size, plan, working.sample, untrained, working.context
+        )
+        if found.worse:
+            return working, found.worse
+        return replace(working, module=found.module, numbers=found.numbers), None
 
     def _notices(self, graph: torch.fx.GraphModule, working: Working) -> list[str]:
         from workbench.techniques.quantize.collapse import collapse

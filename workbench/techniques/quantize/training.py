@@ -28,7 +28,7 @@ the model is run."""
 class Trained:
     """A model whose layers' weights are whole numbers times scales, and by layer these numbers, of the weight's shape.
 
-    ``worse``: words that say that training made it worse and was undone.
+    ``worse``: words that say that it is worse than without training.
     """
 
     module: nn.Module
@@ -37,11 +37,18 @@ class Trained:
 
 
 def trained(
-    module: nn.Module, layers: Mapping[str, Precision], group_size: int, plan: Plan, sample: Sample, context: Context
+    module: nn.Module,
+    layers: Mapping[str, Precision],
+    group_size: int,
+    plan: Plan,
+    sample: Sample,
+    untrained: nn.Module,
+    context: Context,
 ) -> Trained:
     """Train a copy of ``module`` that computes with the weights and inputs of ``layers`` rounded.
 
-    It starts from what rounding without training finds, and learns from the targets and from what ``module`` gives.
+    It starts from what rounding without training finds, learns from the targets and from what ``module`` gives, and is
+    to become better than ``untrained``, in fewer bits already.
     """
     loss = loss_for(module, context, plan.technique)
     context, referee = refereed(context, module)
@@ -62,7 +69,7 @@ def trained(
             with _keeping_statistics(student, after=int(_NORMS_LEARN * plan.steps(context.train))):
                 train(student, plan, context, loss_of, masks.apply, referee.glance if referee else None)
 
-        worse = referee.better(student, training) if referee else training()
+        worse = referee.better(student, training, before=untrained) if referee else training()
         numbers = {name: steps[name].numbers(student.get_parameter(weight)) for weight, name in weights.items()}
     return Trained(student, numbers, worse)
 
