@@ -40,7 +40,8 @@ pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(ke
 ATEN = sorted(name for name in OPERATORS if str(name).startswith("aten."))
 READ_AS_A_WHOLE = [
     "positions", "positions without a batch", "positions first", "positions times", "a computed gain",
-    "a sum of constants", "a single number", "whole numbers", "arange", "token types", "new token types",
+    "a sum of constants", "a number made there", "a row made there", "a single number", "whole numbers", "arange",
+    "token types", "new token types",
     "expanded positions", "repeated positions", "ones like it", "dropout that is off", "relu in place",
     "kept under the old name", "clamped from above", "hardtanh", "gelu by tanh", "norm without weights", "attention",
     "causal", "scaled", "batch merged", "repeated", "expanded like another", "turned and reshaped", "masked",

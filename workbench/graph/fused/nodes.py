@@ -28,6 +28,8 @@ _SIZES = ("size", "sizes", "shape", "repeats")
 """Arguments of operators that say how large a tensor is to be."""
 _OFF_WITHOUT = ("train", "dropout_p")
 """Arguments without which an operator that may draw numbers draws none."""
+_WRITE_NO_NUMBERS = ("aten.detach_.default",)
+"""In place by their schema, and yet numbers stay as they are: what ``torch.tensor`` gives in a forward is made so."""
 _OF_WEIGHTS = ("quantized_decomposed.dequantize_per_channel.default", dequantize_groups)
 
 
@@ -78,7 +80,12 @@ def is_repeatable(node: torch.fx.Node) -> bool:
     if not is_overload(node):
         known = getattr(node.target, "__module__", None) in _ARITHMETIC or node.target is dequantize_groups
         return node.op == "call_function" and known
-    return node.target.namespace in _NAMESPACES and not draws(node) and not node.target._schema.is_mutable
+    return node.target.namespace in _NAMESPACES and not draws(node) and not writes_numbers(node)
+
+
+def writes_numbers(node: torch.fx.Node) -> bool:
+    """Whether it changes what a tensor holds that it is given."""
+    return is_overload(node) and node.target._schema.is_mutable and operator_of(node) not in _WRITE_NO_NUMBERS
 
 
 def draws(node: torch.fx.Node) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import EngineError
 from workbench.graph import layer_of
-from workbench.graph.fused.nodes import free_nodes, is_overload, operator_of
+from workbench.graph.fused.nodes import free_nodes, is_overload, operator_of, writes_numbers
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +18,7 @@ _MAY_GIVE_BACK = ("aten.dropout.default", "aten.feature_dropout.default", "aten.
 
 def written_by(node: torch.fx.Node) -> torch.fx.Node | None:
     """The tensor that an operator changes in place."""
-    if not is_overload(node):
+    if not writes_numbers(node):
         return None
     for place, argument in enumerate(node.target._schema.arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:
