@@ -68,7 +68,8 @@ def test_a_graph_for_one_batch_size_has_that_of_the_example():
         (lambda a, b: a + b.sum().item() if a.sum() > 0 else b, r"can't be exported: .*test_export\.py, line"),
     ],
 )
-def test_a_forward_that_no_graph_holds_for_every_batch_is_refused_in_one_line(compute, says):
+def test_a_forward_that_no_graph_holds_for_every_batch_is_refused_in_one_line(compute, says, capfd):
     with pytest.raises(EngineError, match=says) as caught:
         export(Forward(compute), (A, B))
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", ""), "and torch prints no graph beside it"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import traceback
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,8 +60,8 @@ def export(
         example = tuple(each.expand(2, *each.shape[1:]).contiguous() for each in example)
     shapes = None if fixed_batch else _free_sizes(module, example, free)
     try:
-        with warnings.catch_warnings(), quiet("torch.fx.experimental.symbolic_shapes"):
-            warnings.simplefilter("ignore")
+        with quiet("torch.fx.experimental.symbolic_shapes"), contextlib.redirect_stderr(io.StringIO()):
+            # torch prints the graph so far where it fails, whoever catches the error
             return torch.export.export(module, example, dynamic_shapes=shapes)
     except Exception as error:  # torch.export raises many unrelated kinds
         if condition := _CONDITION.search(str(error)):
