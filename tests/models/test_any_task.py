@@ -89,7 +89,10 @@ def test_throughput_counts_what_the_inputs_are(data, unit, per_example):
 
 def test_a_notice_says_which_metric_was_chosen():
     assert "judged by mean absolute error" in load(Workload(nn.Linear(6, 1), (X, X.sum(1)))).note
-    assert "no targets: judged by agreement with the untouched model" in load(Workload(nn.Linear(6, 3), X)).note
+    of_classes = load(Workload(nn.Linear(6, 3), X)).note
+    assert "no targets: judged by agreement with the untouched model" in of_classes
+    assert "taken for scores of classes; of embeddings metric='relative-error'" in of_classes
+    assert "scores of classes" not in load(Workload(nn.Linear(6, 3), X, metric="agreement")).note
     assert "judged" not in load(Workload(nn.Linear(6, 1), (X, X.sum(1)), metric="rmse")).note
 
 

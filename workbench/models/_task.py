@@ -33,6 +33,8 @@ def task_of(
     notes = [f"judged by {chosen.title}"] if is_auto(metric) and chosen.name != "accuracy" else []
     if notes and chosen.compares_with_untouched:
         notes = [f"there are no targets: judged by {chosen.title} with the untouched model"]
+    if notes and chosen.assumes:
+        notes.append(chosen.assumes)
     return Task(chosen, trains, counted or _counted(test)), notes
 
 

@@ -47,6 +47,8 @@ class Metric(ABC):
     """The name of the loss that trains what it judges."""
     compares_with_untouched: ClassVar[bool] = False
     """Whether the untouched model's outputs take the place of targets."""
+    assumes: ClassVar[str] = ""
+    """What "auto" can't be sure of where it takes this one, and what to ask for where that is wrong: a clause."""
 
     def named(self, name: str) -> Metric | None:
         """The metric of this kind that ``name`` stands for; ``None`` where it stands for none."""

@@ -21,6 +21,7 @@ class Agreement(Share):
     rank = 90
     loss = "cross-entropy"
     compares_with_untouched = True
+    assumes = "outputs are taken for scores of classes; of embeddings metric='relative-error' tells more"
 
     def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:
         if outputs.dim() != 2 or outputs.shape[1] < 2:
