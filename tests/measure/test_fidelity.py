@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from torch import nn
 
@@ -99,13 +100,27 @@ def test_a_runner_that_leaves_one_of_several_inputs_alone_is_found_out(batch):
         require_faithful(Other(), unmasked, asked, inputs, batch=batch)
 
 
-def test_a_model_that_draws_random_numbers_is_left_to_eager():
-    noisy = Variant(nn.Sequential(module("cnn"), AlwaysDropping()))
+def dropped(outputs):
+    return nn.functional.dropout(outputs, 0.5)
+
+
+def scaled_by_numpy(outputs):
+    return outputs * float(np.random.default_rng().random())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("drawing", [dropped, scaled_by_numpy])
+def test_a_model_that_draws_random_numbers_is_left_to_eager(drawing, precision):
+    noisy = Variant(nn.Sequential(module("cnn"), Drawing(drawing)), precision)
     with pytest.raises(EngineError, match="draws random numbers, so Other can't be held to it; the eager engine draws"):
         check(noisy, lambda outputs: outputs)
     require_faithful(EAGER, EAGER.prepare(noisy, images("cnn", 4), threads=1), noisy, images("cnn", 64), batch=4)
 
 
-class AlwaysDropping(nn.Module):
+class Drawing(nn.Module):
+    def __init__(self, drawing) -> None:
+        super().__init__()
+        self.drawing = drawing
+
     def forward(self, inputs):
-        return nn.functional.dropout(inputs, 0.5)
+        return self.drawing(inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -186,6 +187,17 @@ def test_a_model_that_draws_random_numbers_is_not_refused_for_that():
         nn.Linear(64, 5),
     )
     assert quantized(noisy.eval()).precision == "int8-static"
+
+
+@pytest.mark.parametrize("scheme", [*INT8, "int8-weights", "int4-weights", "int4-static"])
+def test_random_numbers_that_are_not_torch_s_are_not_held_for_ever(scheme):
+    noisy = Calls(
+        lambda images, first, last: last(first(images.flatten(1)) * (1 + float(np.random.default_rng().random()))),
+        nn.Linear(192, 64),
+        nn.Linear(64, 5),
+    )
+    with pytest.raises(WorkbenchError, match="draws random numbers that aren't torch's"):
+        quantized(noisy.eval(), scheme=scheme)
 
 
 @pytest.mark.parametrize("scheme", INT8)

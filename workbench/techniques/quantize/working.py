@@ -96,6 +96,7 @@ class Working:
     def in_fewer_bits(self, bits: Bits) -> torch.fx.GraphModule:
         """The graph, changed by one scheme after the other, each in its layers."""
         graph = self.graph()
+        self._require_same(graph)
         for number, formats in enumerate(self.step.asked):
 
             def takes(layer: str | None, scheme: str = formats.name) -> bool:
@@ -107,7 +108,7 @@ class Working:
             static = formats.is_calibrated
             few = None
             if formats.few_bits or self.numbers:
-                few = self._few_bits(graph, bits.of_weights(formats.weights), takes, checked=bool(number))
+                few = self._few_bits(graph, bits.of_weights(formats.weights), takes)
             graph = pt2e.quantized(
                 graph,
                 pt2e.static_config(self.step.calibration, bits) if static else pt2e.dynamic_config(bits),
@@ -155,10 +156,8 @@ class Working:
             done = self._learned(graph, formats, options)
         weight_only.weights_quantized(graph, formats.weights, **options, rounded_by=done)
 
-    def _few_bits(self, graph: torch.fx.GraphModule, weights: Integers, takes: Takes, *, checked: bool) -> FewBits:
-        """``graph`` with weights of few bits; ``checked``: it is known to compute what the module does."""
-        if not checked:
-            self._require_same(self.sample.distance(self.sample.outputs_of(graph)))
+    def _few_bits(self, graph: torch.fx.GraphModule, weights: Integers, takes: Takes) -> FewBits:
+        """``graph`` with weights of few bits."""
         self.context.progress("rounding", 0, 0)
         few = FewBits(graph, weights, takes=takes, numbers=self.numbers, checkpoint=self.context.checkpoint)
         few.round(self.sample.at_once if self.step.rounding == "learned" and self.sample.teaches else None)
@@ -185,13 +184,19 @@ class Working:
             if done or not exact:
                 observed(*batch)
             else:
-                self._require_same(self.sample.distance(self.sample.outputs_of(observed)))
+                self._require_same(observed)
             done += len(batch[0])
 
-    def _require_same(self, distance: float) -> None:
-        if not distance <= SAME:  # NaN too
+    def _require_same(self, graph: torch.nn.Module) -> None:
+        distance = self.sample.distance(self.sample.outputs_of(graph))
+        if distance <= SAME:
+            return  # NaN doesn't
+        if self.sample.distance(self.sample.outputs_of(self.module)) > SAME:
             raise WorkbenchError(
-                f"the graph that {self.step.scheme} starts from computes something else than the model: its outputs "
-                f"are off by {100 * distance:.2g} % of their norm before anything is rounded; use bf16, which needs no "
-                "graph"
+                "the model's forward draws random numbers that aren't torch's, and a graph would hold the same ones at "
+                "each call; draw them with torch, or use bf16, which needs no graph"
             )
+        raise WorkbenchError(
+            f"the graph that {self.step.scheme} starts from computes something else than the model: its outputs are "
+            f"off by {100 * distance:.2g} % of their norm before anything is rounded; use bf16, which needs no graph"
+        )
