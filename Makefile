@@ -49,6 +49,7 @@ bench-quantize: .venv/test.stamp
 	$(BIN)/python -m benchmarks.quantize
 	$(BIN)/python -m benchmarks.weight_only
 	$(BIN)/python -m benchmarks.sensitivity
+	$(BIN)/python -m benchmarks.mixed_precision
 
 bench-native-isa: .venv/test.stamp
 	$(BIN)/python -m benchmarks.native_isa

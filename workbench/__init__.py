@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import models
 from workbench.errors import Cancelled, WorkbenchError, WorkloadError
+from workbench.mixtures import Mixture
 from workbench.recipe import Place, Recipe
 from workbench.session import Run, RunCancelled, RunFailed, Session, default_session, history_store
 from workbench.workload import Workload, is_auto
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from workbench.widgets import Workbench
 
 __all__ = [
+    "Mixture",
     "Place",
     "Recipe",
     "Run",
@@ -41,6 +43,7 @@ __all__ = [
     "history",
     "load",
     "load_program",
+    "mixed_precision",
     "prepare",
     "run",
     "sensitivity",
@@ -167,6 +170,70 @@ def sensitivity(
         with contextlib.suppress(Cancelled):  # something else was asked of the worker: it goes on afterwards
             *_, found = default_session().sensitivity(*asked, train=True)
             return found.frame()
+
+
+def mixed_precision(
+    workload: Workload | str,
+    budget: float = 0.005,
+    schemes: str | Sequence[str] = (),
+    *,
+    recipe: Recipe | dict | str | None = None,
+    examples: int = 4000,
+    seconds: float = 120.0,
+) -> Mixture:
+    """Choose each layer's scheme of quantization: the fastest model that loses no more than ``budget``, by measurement.
+
+    Layers are timed in each scheme, and each one's loss is measured alone; the fastest assignment by these figures is
+    built, measured and mended, since neither times nor losses add up. Training examples judge on the way, none of
+    which calibrates where there are enough; ``wb.run(workload, found.recipe)`` judges on the test examples. Interrupt
+    it, and the best so far is returned.
+
+    Parameters
+    ----------
+    workload
+        A :class:`Workload` or the name of an embedded one.
+    budget
+        The loss that is accepted, beside the untouched model: 0.005 is half a percentage point, or half a per cent of
+        the figure where the metric is no share.
+    schemes
+        A name, or several, that a layer may have beside fp32 and int8-static; when absent those that have kernels of
+        their own and 4 bits or more.
+    recipe
+        What is done to the model before that, and where it runs; options of its quantize step are used for all schemes,
+        but for overrides and training.
+    examples
+        Training examples that judge whole models; single layers are judged by the first 1,000 of them.
+    seconds
+        No further model is built after so long.
+
+    Returns
+    -------
+    Mixture
+        ``recipe``, for a run; ``candidates`` with what was estimated and measured of each, ``frame()`` as a DataFrame.
+        Where int8-static in all layers is within the budget, the best is no slower than that; where it is as fast, it
+        loses no more.
+
+    Raises
+    ------
+    WorkbenchError
+        The budget isn't above 0, or the model loses more without any quantization; there are no training examples with
+        targets; or no engine that may be asked runs a scheme with times of single layers.
+    """
+    workload = load(workload) if isinstance(workload, str) else workload
+    schemes = [schemes] if isinstance(schemes, str) else schemes
+    asked = workload, Recipe.parse(recipe), budget, schemes
+    best = None
+    while best is None or not best.final:
+        try:
+            for found in default_session().mixed_precision(*asked, examples=examples, seconds=seconds, train=True):
+                best = found if found.recipe else best
+        except Cancelled:  # something else was asked of the worker: it goes on afterwards
+            continue
+        except KeyboardInterrupt:
+            if best is None:
+                raise
+            return best
+    return best
 
 
 def load_program(path: str | os.PathLike, threads: int | None = None) -> Runner:

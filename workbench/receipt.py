@@ -48,6 +48,12 @@ class Interval(_Frozen):
         return self.low <= 1 <= self.high and self.high > 4 * self.low
 
 
+def columns(name: str, interval: Interval | None) -> dict[str, float | None]:
+    """An interval's parts by the names that they have in a frame: ``name``, ``name_low`` and ``name_high``."""
+    parts = {"": "value", "_low": "low", "_high": "high"}
+    return {f"{name}{bound}": getattr(interval, part, None) for bound, part in parts.items()}
+
+
 class Quality(Interval):
     """How good the answers on ``n`` examples are, by a metric, with its 95 % interval.
 
@@ -60,6 +66,10 @@ class Quality(Interval):
     n: int
     unit: str = ""
     better: Direction
+
+    def loss_of(self, share: float) -> float:
+        """The loss, in the metric's unit, that a person means by ``share``: of a share points, else of the figure."""
+        return share * (1 if self.unit == "share" else abs(self.value))
 
 
 class Throughput(_Frozen):

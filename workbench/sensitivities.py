@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from workbench.receipt import Direction, Interval
+from workbench.receipt import Direction, Interval, columns
 
 if TYPE_CHECKING:
     import pandas
@@ -79,12 +79,7 @@ class Sensitivity(_Frozen):
             row = {"layer": cell.layer, "scheme": cell.scheme, "own_error": cell.own}
             row["snr_db"] = -20 * np.log10(cell.own) if cell.own else None
             for name, effect in (("only", cell.only), ("all_but", cell.all_but)):
-                loss = effect.loss if effect else None
-                row |= {f"{name}_loss{bound}": getattr(loss, part, None) for bound, part in _BOUNDS.items()}
+                row |= columns(f"{name}_loss", effect.loss if effect else None)
                 row |= {f"{name}_error": effect.error if effect else None, f"{name}_n": effect.n if effect else 0}
             rows.append(row | {"reason": cell.reason})
         return pandas.DataFrame(rows)
-
-
-_BOUNDS = {"": "value", "_low": "low", "_high": "high"}
-"""How columns are named, by the parts of an interval."""

@@ -12,7 +12,7 @@ STEPS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 def limit(baseline: Quality, accepted: float) -> float:
     """The largest loss that is accepted, in the metric's unit."""
-    return accepted / 100 * (1 if baseline.unit == "share" else abs(baseline.value))
+    return baseline.loss_of(accepted / 100)
 
 
 def bound(baseline: Quality, accepted: float) -> float:

@@ -9,7 +9,7 @@ import traceback
 
 import workbench
 from workbench import models
-from workbench.commands import asked, doctor, fetch, launch, sensitivity
+from workbench.commands import asked, doctor, fetch, launch, mixed_precision, sensitivity
 from workbench.commands.arguments import Parser
 from workbench.core import offer
 from workbench.core.report import figures
@@ -133,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--json", action="store_true")
 
     sensitivity.add_command(commands)
+    mixed_precision.add_command(commands)
     commands.add_parser("doctor", help="show what this machine can do").set_defaults(command=_show_machine)
     fetch.add_command(commands)
     launch.add_commands(commands)

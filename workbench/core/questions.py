@@ -10,6 +10,7 @@ from pathlib import Path
 from workbench import engines
 from workbench.core import examples
 from workbench.core.judging import Judgements, untouched_recipe
+from workbench.core.mixing import Mixes, Wanted
 from workbench.core.placing import completions, require_place
 from workbench.core.saving import TakeAway
 from workbench.core.sensitivity import Surveys, quantized_apart
@@ -22,6 +23,7 @@ from workbench.layer import LayerDetail
 from workbench.machine import turn
 from workbench.measure import quality
 from workbench.measure.numbers import layer_detail
+from workbench.mixtures import Mixture
 from workbench.receipt import Result
 from workbench.recipe import Recipe
 from workbench.sensitivities import Sensitivity
@@ -36,10 +38,12 @@ class Questions:
     def __init__(self, workloads: Workloads, shelf: Shelf, judgements: Judgements) -> None:
         self._workloads, self._shelf, self._judgements = workloads, shelf, judgements
         self._surveys = Surveys()
+        self._mixes = Mixes(shelf)
 
     def forget(self, workload_key: str) -> None:
         """Let go of what was found for this workload."""
         self._surveys.forget(workload_key)
+        self._mixes.forget(workload_key)
 
     def save(self, token: int, recipe: Recipe, result: Result | None, target: Path) -> list[Path]:
         """Write what can be taken away of a variant; see :meth:`workbench.core.saving.TakeAway.save`."""
@@ -87,16 +91,27 @@ class Questions:
         """
         if examples < 1:
             raise WorkbenchError(f"examples is {examples}; look at 1 or more")
-        quiet = partial(turn.keep_quiet, data_directory(), checkpoint)  # others may begin to measure meanwhile
-        quiet()
-        workload = self._workloads.get(token)
-        context = Context.of(workload, seed=recipe.seed, checkpoint=quiet)
+        workload, context = self._at_work_on(token, recipe, checkpoint)
         others, steps = quantized_apart(recipe, schemes)
         complete = completions(others)[0]
         if not train:
             self._require_trained(workload, complete, saturates=False)
         module = self._shelf.variant(workload, complete, context).module
         yield from self._surveys.of(workload, module, steps, examples, context)
+
+    def mixed_precision(
+        self, token: int, recipe: Recipe, wanted: Wanted, checkpoint: Callable[[], None], *, train: bool
+    ) -> Iterator[Mixture]:
+        """The fastest scheme for each layer within a loss of quality, the best so far: see :class:`Mixing`.
+
+        What was found before a ``Cancelled`` is kept. Raises :class:`WorkbenchError` as :class:`Mixing` does, and where
+        the model would have to be trained first and ``train`` isn't said.
+        """
+        require_place(recipe.place)
+        workload, context = self._at_work_on(token, recipe, checkpoint)
+        if not train:
+            self._require_trained(workload, completions(quantized_apart(recipe, ())[0])[0], saturates=False)
+        yield from self._mixes.of(workload, recipe, wanted, self._judgements.model(workload), context)
 
     def layer(self, token: int, recipe: Recipe, layer: str) -> LayerDetail:
         """The numbers of a layer's weights in a variant that was measured and is still at hand: it prepares nothing.
@@ -108,6 +123,13 @@ class Questions:
         if not prepared:
             raise WorkbenchError("the weights of this run aren't in memory any more; measure it again to see them")
         return layer_detail(workload.module, prepared.variant, prepared.runner.kernels, layer)
+
+    def _at_work_on(self, token: int, recipe: Recipe, checkpoint: Callable[[], None]) -> tuple[LoadedWorkload, Context]:
+        """The workload in memory, and what techniques may use of it; quiet while another process measures."""
+        quiet = partial(turn.keep_quiet, data_directory(), checkpoint)  # others may begin to measure meanwhile
+        quiet()
+        workload = self._workloads.get(token)
+        return workload, Context.of(workload, seed=recipe.seed, checkpoint=quiet)
 
     def _without_training(self, workload: LoadedWorkload, recipe: Recipe, context: Context) -> Prepared:
         """The variant where it is kept, or can be made without a training."""

@@ -97,12 +97,22 @@ class Survey:
         One for each scheme.
     examples
         How many test examples are looked at; all where there are fewer.
+    all_but
+        Whether it is also looked at what all layers but one do.
     """
 
     def __init__(
-        self, workload: LoadedWorkload, module: torch.nn.Module, steps: list[Quantize], examples: int, seed: int
+        self,
+        workload: LoadedWorkload,
+        module: torch.nn.Module,
+        steps: list[Quantize],
+        examples: int,
+        seed: int,
+        *,
+        all_but: bool = True,
     ) -> None:
         self._workload, self._module, self._seed = workload, module, seed
+        self._turns = (True, False) if all_but else (True,)
         self._steps = {step.scheme: step for step in steps}
         self._examples = min(examples, len(workload.test))
         self._apart: dict[str, Apart] = {}
@@ -170,7 +180,7 @@ class Survey:
         for scheme in self._steps:
             yield partial(self._prepare, scheme)
             yield from self._looks(scheme, 0, alone=True)
-        for alone in (True, False):
+        for alone in self._turns:
             for chunk in range(1 if alone else 0, len(self._chunks)):
                 for scheme in self._apart:
                     yield from self._looks(scheme, chunk, alone=alone)
@@ -184,7 +194,9 @@ class Survey:
         """Pieces; schemes that weren't prepared yet are taken to have as many layers as the largest that was."""
         layers = [len(each.calls) for each in self._apart.values()]
         waiting = len(self._steps) - len(self._apart) - len(self._impossible)
-        return len(self._steps) + 2 * len(self._chunks) * (sum(layers) + waiting * max(layers, default=0))
+        return len(self._steps) + len(self._turns) * len(self._chunks) * (
+            sum(layers) + waiting * max(layers, default=0)
+        )
 
     def _prepare(self, scheme: str, context: Context) -> None:
         try:

@@ -192,11 +192,20 @@ def _sensitivity(questions: Any, recipe: Recipe, message: Message, checkpoint: C
         yield {"sensitivity": found.model_dump(mode="json"), "more": not found.final}
 
 
+def _mixed_precision(questions: Any, recipe: Recipe, message: Message, checkpoint: Checkpoint) -> Iterator[Message]:
+    from workbench.core.mixing import Wanted
+
+    wanted = Wanted(message["budget"], tuple(message["schemes"]), message["examples"], message["seconds"])
+    for found in questions.mixed_precision(message["workload"], recipe, wanted, checkpoint, train=message["train"]):
+        yield {"mixture": found.model_dump(mode="json"), "more": not found.final}
+
+
 _QUESTIONS: dict[str, Callable[[Any, Recipe, Message, Checkpoint], Iterator[Message]]] = {
     "save": _save,
     "examples": _examples,
     "layer": _layer,
     "sensitivity": _sensitivity,
+    "mixed_precision": _mixed_precision,
 }
 """What is asked about a variant that is no run: its ``Questions``, the recipe and the whole message give the answer.
 

@@ -21,6 +21,7 @@ from workbench.errors import Cancelled, WorkbenchError
 from workbench.events import Event
 from workbench.examples import Examples
 from workbench.layer import LayerDetail
+from workbench.mixtures import Mixture
 from workbench.receipt import Result
 from workbench.recipe import Recipe
 from workbench.sensitivities import Sensitivity
@@ -246,6 +247,34 @@ class Session:
         more = {"schemes": list(schemes), "examples": examples, "train": train}
         for reply in self._asking("sensitivity", workload, recipe, **more):
             yield Sensitivity.model_validate(reply["sensitivity"])
+
+    def mixed_precision(
+        self,
+        workload: Workload,
+        recipe: Recipe,
+        budget: float,
+        schemes: Sequence[str] = (),
+        *,
+        examples: int = 4000,
+        seconds: float = 120.0,
+        train: bool = False,
+    ) -> Iterator[Mixture]:
+        """The fastest scheme for each layer that loses no more than ``budget``, a share: the best so far, as it goes.
+
+        Of the model as the recipe's steps but quantization leave it, on the recipe's engine; by so many training
+        examples. No further candidate is begun after ``seconds``; whoever stops to iterate stops it. Waits for the
+        worker, which keeps what it found: asked again, it goes on from there.
+
+        Raises
+        ------
+        WorkbenchError
+            With the worker's message when it can't.
+        Cancelled
+            Something else was asked of the worker meanwhile, and it turned to that.
+        """
+        more = {"budget": budget, "schemes": list(schemes), "examples": examples, "seconds": seconds, "train": train}
+        for reply in self._asking("mixed_precision", workload, recipe, **more):
+            yield Mixture.model_validate(reply["mixture"])
 
     def close(self) -> None:
         """End the worker. Runs under way are cancelled."""

@@ -40,6 +40,8 @@ OF_LAYERS = tuple(name for name, each in SCHEMES.items() if each.weights)
 """Those that a single layer may have."""
 TELLING = tuple(name for name in OF_LAYERS if not 4 < SCHEMES[name].weights.bits < 8)
 """Those of them that tell layers apart: seven to five bits lose hardly more than eight, and take as long to look at."""
+TRIED = tuple(name for name in TELLING if SCHEMES[name].weights.bits >= 4 and not SCHEMES[name].multiplied_as)
+"""Those of them with kernels of their own, so that they may be faster, in as many bits as most layers bear."""
 LayerScheme = Annotated[
     Literal[tuple([KEPT, *OF_LAYERS])],
     BeforeValidator(full_name_for_a_layer),

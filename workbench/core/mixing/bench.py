@@ -1,0 +1,64 @@
+"""What is measured and where: one model, with and without quantization, on one engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workbench.core.placing import completions
+from workbench.core.shelf import Prepared, Shelf
+from workbench.engines import LayerTimesUnavailable
+from workbench.errors import WorkbenchError
+from workbench.recipe import Recipe
+from workbench.techniques import Context
+from workbench.techniques.quantize import Quantize
+from workbench.workload import Inputs, LoadedWorkload
+
+
+@dataclass(frozen=True)
+class Bench:
+    """``kept``: the recipe without quantization, its place complete; ``steps``: by scheme what quantizes all layers.
+
+    ``reference`` is the scheme that speeds are told beside.
+    """
+
+    workload: LoadedWorkload
+    shelf: Shelf
+    kept: Recipe
+    steps: Mapping[str, Quantize]
+    reference: str
+
+    @property
+    def example(self) -> Inputs:
+        """What calls are timed with."""
+        return self.workload.example(self.kept.place.batch)
+
+    def quantized(self, scheme: str, overrides: Mapping[str, str] | None = None) -> Recipe:
+        """The recipe with all layers in ``scheme``, but for ``overrides``."""
+        step = self.steps[scheme].model_copy(update={"overrides": dict(overrides or {})})
+        return self.kept.model_copy(update={"steps": (*self.kept.steps, step)})
+
+    def prepared(self, recipe: Recipe, context: Context) -> Prepared:
+        """The recipe's variant, ready to be called."""
+        return self.shelf.prepared(self.workload, recipe, context)
+
+
+def settled(
+    workload: LoadedWorkload, recipe: Recipe, steps: Mapping[str, Quantize], shelf: Shelf, context: Context
+) -> Bench:
+    """The bench on the first engine of those that ``recipe`` may run on which times the layers of a quantized model.
+
+    The reference is the first scheme for which there is one. Raises :class:`WorkbenchError` where there is none.
+    """
+    reasons: dict[str, None] = {}
+    for scheme in steps:
+        asked = Bench(workload, shelf, recipe, steps, scheme)
+        for complete in completions(asked.quantized(scheme)):
+            bench = Bench(workload, shelf, recipe.model_copy(update={"place": complete.place}), steps, scheme)
+            try:
+                bench.prepared(complete, context).runner.layer_times_ms(bench.example, repeats=1)
+            except (WorkbenchError, LayerTimesUnavailable) as error:
+                reasons.setdefault(str(error))
+            else:
+                return bench
+    raise WorkbenchError(f"no scheme can be measured layer by layer: {'; '.join(reasons)}")
