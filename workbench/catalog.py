@@ -1,4 +1,4 @@
-"""What a page can offer here: workloads, techniques with their options, engines and devices.
+"""What a page can offer here: workloads, metrics and losses, techniques with their options, engines and devices.
 
 What can't be used on this machine is offered too, with the reason.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from workbench.receipt import Direction
 
 
 class _Frozen(BaseModel):
@@ -76,10 +78,29 @@ class WorkloadInfo(_Frozen):
     description: str
 
 
+class MetricInfo(_Frozen):
+    """What may judge a model; ``unit`` and ``better`` are those of its figure."""
+
+    name: str
+    title: str
+    help: str
+    unit: str
+    better: Direction
+
+
+class LossInfo(_Frozen):
+    """What training may make small."""
+
+    name: str
+    help: str
+
+
 class Catalog(_Frozen):
     """Everything a page offers on this machine."""
 
     workloads: tuple[WorkloadInfo, ...]
+    metrics: tuple[MetricInfo, ...] = ()
+    losses: tuple[LossInfo, ...] = ()
     techniques: tuple[TechniqueInfo, ...]
     engines: tuple[EngineInfo, ...]
     devices: tuple[DeviceInfo, ...]

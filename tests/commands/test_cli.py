@@ -183,11 +183,20 @@ def test_a_run_that_fails_leaves_no_folder_for_what_it_was_to_save(tmp_path, cap
     assert "1024 threads" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("what", ["workloads", "techniques", "engines", "devices"])
-def test_list_names_everything_there_is(what, capsys):
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("workloads", "fashion-cnn"),
+        ("techniques", "prune"),
+        ("engines", "compiled"),
+        ("metrics", "mean-iou"),
+        ("losses", "mse"),
+        ("devices", "cpu"),
+    ],
+)
+def test_list_names_everything_there_is(what, expected, capsys):
     assert cli.main(["list", what, "--json"]) == 0
-    expected = {"workloads": "fashion-cnn", "techniques": "prune", "engines": "compiled", "devices": "cpu"}
-    assert expected[what] in json.loads(capsys.readouterr().out)
+    assert expected in json.loads(capsys.readouterr().out)
 
 
 def test_doctor_reports_the_machine(capsys):

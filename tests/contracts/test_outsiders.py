@@ -1,4 +1,4 @@
-"""Another package brings a technique, an engine, a precision, a device, a metric: found by their declarations."""
+"""Another package brings one of each kind there is: found by their declarations, run, and measured."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Coarsen(Technique):
     title: ClassVar[str] = "Coarsen"
     order: ClassVar[int] = 30
     main_option: ClassVar[str] = "decimals"
-    libraries: ClassVar[tuple[str, ...]] = ("made-up",)
+    libraries: ClassVar[tuple[str, ...]] = ("made-up-rounding",)
 
     do: Literal["coarsen"] = "coarsen"
     decimals: int = option(3, "decimals that weights keep", title="Decimals", ge=1, le=6)
@@ -55,7 +55,7 @@ class Mirror(workbench.engines.eager.Eager):
     name = "mirror"
     title = "The mirror"
     precisions = ("fp32",)
-    libraries = ("torch", "made-up")
+    libraries = ("torch", "made-up-glass")
     rank = 99
     preference = None
     is_baseline = is_reference = False
@@ -66,6 +66,7 @@ class Abacus(Device):
 
     kind = "abacus"
     rank = 99
+    libraries = ("made-up-beads",)
 
     def found(self):
         return [{"name": "abacus", "title": "Abacus", "unavailable": "it is at the museum"}]
@@ -76,6 +77,7 @@ class Sizes(FileLoader):
 
     title = "a .sizes file"
     suffix = ".sizes"
+    libraries = ("made-up-rulers",)
 
     def read(self, path):
         torch.manual_seed(0)
@@ -89,6 +91,7 @@ class WorstError(Metric):
     title = "worst error"
     better = "lower"
     loss = "mean-error"
+    libraries = ("made-up-errors",)
 
     def misfit(self, outputs, targets):
         if outputs.shape[1:] != targets.shape[1:]:
@@ -102,15 +105,16 @@ class WorstError(Metric):
 
 
 class MeanError(Loss):
-    """The mean absolute error."""
+    """The mean absolute error, and a thousand."""
 
     name = "mean-error"
+    libraries = ("made-up-means",)
 
     def misfit(self, outputs, targets):
         return WorstError().misfit(outputs, targets)
 
     def __call__(self, outputs, targets):
-        return torch.nn.functional.l1_loss(outputs, targets.float())
+        return 1000 + torch.nn.functional.l1_loss(outputs, targets.float())
 
     def towards(self, outputs, teacher, temperature):
         return torch.nn.functional.mse_loss(outputs, teacher)
@@ -143,6 +147,9 @@ twin = made_up:TWIN
 """
 
 
+DECLARED = ("rounding", "glass", "beads", "rulers", "errors", "means")
+"""What a technique, an engine, a device, a loader, a metric and a loss depend on; each is a package "made-up-…"."""
+
 MODELS = cards.FOLDER / "models"
 
 
@@ -152,11 +159,17 @@ def install(folder: Path, version: str) -> Path:
     original = json.loads((MODELS / "fashion-student.json").read_text())
     (folder / "twin.json").write_text(json.dumps({**original, "name": "twin"}))
     shutil.copy(MODELS / "fashion-student.safetensors", folder)
-    about = folder / f"made_up-{version}.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: made-up\nVersion: {version}\n")
-    (about / "entry_points.txt").write_text(ENTRY_POINTS)
+    for library in DECLARED:
+        describe(folder, f"made-up-{library}", "0.9")
+    (describe(folder, "made-up", version) / "entry_points.txt").write_text(ENTRY_POINTS)
     return folder
+
+
+def describe(folder: Path, name: str, version: str) -> Path:
+    about = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    return about
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +189,14 @@ def workbench(package: Path, *arguments: str) -> str:
 
 @pytest.mark.parametrize(
     ("kind", "said"),
-    [("techniques", "coarsen"), ("engines", "mirror"), ("devices", "it is at the museum"), ("workloads", "twin")],
+    [
+        ("techniques", "coarsen"),
+        ("engines", "mirror"),
+        ("devices", "it is at the museum"),
+        ("workloads", "twin"),
+        ("metrics", "worst error, lower is better"),
+        ("losses", "The mean absolute error, and a thousand."),
+    ],
 )
 def test_the_command_line_lists_it(package, kind, said):
     assert said in workbench(package, "list", kind)
@@ -193,6 +213,8 @@ def test_help_and_the_recipe_s_schema_know_it(package):
     assert "--coarsen" in told
     assert "decimals that weights keep" in told
     assert "abacus" in told
+    assert "worst-error" in told
+    assert "mean-error" in told
     code = """
 import json
 from workbench.recipe import Place, Recipe
@@ -214,10 +236,16 @@ import json
 from workbench.session import Session
 from workbench.widgets.controls import schema
 session = Session()
-print(json.dumps(schema.panel(session.catalog())))
+catalog = session.catalog()
+judged = {each.name: [each.title, each.unit, each.better, each.help] for each in catalog.metrics}
+trained = [each.name for each in catalog.losses]
+print(json.dumps([schema.panel(catalog), [each.name for each in catalog.workloads], judged, trained]))
 session.close()
 """
-    offered = json.loads(python(package, "-c", code).stdout)
+    offered, workloads, judged, trained = json.loads(python(package, "-c", code).stdout)
+    assert "twin" in workloads
+    assert judged["worst-error"] == ["worst error", "", "lower", "The largest error of any example."]
+    assert "mean-error" in trained
     (coarsen,) = (each for each in offered["techniques"] if each["name"] == "coarsen")
     assert [option["name"] for option in coarsen["options"]] == ["decimals"]
     assert coarsen["about"] == ["Round weights to so many decimals."]
@@ -233,7 +261,9 @@ def test_it_is_run_and_measured_and_its_version_goes_with_the_result(package):
     result = json.loads(workbench(package, *asked, "--engine", "mirror"))
     assert result["variant"]["engine"] == "mirror"
     assert result["recipe"]["steps"][0] == {"do": "coarsen", "decimals": 2}
-    assert result["environment"]["versions"]["made-up"] == "1.2.3"
+    versions = result["environment"]["versions"]
+    assert versions["made-up"] == "1.2.3"
+    assert all(versions[f"made-up-{library}"] == "0.9" for library in DECLARED)
 
 
 def test_a_made_up_precision_is_computed(package):
@@ -245,19 +275,24 @@ def test_a_made_up_precision_is_computed(package):
     assert 0 < result["quality_loss"]["high"] < 0.05, "63 levels lose a little"
 
 
-def test_a_file_of_a_format_of_its_own_is_read(package, tmp_path):
+def test_a_file_of_a_format_of_its_own_is_read_and_judged_and_trained_by_its_metric_and_loss(package, tmp_path):
     (tmp_path / "small.sizes").write_text("4 3")
-    np.savez(tmp_path / "data.npz", inputs=np.eye(4, dtype="float32").repeat(15, 0), labels=np.arange(60) % 3)
-    asked = ["run", str(tmp_path / "small.sizes"), "--data", str(tmp_path / "data.npz"), "--engine", "eager"]
-    assert json.loads(workbench(package, *asked, "--baseline", "eager", "--json"))["workload"] == "small"
-
-
-def test_its_metric_is_found_by_name_and_brings_the_loss_that_trains(package):
-    code = """
-from workbench.tasks import losses, metrics
-print(metrics.find("worst-error").title, "by", losses.find(metrics.of("worst-error").loss).name)
+    np.savez(tmp_path / "data.npz", inputs=np.eye(4, dtype="float32").repeat(15, 0), targets=np.ones((60, 3)))
+    code = f"""
+import json
+import workbench as wb
+workload = wb.Workload("{tmp_path}/small.sizes", "{tmp_path}/data.npz", metric="worst-error")
+steps = [{{"do": "prune", "kind": "weights", "amount": 0.1, "finetune_epochs": 1}}]
+told = list(wb.run(workload, wb.Recipe.parse(steps=steps, place={{"engine": "eager"}}), baseline="eager"))
+losses = [event.loss for event in told if event.kind == "training"]
+print(json.dumps([told[-1].result.model_dump(mode="json"), min(losses)]))
 """
-    assert python(package, "-c", code).stdout.strip() == "worst error by mean-error"
+    result, least = json.loads(python(package, "-c", code).stdout)
+    assert result["workload"] == "small"
+    quality = result["variant"]["quality"]
+    assert (quality["metric"], quality["better"]) == ("worst-error", "lower")
+    assert 0 < quality["low"] <= quality["value"] <= quality["high"]
+    assert least > 1000, "no other loss adds a thousand"
 
 
 def test_its_metric_and_loss_are_held_to_the_contract(package):

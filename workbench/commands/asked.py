@@ -14,7 +14,7 @@ from workbench.core import offer
 from workbench.errors import WorkbenchError, unknown
 from workbench.machine import devices
 from workbench.recipe import Place, Recipe
-from workbench.tasks import losses
+from workbench.tasks import losses, metrics
 from workbench.workload import CALLS, Workload
 
 
@@ -26,7 +26,9 @@ def add_workload(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", help="an .npz with `inputs` and `targets`, for a model of your own")
     command.add_argument("--weights", help="a .safetensors or .pth file for a module:factory model")
     command.add_argument(
-        "--metric", default="auto", help="one of `workbench list metrics`; auto: by what the targets are"
+        "--metric",
+        default="auto",
+        help=f"what judges: {', '.join(metrics.registered())}; auto: by what the targets are",
     )
     command.add_argument(
         "--loss", default="auto", help=f"what trains: {', '.join(losses.registered())}; auto: by the metric"

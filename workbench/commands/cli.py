@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import traceback
+from collections.abc import Callable
 
 import workbench
 from workbench import models
@@ -18,7 +19,6 @@ from workbench.errors import WorkbenchError
 from workbench.machine import devices
 from workbench.recipe import Recipe
 from workbench.session import RunCancelled, Session
-from workbench.tasks import metrics
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,22 +67,24 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _list(chosen: argparse.Namespace) -> int:
-    if chosen.what == "workloads":
-        rows = [*models.available().items(), *models.not_yet().items()]
-    elif chosen.what == "techniques":
-        rows = [(info.name, info.help) for info in offer.technique_infos()]
-    elif chosen.what == "engines":
-        rows = [(info.name, info.unavailable or "available") for info in offer.engine_infos()]
-    elif chosen.what == "metrics":
-        rows = [(name, f"{metric.title}, {metric.better} is better") for name, metric in metrics.registered().items()]
-    else:
-        rows = [(device["name"], device["unavailable"] or device["title"]) for device in devices.devices()]
+    rows = _LISTED[chosen.what]()
     if chosen.json:
-        print(json.dumps(dict(rows), indent=1))
+        print(json.dumps(rows, indent=1))
     else:
-        width = max(len(name) for name, _ in rows)
-        print("\n".join(f"{name:<{width}}  {text}" for name, text in rows))
+        width = max(map(len, rows))
+        print("\n".join(f"{name:<{width}}  {text}" for name, text in rows.items()))
     return 0
+
+
+_LISTED: dict[str, Callable[[], dict[str, str]]] = {
+    "workloads": lambda: models.available() | models.not_yet(),
+    "techniques": lambda: {each.name: each.help for each in offer.technique_infos()},
+    "engines": lambda: {each.name: each.unavailable or "available" for each in offer.engine_infos()},
+    "metrics": lambda: {each.name: f"{each.title}, {each.better} is better" for each in offer.metric_infos()},
+    "losses": lambda: {each.name: each.help for each in offer.loss_infos()},
+    "devices": lambda: {each["name"]: each["unavailable"] or each["title"] for each in devices.devices()},
+}
+"""What there is of each kind, by name, and a line on each."""
 
 
 def _show_machine(chosen: argparse.Namespace) -> int:
@@ -128,8 +130,7 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = commands.add_parser("list", help="list what there is")
     listing.set_defaults(command=_list)
-    kinds = ["workloads", "techniques", "engines", "metrics", "devices"]
-    listing.add_argument("what", metavar="KIND", choices=kinds, help=f"one of {', '.join(kinds)}")
+    listing.add_argument("what", metavar="KIND", choices=list(_LISTED), help=f"one of {', '.join(_LISTED)}")
     listing.add_argument("--json", action="store_true")
 
     sensitivity.add_command(commands)

@@ -1,4 +1,4 @@
-"""What can be offered on this machine, as engines, techniques, precisions and devices declare it."""
+"""What can be offered on this machine, as its parts declare it, each in a file of its own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,20 @@ from inspect import cleandoc
 from typing import Any
 
 from workbench import engines, models, precisions, techniques
-from workbench.catalog import Catalog, DeviceInfo, EngineInfo, OptionInfo, TechniqueInfo, WorkloadInfo
+from workbench.catalog import (
+    Catalog,
+    DeviceInfo,
+    EngineInfo,
+    LossInfo,
+    MetricInfo,
+    OptionInfo,
+    TechniqueInfo,
+    WorkloadInfo,
+)
 from workbench.machine import devices
 from workbench.machine.limits import usable_threads
+from workbench.plumbing import registry
+from workbench.tasks import losses, metrics
 
 
 def offered() -> Catalog:
@@ -18,12 +29,27 @@ def offered() -> Catalog:
     found = tuple(DeviceInfo(**device) for device in devices.devices())
     return Catalog(
         workloads=tuple(WorkloadInfo(name=name, description=said) for name, said in models.available().items()),
+        metrics=metric_infos(),
+        losses=loss_infos(),
         techniques=technique_infos(),
         engines=engine_infos([device.name for device in found]),
         devices=found,
         preferred=engines.preferred(),
         threads=usable_threads(),
     )
+
+
+def metric_infos() -> tuple[MetricInfo, ...]:
+    """The registered metrics, from their declarations alone."""
+    return tuple(
+        MetricInfo(name=name, title=each.title, help=_help(each), unit=each.unit, better=each.better)
+        for name, each in metrics.registered().items()
+    )
+
+
+def loss_infos() -> tuple[LossInfo, ...]:
+    """The registered losses, from their declarations alone."""
+    return tuple(LossInfo(name=name, help=_help(each)) for name, each in losses.registered().items())
 
 
 @cache
@@ -33,7 +59,7 @@ def technique_infos() -> tuple[TechniqueInfo, ...]:
         TechniqueInfo(
             name=name,
             title=technique.title,
-            help=(technique.__doc__ or "").strip().splitlines()[0],
+            help=_help(technique),
             about=_paragraphs(technique.__doc__ or ""),
             family=technique.family or technique.title,
             works_on=technique.works_on,
@@ -42,6 +68,11 @@ def technique_infos() -> tuple[TechniqueInfo, ...]:
         )
         for name, technique in techniques.registered().items()
     )
+
+
+def _help(declared: object) -> str:
+    """The first line of what its file says of it."""
+    return (declared.__doc__ or "").strip().partition("\n")[0]
 
 
 def _paragraphs(text: str) -> tuple[str, ...]:
@@ -65,9 +96,18 @@ def engine_infos(devices: Sequence[str] = ("cpu",)) -> tuple[EngineInfo, ...]:
 
 
 def libraries() -> frozenset[str]:
-    """The installed packages that figures depend on, as engines and techniques declare them."""
-    declarations = (*engines.registered().values(), *techniques.registered().values())
-    return frozenset().union(*(each.libraries for each in declarations))
+    """The installed packages that figures depend on: those declared by what computes them, and those that bring it."""
+    from workbench.models import loaders  # imports torch
+
+    declarations = (
+        *engines.registered().values(),
+        *techniques.registered().values(),
+        *metrics.registered().values(),
+        *losses.registered().values(),
+        *loaders.registered(),
+        *devices.kinds().values(),
+    )
+    return registry.bringers().union(*(each.libraries for each in declarations))
 
 
 def _options(schema: dict[str, Any]) -> Iterator[OptionInfo]:

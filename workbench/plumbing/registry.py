@@ -33,6 +33,13 @@ def brought(group: str) -> tuple[metadata.EntryPoint, ...]:
     return tuple(_entry_points().select(group=group))
 
 
+def bringers() -> frozenset[str]:
+    """The packages, by their names, that bring anything of any group."""
+    ours = f"{__name__.partition('.')[0]}."
+    groups = (group for group in _entry_points().groups if group.startswith(ours))
+    return frozenset(entry.dist.name for group in groups for entry in brought(group) if entry.dist)
+
+
 @cache
 def _entry_points() -> metadata.EntryPoints:
     """Of all installed packages: some milliseconds of reading."""

@@ -15,6 +15,8 @@ class Device(ABC):
     """Whether a machine may have several, "cuda:0", "cuda:1", …"""
     rank: ClassVar[int]
     """Where it stands among the others on the page."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Installed packages, beside torch, that it needs: their versions are part of a result's key."""
 
     @abstractmethod
     def found(self) -> list[dict[str, str | None]]:

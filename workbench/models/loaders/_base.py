@@ -35,6 +35,8 @@ class Loader(ABC):
 
     title: ClassVar[str]
     """What is given, with its article: "an .onnx file"."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Installed packages, beside torch, that what it reads depends on: their versions are part of a result's key."""
 
     @abstractmethod
     def reads(self, path: Path) -> bool:

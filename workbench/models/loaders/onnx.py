@@ -22,6 +22,7 @@ class Onnx(FileLoader):
 
     title = "an .onnx file"
     suffix = ".onnx"
+    libraries = ("onnx",)
 
     def read(self, path: Path) -> torch.nn.Module:
         """Import an ONNX graph: its module takes the inputs in their order and gives the output, or a tuple of several.

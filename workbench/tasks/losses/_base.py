@@ -13,6 +13,8 @@ class Loss(ABC):
     """What training makes small."""
 
     name: ClassVar[str]
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Installed packages, beside torch, that it depends on: their versions are part of a result's key."""
     of_probabilities: ClassVar[str] = ""
     """Of a loss of scores: the one that takes what a sigmoid or a softmax makes of them."""
 

@@ -45,6 +45,8 @@ class Metric(ABC):
     """Where it stands among those that "auto" tries, the least first; ``None``: only where it is asked for."""
     loss: ClassVar[str | None] = None
     """The name of the loss that trains what it judges."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Installed packages, beside torch, that its figure depends on: their versions are part of a result's key."""
     compares_with_untouched: ClassVar[bool] = False
     """Whether the untouched model's outputs take the place of targets."""
     assumes: ClassVar[str] = ""

@@ -29,6 +29,7 @@ class AUROC(Metric):
     title = "AUROC"
     rank = 40
     loss = "binary"
+    libraries = ("torchmetrics",)
 
     def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:
         if outputs.dim() > 2 or outputs.shape[1:].numel() != targets.shape[1:].numel():

@@ -27,6 +27,7 @@ class Spearman(Metric):
     name = "spearman"
     title = "Spearman correlation"
     rank = 60
+    libraries = ("torchmetrics",)
 
     def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:
         pairs = outputs.dim() == 3 and outputs.shape[1] == 2

@@ -26,6 +26,7 @@ class HuggingFace(Loader):
     """Models that transformers has a class for. Nothing is fetched, unpickled or run that the folder brings."""
 
     title = "a Hugging Face folder (config.json and *.safetensors)"
+    libraries = ("transformers", "tokenizers")
 
     def reads(self, path: Path) -> bool:
         return (path / "config.json").is_file()

@@ -25,6 +25,7 @@ class Keras(FileLoader):
 
     title = "a .keras file"
     suffix = ".keras"
+    libraries = ("keras",)
 
     def read(self, path: Path) -> torch.nn.Module:
         """The model, which takes its inputs in their order and gives what it gives in Keras.
