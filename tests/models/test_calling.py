@@ -132,6 +132,63 @@ def test_a_key_that_forward_does_not_take_is_named_with_the_nearest():
         load(Workload(Words(), {"input_id": TOKENS, "labels": Y}))
 
 
+def pooled(tokens, scale=1.0):
+    return tokens.float() * scale
+
+
+class HandsOn(nn.Module):
+    """Takes whatever it is given and hands it on to ``further``."""
+
+    def __init__(self, further):
+        super().__init__()
+        self.words, self.further = Words(), further
+
+    def forward(self, **kwargs):
+        return self.further(self, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("further", "key", "told"),
+    [
+        (
+            lambda model, **given: model.words(**given),
+            "input_id",
+            " hands 'input_id' on to Words.forward, which doesn't take it: .* did you mean input_ids",
+        ),
+        (
+            lambda model, **given: pooled(**given),
+            "token",
+            " hands 'token' on to pooled, which doesn't take it: .* did you mean tokens",
+        ),
+        (
+            lambda model, **given: model.words(given["input_ids"]),
+            "input_id",
+            ", given input_id, looks for a key 'input_ids' that isn't there; if it is one of the inputs, call it so",
+        ),
+    ],
+    ids=["to a layer", "to a function", "by its key"],
+)
+def test_a_key_that_is_not_taken_further_in_is_named_too(further, key, told):
+    with pytest.raises(WorkloadError, match=rf"^forward of HandsOn{told}"):
+        load(Workload(HandsOn(further), {key: TOKENS, "labels": Y}))
+
+
+def test_a_key_that_is_nearly_one_and_does_nothing_is_named():
+    class Lenient(Words):
+        def forward(self, input_ids, attention_mask=None, **unused):
+            return super().forward(input_ids, attention_mask)
+
+    data = {"input_ids": TOKENS, "attention_maks": torch.ones(N, 5), "labels": Y}
+    with pytest.raises(WorkloadError, match="does nothing with the input 'attention_maks'; did you mean attention_mas"):
+        load(Workload(Lenient(), data))
+
+
+def test_keys_that_are_taken_further_in_are_passed():
+    model = HandsOn(lambda model, **given: model.words(**given)).eval()
+    loaded = load(Workload(model, {"input_ids": TOKENS, "labels": Y}))
+    assert torch.allclose(loaded.module(TOKENS[:4]), model.words(TOKENS[:4])["logits"])
+
+
 def test_pairs_are_embedded_one_after_the_other_in_one_batch():
     model = Model().eval()
     similarity = torch.rand(N)

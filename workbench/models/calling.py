@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from workbench.errors import WorkloadError, unknown
 from workbench.workload import AUTO, Inputs, is_auto
 
 
@@ -109,21 +108,3 @@ class _Around(torch.nn.Module):
     def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
         self.model = model
-
-
-def keywords(module: torch.nn.Module) -> list[str]:
-    """The names of the inputs that forward takes, those alone that it spells out."""
-    parameters = inspect.signature(module.forward).parameters.values()
-    return [each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
-
-
-def require_keywords(module: torch.nn.Module, names: tuple[str, ...]) -> None:
-    """Raise :class:`WorkloadError` with the nearest names where forward doesn't take an input of one of ``names``."""
-    if any(each.kind is each.VAR_KEYWORD for each in inspect.signature(module.forward).parameters.values()):
-        return
-    known = keywords(module)
-    for name in names:
-        if name not in known:
-            raise WorkloadError(
-                f"forward of {type(module).__name__} doesn't take {name!r}: {unknown('input', name, known)}"
-            )

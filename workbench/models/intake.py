@@ -14,7 +14,8 @@ from workbench.errors import WorkloadError, unknown
 from workbench.machine import memory
 from workbench.models import _check, _data, loaders
 from workbench.models._data import Read
-from workbench.models.calling import Calling, adapted, keywords, require_keywords
+from workbench.models._keywords import keywords, require_keywords
+from workbench.models.calling import Calling, adapted
 from workbench.models.folding import folded_parametrizations
 from workbench.plumbing.words import one_line
 from workbench.workload import AUTO, CALLS, PAIRS, Data, is_auto
@@ -149,7 +150,7 @@ def _called(module: torch.nn.Module, read: Read, call: str, output: Any) -> torc
         names = ()
     calling = Calling(names, pairs=call == PAIRS, output=output)
     if names:
-        require_keywords(module, names)
+        require_keywords(module, calling, read.data.at(slice(2)).inputs)
     plain = not names and not calling.pairs and is_auto(output)
     return module if plain and _gives_a_tensor(module, read.data) else adapted(module, calling, count)
 

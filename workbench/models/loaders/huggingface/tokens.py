@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from workbench.errors import WorkloadError
-from workbench.models.calling import keywords
+from workbench.models._keywords import keywords
 from workbench.models.loaders._base import Tokenizer
 from workbench.models.loaders.huggingface import sentences
 from workbench.plumbing.words import one_line
