@@ -96,6 +96,13 @@ def test_perfect_outputs_are_better_than_guessed_ones(metric: Metric, form: Form
 
 
 @pytest.mark.parametrize(("metric", "form"), JUDGED, ids=by_name)
+def test_targets_that_leave_a_metric_without_a_figure_are_told_beforehand(metric: Metric, form: Form):
+    assert metric.untold(form.targets) is None
+    outputs, targets = (each[:1].expand_as(each) for each in (form.perfect, form.targets))
+    assert (metric.untold(targets) is None) == math.isfinite(value(metric, outputs, targets))
+
+
+@pytest.mark.parametrize(("metric", "form"), JUDGED, ids=by_name)
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
 def test_outputs_that_are_no_numbers_are_no_better_for_it_and_raise_nothing(metric: Metric, form: Form, odd: float):
     spoilt = form.perfect.clone()

@@ -196,3 +196,40 @@ def test_an_npz_of_several_arrays_holds_inputs_by_name(tmp_path):
 def test_what_does_not_fit_is_one_clear_line(model, data, options, told):
     with pytest.raises(WorkloadError, match=told):
         load(Workload(model, data, **options))
+
+
+@pytest.mark.parametrize(
+    ("model", "targets", "options", "told"),
+    [
+        (nn.Linear(6, 1), torch.zeros(N, dtype=torch.int64), {}, "AUROC needs targets that differ, and all 32 are 0"),
+        (nn.Linear(6, 3), torch.ones(N, 3), {}, "AUROC needs targets that differ, and all 32 are the same"),
+        (nn.Linear(6, 1), torch.full((N,), 2.5), {"metric": "spearman"}, "Spearman .* differ, and all 32 are 2.5"),
+        (nn.Linear(6, 1), torch.full((N,), 2.5), {"metric": "r2"}, "R² needs targets that differ"),
+        (nn.Conv2d(3, 5, 1), torch.full((N, 8, 8), -1), {}, "mean IoU needs targets from 0, .* none counts"),
+        (nn.Conv2d(3, 5, 1), torch.full((N, 8, 8), -1), {"metric": "pixel-accuracy"}, "pixel accuracy .* none counts"),
+        (Tagger(), torch.full((N, 5), -1), {}, "perplexity needs targets from 0"),
+        (Tagger(), torch.full((N, 5), -1), {"metric": "next-token-accuracy"}, "next-token .* none counts"),
+    ],
+)
+def test_targets_that_tell_a_metric_nothing_are_refused_before_anything_is_measured(model, targets, options, told):
+    inputs = {nn.Linear: X, nn.Conv2d: IMAGES, Tagger: TOKENS}[type(model)]
+    with pytest.raises(WorkloadError, match=f"^the test examples: {told}.*; give others, or choose another metric$"):
+        load(Workload(model, (inputs, targets), **options))
+    targets = targets.clone()
+    targets[0] = 1 - targets[0]
+    load(Workload(model, (inputs, targets), **options))
+
+
+def test_what_some_batches_tell_is_enough():
+    def batches(*targets):
+        pairs = [(X[:8], targets[0]), (X[:8, :4], targets[1])]
+        return torch.utils.data.DataLoader(pairs, batch_size=None)
+
+    class Sum(nn.Module):
+        def forward(self, x):
+            return x.sum(1)
+
+    train = (X[:8], torch.arange(8) % 2)
+    assert load(Workload(Sum(), batches(torch.zeros(8), torch.ones(8)), train=train)).task.metric.name == "auroc"
+    with pytest.raises(WorkloadError, match="all 16 are 0"):
+        load(Workload(Sum(), batches(torch.zeros(8), torch.zeros(8)), train=train))

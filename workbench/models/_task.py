@@ -24,11 +24,12 @@ def task_of(
     Raises
     ------
     WorkloadError
-        The metric, or each there is, or the loss doesn't fit outputs and targets.
+        The metric, or each there is, or the loss doesn't fit outputs and targets, or these tell the metric nothing.
     """
     chosen = metrics.automatic(outputs, test.targets) if is_auto(metric) else metrics.of(metric)
     for what, data in (("test", test), ("train", train)):
         _require_fit(chosen, outputs, data, what)
+    _require_told(chosen, test)
     trains = _loss(chosen, loss, outputs, train)
     notes = [f"judged by {chosen.title}"] if is_auto(metric) and chosen.name != "accuracy" else []
     if notes and chosen.compares_with_untouched:
@@ -90,6 +91,16 @@ def _require_fit(metric: Metric, outputs: torch.Tensor, data: Data, what: str) -
         judged_by = data.targets
     if reason := metric.misfit(outputs, judged_by):
         raise WorkloadError(f"the {what} examples: {reason}; correct them, or choose another metric")
+
+
+def _require_told(metric: Metric, test: Data) -> None:
+    """Refuse targets that leave the metric without a figure, which would show when all is measured."""
+    targets = [part.targets for part in test.parts if part.targets is not None]
+    if len({each.shape[1:] for each in targets}) == 1:
+        targets = [torch.cat(targets)]
+    reasons = [metric.untold(each) for each in targets]
+    if reasons and all(reasons) and not metric.compares_with_untouched:
+        raise WorkloadError(f"the test examples: {reasons[0]}; give others, or choose another metric")
 
 
 def _loss(metric: Metric, given: Any, outputs: torch.Tensor, train: Data) -> Loss | None:

@@ -63,6 +63,10 @@ class Metric(ABC):
         The outputs are those of the first examples, float32 [n, …]; the targets theirs or those of more, [N, …].
         """
 
+    def untold(self, targets: torch.Tensor) -> str | None:
+        """Why these targets, of all examples, tell no figure whatever the outputs are, a clause; else ``None``."""
+        return None
+
     @abstractmethod
     def terms(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """What each example contributes: float64 [n, k], the same k for every batch."""

@@ -80,6 +80,11 @@ def mean_of_occurring(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
         return shares.sum(-1) / (wholes > 0).sum(-1)
 
 
+def none_counts(title: str, targets: torch.Tensor) -> str | None:
+    """Words where all targets are below zero, for a metric that leaves such out."""
+    return None if bool((targets >= 0).any()) else f"{title} needs targets from 0, and all are below, so none counts"
+
+
 def whole(targets: torch.Tensor) -> bool:
     """Whether they are whole numbers (class numbers, tokens)."""
     return not targets.is_floating_point() and not targets.is_complex() and targets.dtype != torch.bool

@@ -15,6 +15,15 @@ def misfit(title: str, outputs: torch.Tensor, targets: torch.Tensor) -> str | No
     return None
 
 
+def all_the_same(title: str, targets: torch.Tensor) -> str | None:
+    """Words where no target differs from another, for a metric ``title`` of how they do."""
+    first = targets[:1]
+    if bool((targets != first).any()):
+        return None
+    told = f"are {first.item():g}" if first.numel() == 1 else "are the same"
+    return f"{title} needs targets that differ, and all {len(targets)} {told}"
+
+
 def flat(values: torch.Tensor) -> torch.Tensor:
     """Each example's numbers in a row: float64 [n, numbers]."""
     return values.double().reshape(len(values), -1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from workbench.tasks.metrics._base import Mean
-from workbench.tasks.metrics._classes import Layout, classes, mean_of_occurring, overlaps
+from workbench.tasks.metrics._classes import Layout, classes, mean_of_occurring, none_counts, overlaps
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +25,9 @@ class Overlap(Mean):
 
     def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:
         return self.layout.misfit(self.title, outputs, targets)
+
+    def untold(self, targets: torch.Tensor) -> str | None:
+        return none_counts(self.title, targets)
 
     def terms(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return overlaps(self.answers(outputs), targets, outputs.shape[1])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workbench.plumbing.lazy import lazy
 from workbench.tasks.metrics._base import Ratio
-from workbench.tasks.metrics._classes import TOKENS, classes
+from workbench.tasks.metrics._classes import TOKENS, classes, none_counts
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +25,9 @@ class Surprise(Ratio):
 
     def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:
         return TOKENS.misfit(self.title, outputs, targets)
+
+    def untold(self, targets: torch.Tensor) -> str | None:
+        return none_counts(self.title, targets)
 
     def terms(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         counted = targets >= 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.plumbing.lazy import lazy
 from workbench.tasks.metrics._base import EachFigure, Metric
-from workbench.tasks.metrics._numbers import flat
+from workbench.tasks.metrics._numbers import all_the_same, flat
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +39,9 @@ class AUROC(Metric):
             )
         others = targets[(targets != 0) & (targets != 1)]
         return f"AUROC needs targets of 0 and 1, and one is {others[0].item()}" if len(others) else None
+
+    def untold(self, targets: torch.Tensor) -> str | None:
+        return all_the_same(self.title, targets.long())
 
     def terms(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return torch.cat([flat(outputs), flat(targets)], dim=1)

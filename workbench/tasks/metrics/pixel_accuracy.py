@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.tasks.metrics._base import Ratio
-from workbench.tasks.metrics._classes import PIXELS, classes, right_of_counted
+from workbench.tasks.metrics._classes import PIXELS, classes, none_counts, right_of_counted
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +20,9 @@ class PixelAccuracy(Ratio):
 
     def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:
         return PIXELS.misfit(self.title, outputs, targets)
+
+    def untold(self, targets: torch.Tensor) -> str | None:
+        return none_counts(self.title, targets)
 
     def terms(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return right_of_counted(self.answers(outputs), targets)

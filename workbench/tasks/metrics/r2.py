@@ -9,7 +9,7 @@ import numpy as np
 from workbench.plumbing.lazy import lazy
 from workbench.tasks.metrics._base import EachFigure, Mean
 from workbench.tasks.metrics._classes import mean_of_occurring
-from workbench.tasks.metrics._numbers import errors, flat, misfit
+from workbench.tasks.metrics._numbers import all_the_same, errors, flat, misfit
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +32,9 @@ class R2(Mean):
 
     def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:
         return misfit(self.title, outputs, targets)
+
+    def untold(self, targets: torch.Tensor) -> str | None:
+        return all_the_same(self.title, targets)
 
     def terms(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         known = flat(targets)

@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench.plumbing.lazy import lazy
 from workbench.tasks.metrics._base import EachFigure, Metric
+from workbench.tasks.metrics._numbers import all_the_same
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +38,9 @@ class Spearman(Metric):
             return f"{self.title} needs one number for each example, [N], not targets of shape {list(targets.shape)}"
         return None
 
+    def untold(self, targets: torch.Tensor) -> str | None:
+        return all_the_same(self.title, targets)
+
     def terms(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         scores = outputs.double()
         if outputs.dim() == 3 and outputs.shape[1] == 2:
@@ -44,7 +48,7 @@ class Spearman(Metric):
         return torch.stack([scores.reshape(-1), targets.double().reshape(-1)], dim=1)
 
     def value(self, terms: np.ndarray) -> float:
-        if np.isnan(terms).any():
+        if np.isnan(terms).any() or (terms[:, 1] == terms[0, 1]).all():
             return math.nan
         scores, targets = torch.from_numpy(terms).unbind(1)
         return float(regression.spearman_corrcoef(scores, targets))
