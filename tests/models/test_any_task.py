@@ -34,6 +34,15 @@ def masks() -> nn.Module:
     return scores
 
 
+def sigmoid_masks() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 1, 1), nn.Sigmoid())
+
+
+def of_tokens(last: nn.Module, outputs: int) -> nn.Module:
+    """What takes whole numbers alone, which can't be told by larger ones."""
+    return nn.Sequential(nn.EmbeddingBag(11, 8), nn.Linear(8, outputs), last)
+
+
 def ends_in(last: nn.Module, outputs: int) -> nn.Module:
     return nn.Sequential(nn.Linear(6, outputs), last)
 
@@ -64,10 +73,20 @@ def steady(outputs: int) -> nn.Module:
         (nn.Linear(6, 4), (X, (X[:, :4] > 0).float()), "auroc", "binary"),
         (nn.Linear(6, 1), (X, X[:, 0] > 0), "auroc", "binary"),
         (nn.Conv2d(3, 5, 1), (IMAGES, torch.randint(5, (N, 8, 8))), "mean-iou", "cross-entropy"),
+        (of_tokens(nn.Sigmoid(), 3), (TOKENS, (X[:, :3] > 0).float()), "auroc", "binary-probabilities"),
+        (of_tokens(nn.Softmax(1), 3), (TOKENS, torch.arange(N) % 3), "accuracy", "cross-entropy-probabilities"),
+        (of_tokens(nn.Identity(), 3), (TOKENS, torch.arange(N) % 3), "accuracy", "cross-entropy"),
+        (sigmoid_masks(), (IMAGES, (IMAGES[:, :1] > 0.5).float()), "mask-iou", "binary-probabilities"),
         (masks(), (IMAGES, (IMAGES[:, :1] > 0.5).float()), "mask-iou", "binary"),
         (masks(), (IMAGES, IMAGES[:, 0] > 0.5), "mask-iou", "binary"),
         (masks(), (IMAGES, (IMAGES[:, 0] > 0.5).to(torch.uint8)), "mask-iou", "binary"),
         (Tagger(), (TOKENS, TOKENS.roll(-1, 1)), "perplexity", "token-cross-entropy"),
+        (
+            nn.Sequential(Tagger(), nn.Softmax(2)),
+            (TOKENS, TOKENS.roll(-1, 1)),
+            "perplexity",
+            "token-cross-entropy-probabilities",
+        ),
         (nn.Linear(6, 3), X, "agreement", "cross-entropy"),
         (nn.Linear(6, 3), (X, None), "agreement", "cross-entropy"),
         (nn.Conv2d(3, 5, 1), IMAGES, "relative-error", "mse"),
@@ -76,6 +95,14 @@ def steady(outputs: int) -> nn.Module:
 def test_metric_and_loss_go_by_outputs_and_targets(model, data, metric, loss):
     task = load(Workload(model, data)).task
     assert (task.metric.name, task.loss.name) == (metric, loss)
+
+
+def test_masks_are_what_has_a_probability_of_more_than_a_half():
+    model, masks = sigmoid_masks(), IMAGES[:, :1] > 0.5
+    for metric in ("auto", "mask-iou"):
+        metric = load(Workload(model, (IMAGES, masks), metric=metric, loss="mse")).task.metric
+        terms = metric.terms(torch.where(masks, 0.6, 0.4), masks)
+        assert metric.value(terms.numpy()) == 1
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def whole(*shape: int, below: int = 5) -> torch.Tensor:
         (shaped(1, 4, 3), whole(4, 3, below=2), "mask-iou"),
         (shaped(4, 3), whole(4, 3, below=2).float(), "mask-iou"),
         (shaped(3, 4, 3), whole(3, 4, 3, below=2).float(), "mask-iou"),
-        (shaped(1, 4, 3).sigmoid(), whole(1, 4, 3, below=2).float(), "mae"),
+        (shaped(1, 4, 3).sigmoid(), whole(1, 4, 3, below=2).float(), "mask-iou"),
         (shaped(1, 4, 3), whole(1, 4, 3).float(), "mae"),
         (shaped(), shaped(), "mae"),
         (shaped(1), shaped(), "mae"),

@@ -12,6 +12,7 @@ from workbench.tasks import metrics
 from workbench.tasks.metrics.top_k import TopK
 
 NAN = math.nan
+SPREAD = torch.linspace(-4, 4, 24)
 OURS = [each for each in metrics.registered().values() if type(each).__module__.startswith("workbench.")]
 
 
@@ -76,6 +77,21 @@ def test_tokens_below_zero_do_not_count_and_longer_examples_weigh_more():
 def test_a_pixel_without_an_answer_is_not_background():
     outputs, targets = torch.tensor([[[[9.0, NAN], [-9.0, NAN]]]]), torch.tensor([[[[1, 1], [0, 0]]]])
     assert value("mask-iou", outputs, targets) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "squash", "targets"),
+    [
+        ("mask-iou", SPREAD.reshape(2, 1, 3, 4), torch.sigmoid, torch.arange(24).reshape(2, 3, 4) % 2),
+        ("perplexity", SPREAD.reshape(2, 3, 4), lambda scores: scores.softmax(2), torch.arange(6).reshape(2, 3) % 4),
+        ("auroc", SPREAD, torch.sigmoid, torch.arange(24) % 2),
+    ],
+)
+def test_probabilities_come_to_what_the_scores_do_that_they_were_made_of(name, outputs, squash, targets):
+    metric = metrics.find(name).of_probabilities()
+    assert metric.name == name
+    probabilities = metric.value(metric.terms(squash(outputs), targets).numpy())
+    assert probabilities == pytest.approx(value(name, outputs, targets), rel=1e-5)  # float32 through a logarithm
 
 
 @pytest.mark.parametrize("name", ["pixel-accuracy", "mean-iou"])
@@ -155,12 +171,6 @@ INTS = torch.zeros(2, dtype=torch.int64)
             PIXELS,
             torch.zeros(2, 4, 4),
             r"mask IoU needs .* as many targets, not \[2, 3, 4, 4\]",
-        ),
-        (
-            "mask-iou",
-            PIXELS + 0.5,
-            PIXELS,
-            "scores as they are before the sigmoid, and all outputs are between",
         ),
         ("mask-iou", PIXELS - 1, PIXELS + 0.5, "mask IoU needs targets of 0 and 1, and one is 0.5"),
         ("auroc", torch.zeros(2, 3), torch.zeros(2, 2), r"AUROC needs .* of the same shape, not \[2, 3\] and \[2, 2\]"),

@@ -89,8 +89,7 @@ def load_workload(workload: Workload) -> LoadedWorkload:
         metric, loss = _unless_asked(metric, brought.metric), _unless_asked(loss, brought.loss)
         counted = brought.counted
     task, chosen = _task.task_of(outputs, test, train, metric, loss, counted)
-    if is_auto(loss):
-        task = _task.of_probabilities(task, module, test.parts[0])
+    task = _task.of_probabilities(task, outputs, module, test.parts[0], loss)
     notes += [*more, *chosen]
     if random := _check.randomness(module, test.at(slice(at_a_time(test.inputs, _REPEATED_EXAMPLES))).inputs):
         notes.append(random)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +12,7 @@ import torch
 from workbench.errors import WorkloadError
 from workbench.models import _check
 from workbench.tasks import Counted, Loss, Metric, Task, losses, metrics
-from workbench.workload import Data, at_a_time, is_auto
+from workbench.workload import Data, Inputs, at_a_time, is_auto, rows
 
 _MOST_CHANNELS = 4
 _TELLING_EXAMPLES, _ENLARGED = 64, 1000
@@ -39,23 +41,32 @@ def task_of(
     return Task(chosen, trains, counted or _counted(test)), notes
 
 
-def of_probabilities(task: Task, module: torch.nn.Module, examples: Data) -> Task:
-    """The task with the loss for probabilities, where a sigmoid or a softmax makes such of the model's scores.
+def of_probabilities(task: Task, outputs: torch.Tensor, module: torch.nn.Module, examples: Data, loss: Any) -> Task:
+    """The task with the metric, and where it is "auto" the loss, for probabilities, where the model gives such."""
+    scores = losses.find(task.metric.loss) if task.metric.loss else None
+    if scores is None or not scores.of_probabilities or examples.targets is None:
+        return task
+    probabilities = losses.find(scores.of_probabilities)
+    if any(probabilities.misfit(each, examples.targets) for each in _telling(outputs, module, examples.inputs)):
+        return task
+    trains = probabilities if is_auto(loss) and task.loss is scores else task.loss
+    return replace(task, metric=task.metric.of_probabilities(), loss=trains)
 
-    Its outputs for inputs a thousand times as large tell: scores would be large too.
+
+def _telling(outputs: torch.Tensor, module: torch.nn.Module, inputs: Inputs) -> Iterator[torch.Tensor]:
+    """Outputs that tell scores from probabilities, of which a sigmoid or a softmax makes such whatever comes in.
+
+    The first ones, those of more examples, and of inputs a thousand times as large where the model takes such: scores
+    would be large too.
     """
-    if task.loss is None or not task.loss.of_probabilities or examples.targets is None:
-        return task
-    if not all(each.is_floating_point() for each in examples.inputs):
-        return task
-    loss = losses.find(task.loss.of_probabilities)
-    few = examples.at(slice(at_a_time(examples.inputs, _TELLING_EXAMPLES)))
-    try:
-        outputs = _check.outputs_of(module, tuple(_ENLARGED * each for each in few.inputs))
-    except WorkloadError:  # it takes no such inputs
-        return task
-    are_probabilities = bool(outputs.isfinite().all()) and loss.misfit(outputs, few.targets) is None
-    return replace(task, loss=loss) if are_probabilities else task
+    yield outputs
+    few = rows(inputs, slice(at_a_time(inputs, _TELLING_EXAMPLES)))
+    yield _check.outputs_of(module, few)
+    if all(each.is_floating_point() for each in few):
+        with contextlib.suppress(WorkloadError):
+            enlarged = _check.outputs_of(module, tuple(_ENLARGED * each for each in few))
+            if enlarged.isfinite().all():
+                yield enlarged
 
 
 def as_classes(outputs: torch.Tensor, data: Data, what: str) -> Data:

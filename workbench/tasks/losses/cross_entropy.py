@@ -64,7 +64,7 @@ class TokenCrossEntropy(CrossEntropy):
     """Of outputs [N, T, tokens] by token numbers [N, T]; targets below zero don't count."""
 
     name = "token-cross-entropy"
-    of_probabilities = ""
+    of_probabilities = "token-cross-entropy-probabilities"
     classes_at = -1
 
 
@@ -90,6 +90,14 @@ class ProbabilitiesCrossEntropy(CrossEntropy):
         return super().towards(student, taught, temperature)
 
 
+class ProbabilitiesTokenCrossEntropy(ProbabilitiesCrossEntropy):
+    """The same of tokens, outputs [N, T, tokens]."""
+
+    name = "token-cross-entropy-probabilities"
+    classes_at = -1
+
+
 CROSS_ENTROPY = CrossEntropy()
 PROBABILITIES_CROSS_ENTROPY = ProbabilitiesCrossEntropy()
 TOKEN_CROSS_ENTROPY = TokenCrossEntropy()
+PROBABILITIES_TOKEN_CROSS_ENTROPY = ProbabilitiesTokenCrossEntropy()

@@ -56,6 +56,10 @@ class Metric(ABC):
         """The metric of this kind that ``name`` stands for; ``None`` where it stands for none."""
         return self if name == self.name else None
 
+    def of_probabilities(self) -> Metric:
+        """The same of what a sigmoid or a softmax makes of scores; itself where that makes no difference to it."""
+        return self
+
     @abstractmethod
     def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:
         """Why it can't judge such outputs by such targets, a clause without a full stop; ``None`` when it can.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workbench.plumbing.lazy import lazy
@@ -14,16 +15,22 @@ else:
     torch = lazy("torch")
 
 
+@dataclass(frozen=True)
 class MaskIoU(Ratio):
-    """Of scores (before the sigmoid) [N, 1, H, W], [N, H, W] or [N, labels, H, W] by as many targets of 0 and 1.
+    """Of outputs [N, 1, H, W], [N, H, W] or [N, labels, H, W] by as many targets of 0 and 1.
 
-    Intersection over union of what is within, of all examples together; a score above 0 is within.
+    Intersection over union of what is within, of all examples together: scores above 0, or probabilities above 0.5.
     """
+
+    threshold: float = 0.0
 
     name = "mask-iou"
     title = "mask IoU"
     rank = 45
     loss = "binary"
+
+    def of_probabilities(self) -> MaskIoU:
+        return replace(self, threshold=0.5)
 
     def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:
         if outputs.dim() not in (3, 4) or outputs.shape[1:].numel() != targets.shape[1:].numel():
@@ -31,8 +38,6 @@ class MaskIoU(Ratio):
                 f"mask IoU needs outputs [N, 1, H, W] or [N, H, W] and as many targets, not {list(outputs.shape)} and "
                 f"{list(targets.shape)}"
             )
-        if bool(((outputs >= 0) & (outputs <= 1)).all()):
-            return "mask IoU needs scores as they are before the sigmoid, and all outputs are between 0 and 1"
         others = targets[(targets != 0) & (targets != 1)]
         return f"mask IoU needs targets of 0 and 1, and one is {others[0].item()}" if len(others) else None
 
@@ -43,7 +48,7 @@ class MaskIoU(Ratio):
         return torch.stack([both, either], dim=-1).double().reshape(len(outputs), -1, 2).sum(1)
 
     def answers(self, outputs: torch.Tensor) -> torch.Tensor:
-        return (outputs > 0).long().masked_fill(outputs.isnan(), NOT_A_NUMBER)
+        return (outputs > self.threshold).long().masked_fill(outputs.isnan(), NOT_A_NUMBER)
 
 
 MASK_IOU = MaskIoU(unit="share")
