@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -172,16 +174,51 @@ def test_a_torchmetrics_metric_is_a_metric():
     assert load(Workload(nn.Linear(6, 1), (X, X.sum(1)), metric=metric)).task.metric.better == "lower"
 
 
-def test_an_iterable_data_set_is_read_up_to_a_budget_and_the_notice_says_how_much(monkeypatch):
-    class Stream(torch.utils.data.IterableDataset):
-        def __iter__(self):
-            for index in range(10_000_000):
-                yield X[index % N], index % 3
+class Endless(torch.utils.data.IterableDataset):
+    """Rows of one length after the other."""
+
+    def __init__(self, *lengths: int):
+        self.lengths = lengths
+
+    def __iter__(self):
+        for index in itertools.count():
+            yield X[index % N, : self.lengths[index // 8 % len(self.lengths)]], index % 3
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        lambda data: data,
+        lambda data: torch.utils.data.DataLoader(data, batch_size=8),
+        lambda data: torch.utils.data.DataLoader(data, batch_size=8, num_workers=1),
+    ],
+    ids=["a data set", "a loader", "a loader with a worker"],
+)
+def test_what_has_no_end_is_read_up_to_a_budget_and_the_notice_says_how_much(stream, monkeypatch):
+    monkeypatch.setattr("workbench.models._data._STREAM_BYTES", 2000)
+    loaded = load(Workload(nn.Linear(6, 3), stream(Endless(6))))
+    read = 2000 // (6 * 4 + 8) // 2 * 2  # a float32 row and its class each
+    count = len(loaded.test) + len(loaded.train)
+    assert read - 8 < count <= read
+    assert f"the first {count} examples of data were read, 0 MB; more don't count" in loaded.note
+
+
+def test_batches_of_several_shapes_without_an_end_are_read_up_to_the_budget(monkeypatch):
+    class Sum(nn.Module):
+        def forward(self, x):
+            return x.sum(1, keepdim=True) * torch.ones(3)
 
     monkeypatch.setattr("workbench.models._data._STREAM_BYTES", 2000)
-    loaded = load(Workload(nn.Linear(6, 3), Stream()))
-    assert 40 < len(loaded.test) + len(loaded.train) < 100
-    assert "the first" in loaded.note
+    loader = torch.utils.data.DataLoader(Endless(6, 4), batch_size=8)
+    loaded = load(Workload(Sum(), loader))
+    assert "examples of data were read" in loaded.note
+    assert "data has batches of 2 shapes" in loaded.note
+
+
+def test_of_a_stream_the_first_batch_is_read_however_large_it_is(monkeypatch):
+    monkeypatch.setattr("workbench.models._data._STREAM_BYTES", 20)
+    loaded = load(Workload(nn.Linear(6, 3), torch.utils.data.DataLoader(Endless(6), batch_size=10)))
+    assert len(loaded.test) + len(loaded.train) == 10
 
 
 def test_dictionaries_of_a_data_set_are_joined_by_their_keys():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -73,12 +73,12 @@ def split(data: Any, train: Any) -> tuple[Read, Data]:
 
 def read(source: Any, what: str) -> Read:
     """Read one set of examples; ``what`` names it in messages. Batches of a loader that differ in shape keep theirs."""
-    if isinstance(source, torch.utils.data.DataLoader):
-        groups = _by_shape(_batches(source, what), what)
-        if len(groups) > 1:
-            return _mixed([_of_one_shape(_joined(group, what, torch.cat), what, []) for group in groups], what)
-        return _of_one_shape(_joined(chain.from_iterable(groups), what, torch.cat), what, [])
     notes: list[str] = []
+    if isinstance(source, torch.utils.data.DataLoader):
+        groups = _by_shape(_batches(source, what, notes), what)
+        if len(groups) > 1:
+            return _mixed([_of_one_shape(_joined(group, what, torch.cat), what, notes) for group in groups], what)
+        return _of_one_shape(_joined(chain.from_iterable(groups), what, torch.cat), what, notes)
     return _of_one_shape(_all(source, what, notes), what, notes)
 
 
@@ -138,7 +138,8 @@ def _all(source: Any, what: str, notes: list[str]) -> tuple[Any, Any]:
     if isinstance(source, torch.utils.data.TensorDataset):
         source = source.tensors
     if isinstance(source, torch.utils.data.IterableDataset):
-        return _joined(_within_budget(source, what, notes), what, torch.stack)
+        examples = (parted(item, what) for item in source)
+        return _joined(_within_budget(examples, what, notes, lambda tensors: 1), what, torch.stack)
     if _is_array(source) or isinstance(source, Mapping) or _is_pair(source):
         return parted(source, what)
     if hasattr(source, "__getitem__") and hasattr(source, "__len__") and not isinstance(source, str | bytes):
@@ -195,29 +196,44 @@ def _examples_of(source: Any, what: str) -> Iterator[tuple[Any, Any]]:
         yield parted(source[index], what)
 
 
-def _batches(loader: torch.utils.data.DataLoader, what: str) -> Iterator[tuple[Any, Any]]:
+def _batches(loader: torch.utils.data.DataLoader, what: str, notes: list[str]) -> Iterator[tuple[Any, Any]]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # a shuffling loader then gives the same order each time, so equal keys stay equal
-        for number, batch in enumerate(loader):
-            parts = parted(batch, what)
-            if not number and hasattr(loader.dataset, "__len__"):
-                refuse_beyond_memory(
-                    f"{what} ({len(loader)} batches)", len(loader) * sum(map(_bytes, _flat(parts, what)))
-                )
+        batches = (parted(batch, what) for batch in loader)
+        if (count := _length(loader)) is None:
+            yield from _within_budget(batches, what, notes, lambda tensors: len(tensors[0]))
+            return
+        for number, parts in enumerate(batches):
+            if not number:
+                refuse_beyond_memory(f"{what} ({count} batches)", count * sum(map(_bytes, _flat(parts, what))))
             yield parts
 
 
-def _within_budget(stream: Iterable[Any], what: str, notes: list[str]) -> Iterator[tuple[Any, Any]]:
-    """Examples of a stream, as many as are read of it."""
-    used = 0
-    for number, item in enumerate(stream):
-        parts = parted(item, what)
-        used += sum(map(_bytes, _flat(parts, what)))
-        if used > _STREAM_BYTES:
+def _length(loader: torch.utils.data.DataLoader) -> int | None:
+    """How many batches it has; ``None`` where that isn't known, and it may have no end."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None
+
+
+def _within_budget(
+    stream: Iterable[tuple[Any, Any]], what: str, notes: list[str], count: Callable[[list[torch.Tensor]], int]
+) -> Iterator[tuple[Any, Any]]:
+    """What is read of a stream: its first item, and as many more as the budget has room for.
+
+    ``count`` says how many examples an item's tensors hold.
+    """
+    used = examples = 0
+    for parts in stream:
+        tensors = _flat(parts, what)
+        used += sum(map(_bytes, tensors))
+        if examples and used > _STREAM_BYTES:
             notes.append(
-                f"the first {number:,} examples of {what} were read, {_STREAM_BYTES // 2**20} MB; more don't count"
+                f"the first {examples:,} examples of {what} were read, {_STREAM_BYTES // 2**20} MB; more don't count"
             )
             return
+        examples += count(tensors)
         yield parts
 
 
