@@ -15,6 +15,8 @@ PIXELS = torch.randn(2, 5, 3, 4, generator=torch.Generator().manual_seed(0))
 PIXEL_CLASSES = torch.arange(24).reshape(2, 3, 4) % 5
 LINES, LINE_CLASSES = PIXELS[:, :, 0], PIXEL_CLASSES[:, 0]
 YES_OR_NO = SCORES > 0.3
+PAIRS = torch.stack([SCORES, SCORES.flip(0) + 1], dim=1)
+SIMILARITIES = functional.cosine_similarity(*PAIRS.unbind(1))
 ONE = YES_OR_NO[:, 0]
 binary_cross_entropy = functional.binary_cross_entropy_with_logits
 
@@ -30,6 +32,8 @@ binary_cross_entropy = functional.binary_cross_entropy_with_logits
         ("binary", SCORES[:, :1], ONE.long(), binary_cross_entropy(SCORES[:, 0], ONE.float())),
         ("binary-probabilities", SCORES.sigmoid(), YES_OR_NO, binary_cross_entropy(SCORES, YES_OR_NO.float())),
         ("cross-entropy-probabilities", SCORES.softmax(1), CLASSES, functional.cross_entropy(SCORES, CLASSES)),
+        ("correlation", SCORES[:, 0], SCORES[:, 1], 1 - torch.corrcoef(SCORES[:, :2].T)[0, 1]),
+        ("correlation", PAIRS, CLASSES, 1 - torch.corrcoef(torch.stack([SIMILARITIES, CLASSES.float()]))[0, 1]),
         ("mse", SCORES, SCORES.flip(0), functional.mse_loss(SCORES, SCORES.flip(0))),
         ("mse", SCORES[:, :1], SCORES[:, 1].double(), functional.mse_loss(SCORES[:, 0], SCORES[:, 1])),
     ],
@@ -46,6 +50,18 @@ def test_probabilities_are_as_far_from_a_teacher_s_as_the_scores_they_were_made_
     teacher = SCORES.flip(0)
     far = float(scores.towards(SCORES, teacher, 3.0))
     assert float(probabilities.towards(squash(SCORES), squash(teacher), 3.0)) == pytest.approx(far, rel=1e-4)
+
+
+def test_similarities_of_any_scale_teach_the_same():
+    loss = losses.find("correlation")
+    assert float(loss(PAIRS, CLASSES)) == pytest.approx(float(loss(PAIRS, 5 * CLASSES + 3)), rel=1e-5)
+
+
+@pytest.mark.parametrize("targets", [CLASSES, torch.ones(6)])
+def test_outputs_that_are_all_the_same_have_a_gradient_that_is_a_number(targets):
+    outputs = torch.ones(6, requires_grad=True)
+    (gradient,) = torch.autograd.grad(losses.find("correlation")(outputs, targets), outputs)
+    assert gradient.isfinite().all()
 
 
 @pytest.mark.parametrize("ignored", [-1, -100])

@@ -106,6 +106,23 @@ def test_an_encoder_of_pairs_is_narrowed_as_one():
     assert variant.module(LEFT, RIGHT).shape == (N, 2, 16)
 
 
+def test_an_encoder_of_pairs_learns_from_their_similarities():
+    torch.manual_seed(0)
+    left, right = torch.randn(1280, 6), torch.randn(1280, 6)
+    alike = torch.cosine_similarity(left, right)
+    pairs = load(Workload(mlp(6, 16), ((left, right), 5 * alike), call="pairs"))
+    assert (pairs.task.metric.name, pairs.task.loss.name) == ("spearman", "correlation")
+    narrowed, tuned = (
+        Prune(finetune_epochs=epochs).apply(Variant(pairs.module), Context.of(pairs)).module for epochs in (0, 5)
+    )
+    metric, train = pairs.task.metric, pairs.train
+    with torch.no_grad():
+        before, after = (
+            metric.value(metric.terms(module(*train.inputs), train.targets).numpy()) for module in (narrowed, tuned)
+        )
+    assert after > before + 0.01
+
+
 def test_a_model_whose_only_layers_are_recurrent_ones_and_its_last_says_why_not():
     reason = Prune().blocked(OnlyRecurrent())
     assert reason == (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.plumbing.lazy import lazy
+from workbench.tasks import _pairs
 from workbench.tasks.metrics._base import EachFigure, Metric
 from workbench.tasks.metrics._numbers import all_the_same
 
@@ -28,24 +29,17 @@ class Spearman(Metric):
     name = "spearman"
     title = "Spearman correlation"
     rank = 60
+    loss = "correlation"
     libraries = ("torchmetrics",)
 
     def misfit(self, outputs: torch.Tensor, targets: torch.Tensor) -> str | None:
-        pairs = outputs.dim() == 3 and outputs.shape[1] == 2
-        if not pairs and outputs.shape[1:].numel() != 1:
-            return f"{self.title} needs outputs [N], [N, 1] or pairs of embeddings [N, 2, D], not {list(outputs.shape)}"
-        if targets.shape[1:].numel() != 1:
-            return f"{self.title} needs one number for each example, [N], not targets of shape {list(targets.shape)}"
-        return None
+        return _pairs.misfit(self.title, outputs, targets)
 
     def untold(self, targets: torch.Tensor) -> str | None:
         return all_the_same(self.title, targets)
 
     def terms(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        scores = outputs.double()
-        if outputs.dim() == 3 and outputs.shape[1] == 2:
-            scores = torch.cosine_similarity(scores[:, 0], scores[:, 1], dim=1)
-        return torch.stack([scores.reshape(-1), targets.double().reshape(-1)], dim=1)
+        return torch.stack([_pairs.scores(outputs.double()), targets.double().reshape(-1)], dim=1)
 
     def value(self, terms: np.ndarray) -> float:
         if np.isnan(terms).any() or (terms[:, 1] == terms[0, 1]).all():
