@@ -11,11 +11,13 @@ from torch import nn
 
 from workbench.errors import WorkloadError
 from workbench.models import load
+from workbench.tasks import Counted
 from workbench.workload import Workload
 
 N = 40
 X, Y = torch.randn(N, 6, generator=torch.Generator().manual_seed(0)), torch.arange(N) % 3
 TOKENS = torch.arange(N * 5).reshape(N, 5) % 11
+IMAGES = torch.rand(N, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
 @dataclass
@@ -36,6 +38,11 @@ class Model(nn.Module):
     def forward(self, x):
         hidden = self.body(x).relu()
         return self.wrap(self.head(hidden), hidden)
+
+
+class Images(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5))
 
 
 class Words(nn.Module):
@@ -196,6 +203,40 @@ def test_pairs_are_embedded_one_after_the_other_in_one_batch():
     found = loaded.module(X[:4], X.flip(0)[:4])
     assert found.shape == (4, 2, 3)
     assert torch.allclose(found[:, 1], model(X.flip(0)[:4]), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "targets", "metric", "loss"),
+    [
+        (Model, X, torch.rand(N), "spearman", "correlation"),
+        (Model, X, torch.arange(N) % 2, "spearman", "correlation"),
+        (Model, X, None, "relative-error", "mse"),
+        (Images, IMAGES, torch.rand(N), "spearman", "correlation"),
+        (Images, IMAGES, torch.arange(N) % 2 > 0, "spearman", "correlation"),
+        (lambda: nn.EmbeddingBag(11, 8), TOKENS, torch.rand(N), "spearman", "correlation"),
+    ],
+)
+def test_pairs_of_anything_are_judged_by_how_alike_they_are(model, inputs, targets, metric, loss):
+    loaded = load(Workload(model(), ((inputs, inputs.flip(0)), targets), call="pairs"))
+    assert (loaded.task.metric.name, loaded.task.loss.name) == (metric, loss)
+    assert loaded.task.counted == Counted("pairs")
+
+
+def test_of_pairs_of_single_numbers_nothing_tells_how_alike_they_are():
+    with pytest.raises(WorkloadError, match=r"no metric fits outputs of shape \[2, 2, 1\]"):
+        load(Workload(nn.Linear(6, 1), ((X, X.flip(0)), torch.rand(N)), call="pairs"))
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "told"),
+    [
+        (Model, (X, X), "Model takes 1 input and the data have 2; where it embeds each of a pair, give call='pairs'"),
+        (Words, (TOKENS, TOKENS, X), "Words takes 2 inputs and the data have 3; give as many"),
+    ],
+)
+def test_more_inputs_than_forward_takes_are_told_with_what_may_be_meant(model, inputs, told):
+    with pytest.raises(WorkloadError, match=f"^forward of {told}$"):
+        load(Workload(model(), (inputs, Y)))
 
 
 def test_both_halves_of_named_inputs_are_embedded_in_one_batch():

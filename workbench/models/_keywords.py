@@ -26,6 +26,18 @@ def keywords(module: torch.nn.Module) -> list[str]:
     return _spelled_out(module.forward)
 
 
+def require_as_many(module: torch.nn.Module, count: int) -> None:
+    """Raise :class:`WorkloadError` where forward takes fewer inputs by position than ``count``."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return
+    taken = sum(each.kind is not each.KEYWORD_ONLY and each.kind is not each.VAR_KEYWORD for each in parameters)
+    if taken < count:
+        advice = "where it embeds each of a pair, give call='pairs'" if (taken, count) == (1, 2) else "give as many"
+        inputs = "1 input" if taken == 1 else f"{taken} inputs"
+        raise WorkloadError(f"{_forward(module)} takes {inputs} and the data have {count}; {advice}")
+
+
 def require_keywords(module: torch.nn.Module, calling: Calling, inputs: Inputs) -> None:
     """Raise :class:`WorkloadError` with the nearest names where the module doesn't take an input by its name.
 

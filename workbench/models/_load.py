@@ -31,7 +31,8 @@ from workbench.models import (
     zoo,
 )
 from workbench.models.loaders import Tokenizer
-from workbench.workload import LoadedWorkload, Workload, at_a_time, is_auto
+from workbench.tasks import Counted
+from workbench.workload import PAIRS, LoadedWorkload, Workload, at_a_time, is_auto
 
 _REPEATED_EXAMPLES = 64
 _ID_DIGITS = 12
@@ -84,10 +85,11 @@ def load_workload(workload: Workload) -> LoadedWorkload:
     )
     if not brought:
         data_digest = _digest.combine(_digest.examples(test), _digest.examples(train))
-    metric, loss, counted = workload.metric, workload.loss, None
+    metric, loss = workload.metric, workload.loss
+    counted = Counted("pairs") if call == PAIRS else None
     if brought:
         metric, loss = _unless_asked(metric, brought.metric), _unless_asked(loss, brought.loss)
-        counted = brought.counted
+        counted = counted or brought.counted
     task, chosen = _task.task_of(outputs, test, train, metric, loss, counted)
     task = _task.of_probabilities(task, outputs, module, test.parts[0], loss)
     notes += [*more, *chosen]

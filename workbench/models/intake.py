@@ -14,7 +14,7 @@ from workbench.errors import WorkloadError, unknown
 from workbench.machine import memory
 from workbench.models import _check, _data, loaders
 from workbench.models._data import Read
-from workbench.models._keywords import keywords, require_keywords
+from workbench.models._keywords import keywords, require_as_many, require_keywords
 from workbench.models.calling import Calling, adapted
 from workbench.models.folding import folded_parametrizations
 from workbench.plumbing.words import one_line
@@ -151,6 +151,8 @@ def _called(module: torch.nn.Module, read: Read, call: str, output: Any) -> torc
     calling = Calling(names, pairs=call == PAIRS, output=output)
     if names:
         require_keywords(module, calling, read.data.at(slice(2)).inputs)
+    elif not calling.pairs:
+        require_as_many(module, count)
     plain = not names and not calling.pairs and is_auto(output)
     return module if plain and _gives_a_tensor(module, read.data) else adapted(module, calling, count)
 

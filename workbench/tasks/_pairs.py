@@ -22,8 +22,8 @@ def misfit(title: str, outputs: torch.Tensor, targets: torch.Tensor) -> str | No
 
 
 def are_pairs(outputs: torch.Tensor) -> bool:
-    """Whether they are embeddings of pairs, [N, 2, D]."""
-    return outputs.dim() == 3 and outputs.shape[1] == 2
+    """Whether they are embeddings of pairs, [N, 2, D] with two numbers or more: of one, only the sign has an angle."""
+    return outputs.dim() == 3 and outputs.shape[1] == 2 and outputs.shape[2] > 1
 
 
 def scores(outputs: torch.Tensor) -> torch.Tensor:
