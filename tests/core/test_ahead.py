@@ -52,10 +52,16 @@ def test_the_way_back_is_among_them():
     assert START.key() in [recipe.key() for recipe in neighbours(quantized)]
 
 
-def test_under_auto_the_schemes_of_other_engines_are_made_ahead_too():
-    quantized = Recipe.parse(steps=[{"do": "quantize"}])
+def test_of_the_other_schemes_those_of_eight_bits_or_more_are_made_ahead_and_no_other():
+    quantized = Recipe.parse(steps=[{"do": "quantize"}])  # under "auto", where each has an engine
     schemes = {recipe.precision for recipe in neighbours(quantized)}
-    assert schemes == {*registered()}
+    assert schemes == {name for name, each in registered().items() if not each.weights or each.weights.bits >= 8}
+    assert {"bf16", "int8-dynamic"} < schemes < {*registered()}
+
+
+def test_the_present_scheme_of_few_bits_is_made_ahead_on_other_engines():
+    ternary = Recipe.parse(steps=[{"do": "quantize", "scheme": "ternary-static"}], place={"engine": "eager"})
+    assert "native" in {recipe.place.engine for recipe in neighbours(ternary) if recipe.precision == "ternary-static"}
 
 
 HOLD = """

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from workbench import engines, techniques
+from workbench import engines, precisions, techniques
 from workbench.recipe import Recipe
 from workbench.techniques import Technique
+
+_LIKELY_BITS = 8
+"""Of weights, at least: schemes of fewer are many, each is seldom chosen, and rounding to them is learned first."""
 
 
 def neighbours(recipe: Recipe) -> Iterator[Recipe]:
     """Yield the recipes one click away that need no training and no slow engine.
 
-    First each toggle flipped, then the choices of the toggles that are on, then the other engines.
+    First each toggle flipped, then the likely choices of the toggles that are on, then the other engines.
     What an engine refuses is left out.
     """
     seen = {recipe.key()}
@@ -40,12 +43,17 @@ def _toggled(recipe: Recipe) -> Iterator[Recipe]:
 
 
 def _other_choices(recipe: Recipe) -> Iterator[Recipe]:
-    """Every other value of the main choice of each step that is on ("scheme" of quantize)."""
+    """The other values of the main choice of each step that is on ("scheme" of quantize) which many choose."""
     for index, step in enumerate(recipe.steps):
         for value in step.choices(step.main_option):
             changed = step.model_copy(update={step.main_option: value})
-            if not changed.training_epochs():
+            if not changed.training_epochs() and _is_likely(changed):
                 yield _with_steps(recipe, [*recipe.steps[:index], changed, *recipe.steps[index + 1 :]])
+
+
+def _is_likely(step: Technique) -> bool:
+    weights = precisions.find(step.precision).weights if step.precision else None
+    return weights is None or weights.bits >= _LIKELY_BITS
 
 
 def _other_engines(recipe: Recipe) -> Iterator[Recipe]:
