@@ -22,6 +22,7 @@ RUN_ALL = """async () => {
     await context.sessionContext.session.kernel.info;
     jupyterapp.commands.execute("notebook:run-all-cells");
 }"""
+SHUT_DOWN = "() => jupyterapp.shell.currentWidget.context.sessionContext.shutdown()"
 SAVE = "() => jupyterapp.commands.execute('docmanager:save')"
 CHANGE_THEME = "(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })"
 
@@ -39,6 +40,9 @@ class Host(Protocol):
 
     def open(self, open_page: OpenPage) -> Page:
         """A new window with a page of its own, as soon as its frame is there."""
+
+    def close(self, page: Page) -> None:
+        """Close the window, and see to it that its kernel's worker takes no more of the others' time."""
 
     def reload(self, page: Page) -> None:
         """What a person does who wants to see the page anew and lose nothing."""
@@ -58,6 +62,9 @@ class Voila:
         the_page.drawn(page)
         return page
 
+    def close(self, page: Page) -> None:
+        page.context.close()  # the server ends kernels that nobody is connected to
+
     def reload(self, page: Page) -> None:
         page.reload()
         the_page.drawn(page)
@@ -66,7 +73,7 @@ class Voila:
     def dark(self, open_page: OpenPage, page: Page) -> Iterator[Page]:
         page = self.open(open_page, "/?theme=dark")
         yield page
-        page.context.close()
+        self.close(page)
 
 
 class Lab:
@@ -89,6 +96,10 @@ class Lab:
         drawn(page)
         return page
 
+    def close(self, page: Page) -> None:
+        page.evaluate(SHUT_DOWN)
+        page.context.close()
+
     def reload(self, page: Page) -> None:
         page.evaluate(SAVE)
         page.reload()
@@ -106,6 +117,9 @@ def voila(data: Path) -> Iterator[Voila]:
     command = [str(NOTEBOOKS / "workbench.ipynb"), "--no-browser", "--token="]
     command += ["--VoilaConfiguration.template=workbench", "--VoilaConfiguration.allow_theme_override=YES"]
     command += ["--Voila.log_level=ERROR"]
+    # as `workbench app` has it, only sooner: workers of closed pages go on preparing what may be asked next
+    command += ["--VoilaConfiguration.multi_kernel_manager_class=workbench.widgets.page.voila.KernelManager"]
+    command += ["--KernelManager.cull_idle_timeout=5", "--KernelManager.cull_interval=1"]
     with served("voila", command, data, ready="voila/static/voila.js") as server:
         yield Voila(server)
 

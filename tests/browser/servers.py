@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,13 @@ class Server:
 
     def _running(self, module: str) -> list[psutil.Process]:
         below = psutil.Process(self.process.pid).children(recursive=True)
-        return [process for process in below if module in process.cmdline()]
+        return [process for process in below if module in _command_line(process)]
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+        return process.cmdline()
+    return []
 
 
 def free_port() -> int:

@@ -78,7 +78,7 @@ def cells(host, open_page, picture):
     picture(page, "lab-alone")
     yield dict(zip(WIDGETS, page.locator(".jp-CodeCell").all()[1:], strict=True))
     assert page.errors == []
-    page.context.close()
+    host.close(page)
 
 
 @ONLY_LAB

@@ -30,4 +30,4 @@ def test_labels_follow_the_figures_where_the_axes_stay(host, open_page):
     page.get_by_role("button", name="Next").click()
     labels.get_by_text("baseline 1.2 ms").wait_for()
     assert page.errors == []
-    page.context.close()
+    host.close(page)

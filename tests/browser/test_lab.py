@@ -41,7 +41,7 @@ def test_a_model_defined_in_a_cell_becomes_int8_and_shows_its_receipt(host, open
     picture(page, "lab-own-model")
     assert "int8" in receipt.inner_text()
     assert page.errors == []
-    page.context.close()
+    host.close(page)
 
 
 NOTHING_TO_PRUNE = """\
@@ -67,7 +67,7 @@ def test_a_toggle_that_could_do_nothing_is_greyed_says_why_and_stays_off(host, o
     assert prune.get_attribute("aria-checked") == "false"
     assert the_page.recipe(page)["steps"] == []
     assert page.errors == []
-    page.context.close()
+    host.close(page)
 
 
 @ONLY_LAB

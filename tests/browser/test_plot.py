@@ -70,7 +70,7 @@ def cell(host, open_page):
     page.set_default_timeout(30_000)
     yield page
     assert page.errors == []
-    page.context.close()
+    host.close(page)
 
 
 @pytest.fixture

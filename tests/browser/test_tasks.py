@@ -34,7 +34,7 @@ def own_page(host, open_page) -> Iterator[Page]:
     the_page.finished(page)
     yield page
     assert page.errors == []
-    page.context.close()
+    host.close(page)
 
 
 @pytest.mark.parametrize("workload", METRICS)

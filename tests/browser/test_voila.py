@@ -56,7 +56,7 @@ def test_a_later_visit_fetches_what_it_draws_with_no_more_and_nothing_jumps(host
     assert sum(size for _, size in page.frames_received) < 1_500_000
     assert page.evaluate("shifted") < 0.05
     assert page.errors == []
-    page.context.close()
+    host.close(page)
 
 
 @ONLY_VOILA
@@ -77,7 +77,7 @@ def test_two_open_pages_measure_in_turn_and_each_gets_its_own_results(plain, hos
         the_page.finished(page)
         assert the_page.recipe(page)["steps"][0]["scheme"] == scheme
     assert the_page.figures(plain)[3] != the_page.figures(other)[3]
-    other.context.close()
+    host.close(other)
 
 
 @ONLY_VOILA
