@@ -68,16 +68,26 @@ def page(host, open_page, picture) -> Iterator[Page]:
 
 @pytest.fixture
 def plain(page) -> Page:
-    """The shared page as it opens, the plain model measured, whatever the test before left behind."""
+    """The shared page as it opens, whatever the test before left behind: the run of the plain model is the one shown.
+
+    It may be under way still: a toggle overtakes it. Who reads its figures asks for :func:`measured`.
+    """
     the_page.tab(page, "Layers")
     reset = page.get_by_role("button", name="Start over")
     if reset.is_enabled():
         reset.click()
         page.wait_for_function("(button) => button.disabled", arg=reset.element_handle())  # the new run is shown
-    the_page.at_rest(page)
-    if the_page.phase_of(page) != "finished" or page.get_by_text("From the history").count():
-        the_page.measure_again(page)
+    the_page.wait_for_recipe(page, the_page.IS_PLAIN)  # code is written last
+    if the_page.phase_of(page) in ("cancelled", "failed") or page.get_by_text("From the history").count():
+        the_page.run_again(page)
     return page
+
+
+@pytest.fixture
+def measured(plain) -> Page:
+    """The shared page as it opens, and the figures of the plain model are there: its run is over."""
+    the_page.finished(plain)
+    return plain
 
 
 @pytest.fixture(scope="session", autouse=True)

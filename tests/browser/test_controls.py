@@ -30,16 +30,16 @@ LIVE_UPDATE_BYTES = 20_000
 PAUSE_SECONDS = 0.01  # between two writes of the pump; what comes without such a pause is one update
 
 
-def test_quantizing_changes_the_figures_live_within_small_messages(plain, host, picture):
-    before = the_page.figures(plain)
-    start = len(plain.frames_received)
-    the_page.turn(plain, "Quantize", True)
-    the_page.finished(plain)
-    picture(plain, f"{host.name}-quantized")
-    assert the_page.figures(plain)[3] != before[3]
-    assert "int8" in plain.get_by_role("tabpanel", name="Layers").inner_text()
+def test_quantizing_changes_the_figures_live_within_small_messages(measured, host, picture):
+    before = the_page.figures(measured)
+    start = len(measured.frames_received)
+    the_page.turn(measured, "Quantize", True)
+    the_page.finished(measured)
+    picture(measured, f"{host.name}-quantized")
+    assert the_page.figures(measured)[3] != before[3]
+    assert "int8" in measured.get_by_role("tabpanel", name="Layers").inner_text()
     last, updates = 0.0, []
-    for moment, size in sorted(plain.frames_received[start:]):
+    for moment, size in sorted(measured.frames_received[start:]):
         if moment - last > PAUSE_SECONDS:
             updates.append(0)
         last, updates[-1] = moment, updates[-1] + size
@@ -157,19 +157,19 @@ def milliseconds(told: str) -> float:
     return float(number.replace(",", "")) * {"µs": 1e-3, "ms": 1, "s": 1e3}[unit]
 
 
-def test_a_larger_batch_takes_longer_and_fewer_threads_are_used(plain):
-    one = milliseconds(the_page.fresh(plain, "Latency, median"))
-    batch = plain.get_by_label("Batch", exact=True)
+def test_a_larger_batch_takes_longer_and_fewer_threads_are_used(measured):
+    one = milliseconds(the_page.fresh(measured, "Latency, median"))
+    batch = measured.get_by_label("Batch", exact=True)
     for _ in range(6):
         batch.press("ArrowRight")
-    the_page.wait_for_recipe(plain, "r.place.batch === 64")
-    assert milliseconds(the_page.fresh(plain, "Latency, median")) > one
-    threads = plain.get_by_role("slider", name="Threads", exact=True)
+    the_page.wait_for_recipe(measured, "r.place.batch === 64")
+    assert milliseconds(the_page.fresh(measured, "Latency, median")) > one
+    threads = measured.get_by_role("slider", name="Threads", exact=True)
     if threads.count():  # a machine with one core has no choice
         threads.press("Home")
-        the_page.wait_for_recipe(plain, "r.place.threads === 1")
-        the_page.finished(plain)
-        assert the_page.recipe(plain)["place"]["threads"] == 1
+        the_page.wait_for_recipe(measured, "r.place.threads === 1")
+        the_page.finished(measured)
+        assert the_page.recipe(measured)["place"]["threads"] == 1
 
 
 @ONLY_VOILA

@@ -50,22 +50,22 @@ def looked_at(page: Page) -> None:
     page.wait_for_selector(".wb-examples-view[data-mark=''] .wb-examples-summary:not(:empty)")
 
 
-def test_it_is_reached_and_read_by_keyboard(plain):
-    the_page.tab(plain, "History")
-    plain.get_by_role("tab", name="History", exact=True).focus()
-    plain.keyboard.press("ArrowLeft")
-    expect(plain.get_by_role("tab", name="Examples", exact=True)).to_be_focused()
-    looked_at(plain)
-    expect(examples(plain).get_by_role("status")).to_have_text("None of 10,000 answers changed.")
-    matrix(plain).get_by_role("radio", name="now").check()  # whatever the test before left behind
-    plain.get_by_role("tab", name="Examples", exact=True).focus()
-    plain.keyboard.press("Tab")
-    expect(examples(plain)).to_be_focused()
-    plain.keyboard.press("Tab")
-    expect(matrix(plain)).to_be_focused()
-    plain.keyboard.press("Tab")
-    plain.keyboard.press("ArrowRight")
-    expect(matrix(plain).get_by_role("radio", name="change to the baseline")).to_be_checked()
+def test_it_is_reached_and_read_by_keyboard(measured):
+    the_page.tab(measured, "History")
+    measured.get_by_role("tab", name="History", exact=True).focus()
+    measured.keyboard.press("ArrowLeft")
+    expect(measured.get_by_role("tab", name="Examples", exact=True)).to_be_focused()
+    looked_at(measured)
+    expect(examples(measured).get_by_role("status")).to_have_text("None of 10,000 answers changed.")
+    matrix(measured).get_by_role("radio", name="now").check()  # whatever the test before left behind
+    measured.get_by_role("tab", name="Examples", exact=True).focus()
+    measured.keyboard.press("Tab")
+    expect(examples(measured)).to_be_focused()
+    measured.keyboard.press("Tab")
+    expect(matrix(measured)).to_be_focused()
+    measured.keyboard.press("Tab")
+    measured.keyboard.press("ArrowRight")
+    expect(matrix(measured).get_by_role("radio", name="change to the baseline")).to_be_checked()
 
 
 def test_the_examples_that_were_lost_come_first_with_picture_target_and_both_answers(destroyed, host, picture):

@@ -70,25 +70,25 @@ def test_a_link_hands_no_token_on(plain):
 
 
 @ONLY_VOILA
-def test_the_theme_is_the_system_s_until_one_is_chosen_which_is_remembered(plain, picture):
-    page = plain.locator(".wb-page")
+def test_the_theme_is_the_system_s_until_one_is_chosen_which_is_remembered(measured, picture):
+    page = measured.locator(".wb-page")
     assert page.evaluate(SCHEME) == "light"
-    plain.emulate_media(color_scheme="dark")
+    measured.emulate_media(color_scheme="dark")
     assert page.evaluate(SCHEME) == "dark"
     assert page.evaluate(BACKGROUND) == "rgb(20, 24, 29)"
-    assert the_page.serious_findings(plain) == []
-    plain.get_by_role("button", name="Theme: system").click()
+    assert the_page.serious_findings(measured) == []
+    measured.get_by_role("button", name="Theme: system").click()
     assert page.evaluate(SCHEME) == "light"
-    plain.get_by_role("button", name="Theme: light").click()
-    plain.emulate_media(color_scheme="light")
+    measured.get_by_role("button", name="Theme: light").click()
+    measured.emulate_media(color_scheme="light")
     assert page.evaluate(SCHEME) == "dark"
-    plain.reload()
-    the_page.drawn(plain)
+    measured.reload()
+    the_page.drawn(measured)
     assert page.evaluate(SCHEME) == "dark"
-    picture(plain, "voila-theme-dark")
-    plain.get_by_role("button", name="Theme: dark").click()
+    picture(measured, "voila-theme-dark")
+    measured.get_by_role("button", name="Theme: dark").click()
     assert page.evaluate(SCHEME) == "light"
-    plain.get_by_role("button", name="Theme: system").wait_for()
+    measured.get_by_role("button", name="Theme: system").wait_for()
 
 
 @ONLY_LAB

@@ -82,15 +82,15 @@ def test_a_layer_takes_a_scheme_of_its_own_and_the_others_keep_theirs(quantized,
 
 
 @ONLY_VOILA
-def test_one_layer_of_the_plain_model_takes_a_scheme_and_choosing_one_for_all_takes_that_back(plain):
-    the_page.tab(plain, "Layers")
-    row(plain, "fc1").click()
-    plain.get_by_label("Scheme of fc1", exact=True).select_option("int4-weights")
-    the_page.wait_for_recipe(plain, "r.steps[0]?.overrides['*'] === 'fp32'")
-    the_page.choose(plain, "Quantize", "Scheme", "int8-static")
-    the_page.wait_for_recipe(plain, 'JSON.stringify(r.steps[0].overrides) === \'{"fc1":"int4-weights"}\'')
-    the_page.finished(plain)
-    fold_all(plain)
+def test_one_layer_of_the_plain_model_takes_a_scheme_and_choosing_one_for_all_takes_that_back(measured):
+    the_page.tab(measured, "Layers")
+    row(measured, "fc1").click()
+    measured.get_by_label("Scheme of fc1", exact=True).select_option("int4-weights")
+    the_page.wait_for_recipe(measured, "r.steps[0]?.overrides['*'] === 'fp32'")
+    the_page.choose(measured, "Quantize", "Scheme", "int8-static")
+    the_page.wait_for_recipe(measured, 'JSON.stringify(r.steps[0].overrides) === \'{"fc1":"int4-weights"}\'')
+    the_page.finished(measured)
+    fold_all(measured)
 
 
 def test_a_row_unfolds_and_folds_by_keyboard_and_keeps_the_focus(quantized):

@@ -40,19 +40,19 @@ print(torch.export.load("model.pt2").module()(torch.rand(3, 1, 28, 28)).shape)
 PARETO = "Accuracy against latency"
 
 
-def test_it_opens_on_measured_figures(plain, host, picture):
-    picture(plain, f"{host.name}-baseline")
-    latency, _, accuracy, size = the_page.figures(plain)
+def test_it_opens_on_measured_figures(measured, host, picture):
+    picture(measured, f"{host.name}-baseline")
+    latency, _, accuracy, size = the_page.figures(measured)
     assert latency.endswith((" ms", " µs"))
     assert accuracy.endswith("%")
     assert size[0].isdigit()
 
 
-def test_the_chart_shows_the_median_of_the_large_figure(plain):
-    figure = the_page.figure(plain, "Latency, median").locator("p").first.element_handle()
-    chart = plain.get_by_role("img", name="Latency;").element_handle()
+def test_the_chart_shows_the_median_of_the_large_figure(measured):
+    figure = the_page.figure(measured, "Latency, median").locator("p").first.element_handle()
+    chart = measured.get_by_role("img", name="Latency;").element_handle()
     # asked in one go, as a baseline that has become ready may start a run in between
-    plain.wait_for_function(SAME_MEDIAN, arg=[figure, chart])
+    measured.wait_for_function(SAME_MEDIAN, arg=[figure, chart])
 
 
 def test_opening_it_takes_no_more_bytes_than_promised(page):
@@ -198,12 +198,12 @@ def test_the_dark_theme_is_dark_and_readable(plain, host, open_page, picture):
         assert the_page.serious_findings(page) == []
 
 
-def test_after_a_reload_the_page_works_and_history_is_intact(plain, host):
-    the_page.tab(plain, "History")
-    before = plain.get_by_role("tabpanel", name="History").get_by_role("row").count()
-    host.reload(plain)
-    the_page.tab(plain, "History")
-    the_page.finished(plain)
-    assert plain.get_by_role("tabpanel", name="History").get_by_role("row").count() >= before
-    the_page.turn(plain, "Quantize", True)
-    the_page.finished(plain)
+def test_after_a_reload_the_page_works_and_history_is_intact(measured, host):
+    the_page.tab(measured, "History")
+    before = measured.get_by_role("tabpanel", name="History").get_by_role("row").count()
+    host.reload(measured)
+    the_page.tab(measured, "History")
+    the_page.finished(measured)
+    assert measured.get_by_role("tabpanel", name="History").get_by_role("row").count() >= before
+    the_page.turn(measured, "Quantize", True)
+    the_page.finished(measured)

@@ -63,6 +63,7 @@ def sheet_button(page: Page):
     return page.get_by_role("button", name="Recipe", exact=True)
 
 
+@pytest.mark.usefixtures("measured")
 @ONLY_VOILA
 @pytest.mark.parametrize(("width", "height"), SIZES + ZOOMED)
 def test_nothing_is_cut_off_or_tiny_and_nothing_scrolls_sideways(sized, picture, width, height):
@@ -86,6 +87,7 @@ def test_nothing_is_cut_off_either_of_a_recipe_with_steps(sized, picture, width,
     sized(1440, 900)
 
 
+@pytest.mark.usefixtures("measured")
 @ONLY_VOILA
 def test_the_verdict_stays_in_sight_however_far_one_scrolls_down_a_phone(sized):
     page = sized(*PHONE)
@@ -95,6 +97,7 @@ def test_the_verdict_stays_in_sight_however_far_one_scrolls_down_a_phone(sized):
     page.locator(".wb-main").evaluate("(main) => main.scrollTo(0, 0)")
 
 
+@pytest.mark.usefixtures("measured")
 @ONLY_VOILA
 def test_the_toggles_are_a_sheet_that_takes_the_focus_and_escape_gives_it_back(sized, picture):
     page = sized(*PHONE)
@@ -124,6 +127,7 @@ def test_a_window_made_wide_has_its_toggles_beside_the_figures_again(sized):
     expect(the_page.switch(page, "Quantize")).to_be_visible()
 
 
+@pytest.mark.usefixtures("measured")
 @ONLY_LAB
 def test_a_narrow_cell_of_a_notebook_has_one_column_and_the_sheet_too(sized, picture):
     page = sized(900, 1000)

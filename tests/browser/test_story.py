@@ -27,12 +27,12 @@ def complete(page: Page) -> None:
     expect(page.locator(".wb-fall-bar[data-pending]")).to_have_count(0)
 
 
-def test_it_opens_on_the_plain_model_against_itself(plain):
-    assert the_page.recipe(plain)["place"]["engine"] == "eager"
+def test_it_opens_on_the_plain_model_against_itself(measured):
+    assert the_page.recipe(measured)["place"]["engine"] == "eager"
     neither = ("no difference", "too rough to tell")  # the latter on a crowded machine
-    assert the_page.figure(plain, "Speed-up").locator("p").first.inner_text() in neither
-    assert columns(plain) == ["eager", "now"]
-    clause(plain, "same size").wait_for()
+    assert the_page.figure(measured, "Speed-up").locator("p").first.inner_text() in neither
+    assert columns(measured) == ["eager", "now"]
+    clause(measured, "same size").wait_for()
 
 
 def test_each_step_has_its_share_in_the_waterfall_and_beside_its_toggle(plain, host, picture):
@@ -69,15 +69,15 @@ def test_what_destroys_the_model_is_no_gain_however_fast(plain, picture):
 
 
 @ONLY_VOILA
-def test_the_loss_that_is_accepted_is_remembered(plain):
-    amount = plain.get_by_role("group", name="Accepted loss").locator("output")
+def test_the_loss_that_is_accepted_is_remembered(measured):
+    amount = measured.get_by_role("group", name="Accepted loss").locator("output")
     assert amount.inner_text() == "0.5 pt"
-    plain.get_by_role("button", name="accept a larger loss").click()
+    measured.get_by_role("button", name="accept a larger loss").click()
     expect(amount).to_have_text("1 pt")
-    plain.reload()
-    the_page.drawn(plain)
+    measured.reload()
+    the_page.drawn(measured)
     expect(amount).to_have_text("1 pt")
-    plain.get_by_role("button", name="accept a smaller loss").click()
+    measured.get_by_role("button", name="accept a smaller loss").click()
     expect(amount).to_have_text("0.5 pt")
 
 

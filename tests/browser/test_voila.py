@@ -26,11 +26,11 @@ def too_small(page, *selectors: str) -> list[str]:
 
 @ONLY_VOILA
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1280, 720)])
-def test_everything_is_on_one_screen(plain, picture, width, height):
-    plain.set_viewport_size({"width": width, "height": height})
-    assert too_small(plain, "html", "[aria-label=Figures]", "[aria-label=Toggles]", "[aria-label=Recipe]") == []
-    picture(plain, f"{width}x{height}")
-    plain.set_viewport_size({"width": 1440, "height": 900})
+def test_everything_is_on_one_screen(measured, picture, width, height):
+    measured.set_viewport_size({"width": width, "height": height})
+    assert too_small(measured, "html", "[aria-label=Figures]", "[aria-label=Toggles]", "[aria-label=Recipe]") == []
+    picture(measured, f"{width}x{height}")
+    measured.set_viewport_size({"width": 1440, "height": 900})
 
 
 @ONLY_VOILA
