@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from tests.engines import several_inputs
@@ -105,7 +106,7 @@ def dropped(outputs):
 
 
 def scaled_by_numpy(outputs):
-    return outputs * float(np.random.default_rng().random())
+    return outputs * torch.from_numpy(np.random.default_rng().random(outputs.shape[1])).float()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

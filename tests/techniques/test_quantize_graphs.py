@@ -192,7 +192,9 @@ def test_a_model_that_draws_random_numbers_is_not_refused_for_that():
 @pytest.mark.parametrize("scheme", [*INT8, "int8-weights", "int4-weights", "int4-static"])
 def test_random_numbers_that_are_not_torch_s_are_not_held_for_ever(scheme):
     noisy = Calls(
-        lambda images, first, last: last(first(images.flatten(1)) * (1 + float(np.random.default_rng().random()))),
+        lambda images, first, last: last(
+            first(images.flatten(1)) + torch.from_numpy(np.random.default_rng().random(64)).float()
+        ),
         nn.Linear(192, 64),
         nn.Linear(64, 5),
     )
