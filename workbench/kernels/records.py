@@ -294,6 +294,7 @@ def recurrent(
     input: int,
     output: int,
     memory: int | None,
+    state_bytes: int | None,
     cell: str,
     directions: int,
     weights: np.ndarray,
@@ -304,10 +305,16 @@ def recurrent(
 
     ``weights`` [directions, gates · hidden, hidden], float32 or int8, multiply the state before; ``scale`` and ``bias``
     [directions, gates · hidden] are those of the products. ``memory``: floats for the units' own state, of an LSTM.
+    ``state_bytes``: room for two states of :func:`state_bytes_of` each, where these are multiplied as bytes.
     """
     bits = 8 if weights.dtype == np.int8 else 32
-    head = [Kind.RECURRENT, input, output, _or_none(memory), CELLS.index(cell), directions, bits]
+    head = [Kind.RECURRENT, input, output, _or_none(memory), _or_none(state_bytes), CELLS.index(cell), directions, bits]
     return _record(head, [], weights if bits == 8 else _f32(weights), _f32(scale), _f32(bias))
+
+
+def state_bytes_of(directions: int, hidden: int) -> int:
+    """What the states of a recurrent layer take as bytes, in whole groups of four for each direction."""
+    return directions * -(-hidden // 4) * 4
 
 
 def gather(input: int, output: int, rows: np.ndarray, columns: np.ndarray, channels: np.ndarray) -> Record:

@@ -125,6 +125,8 @@ constexpr Tolerance kSums{1e-4f, 1e-4f};  // f32: another order of summation
 // bf16: a share at the edge between two of them falls to either side, 2⁻⁸ away, and the norm behind divides by the spread
 // of what softmax gave.
 constexpr Tolerance kHalves{0.05f, 0.05f};
+// A state at the edge between two bytes falls to either side, 1 / 127 away, and is multiplied by weights below 1/8.
+constexpr Tolerance kStates{0.01f, 0};
 
 bool close(const std::vector<float>& a, const std::vector<float>& b, Tolerance tolerance) {
     for (size_t i = 0; i < a.size(); ++i) {
@@ -185,10 +187,12 @@ std::unique_ptr<Program> make_sequence(const KernelTable& kernels, int64_t token
 
 struct RecurrentLayer {
     int64_t steps, hidden, directions;
-    bool lstm, bytes;
+    bool lstm;
+    int64_t bytes;  // of weights and states: none, weights alone, both
 
     int64_t width() const { return hidden * directions; }
     int64_t gates() const { return lstm ? 4 : 3; }
+    int64_t state_bytes() const { return (hidden + 3) / 4 * 4 * directions; }
 };
 
 std::unique_ptr<Program> make_recurrent(const KernelTable& kernels, const RecurrentLayer& s, std::mt19937& random) {
@@ -198,7 +202,8 @@ std::unique_ptr<Program> make_recurrent(const KernelTable& kernels, const Recurr
         return t;
     };
     const std::vector<Tensor> tensors{rows(Place::input, s.steps, s.gates() * s.width()),
-                                      rows(Place::output, s.steps, s.width()), rows(Place::arena, 1, s.width())};
+                                      rows(Place::output, s.steps, s.width()), rows(Place::arena, 1, s.width()),
+                                      tensor(Place::arena, s.width() * 4, 2, 1, s.state_bytes(), Dtype::u8, 0, 0)};
     const auto outputs = static_cast<size_t>(s.gates() * s.width());
     std::vector<int8_t> whole(outputs * static_cast<size_t>(s.hidden));
     std::vector<float> real(whole.size());
@@ -207,12 +212,13 @@ std::unique_ptr<Program> make_recurrent(const KernelTable& kernels, const Recurr
         real[i] = static_cast<float>(whole[i]) / 1024;
     }
     Record record;
-    record.integers = {number(Kind::recurrent), 0, 1, s.lstm ? 2 : -1, number(s.lstm ? Cell::lstm : Cell::gru), s.directions,
-                       s.bytes ? 8 : 32};
-    record.arrays = {s.bytes ? raw(whole) : raw(real), raw(std::vector<float>(outputs, s.bytes ? 1.0f / 1024 : 1.0f)),
+    record.integers = {number(Kind::recurrent), 0, 1, s.lstm ? 2 : -1, s.bytes == 2 ? 3 : -1,
+                       number(s.lstm ? Cell::lstm : Cell::gru), s.directions, s.bytes ? 8 : 32};
+    const float step = (s.bytes ? 1.0f / 1024 : 1.0f) / (s.bytes == 2 ? state_steps : 1.0f);
+    record.arrays = {s.bytes ? raw(whole) : raw(real), raw(std::vector<float>(outputs, step)),
                      raw(std::vector<float>(outputs, 0.25f))};
     return std::make_unique<Program>(kernels, tensors, std::vector<Record>{record}, bytes(tensors[0]), bytes(tensors[1]),
-                                     bytes(tensors[2]) + 64);
+                                     bytes(tensors[2]) + bytes(tensors[3]) + 64);
 }
 
 // Each instruction set, alone and with threads, gives what the first gives, which is the reference.
@@ -292,7 +298,7 @@ bool check_recurrent(const RecurrentLayer& s, unsigned seed) {
         std::mt19937 again(seed + 1);
         return make_recurrent(kernels, s, again);
     };
-    const bool same = agree(all_isas(), input, kBatch, s.steps * s.width(), kSums, made_for);
+    const bool same = agree(all_isas(), input, kBatch, s.steps * s.width(), s.bytes == 2 ? kStates : kSums, made_for);
     if (!same) std::printf("%s of %ld, %ld steps, %ld directions\n", s.lstm ? "lstm" : "gru", s.hidden, s.steps, s.directions);
     return same;
 }
@@ -354,7 +360,7 @@ int main() {
     }
     for (int64_t hidden : {1, 5, 16, 33, 70}) {
         for (bool lstm : {false, true}) {
-            for (bool bytes : {false, true}) {
+            for (int64_t bytes : {0, 1, 2}) {
                 ++seed;
                 if (!check_recurrent({1 + seed % 7, hidden, 1 + seed % 2, lstm, bytes}, seed)) return 1;
             }

@@ -179,11 +179,13 @@ class Recurrent(Weighted):
 
     ``cell`` is one of ``records.CELLS``. ``weight`` [directions, gates · hidden, hidden] multiplies the state before;
     ``bias`` is [directions, gates · hidden]. With ``steps`` (float32, as ``bias``), ``weight`` is int8 and means
-    weight · step; else it is float32. The second direction goes from the last row to the first.
+    weight · step; else it is float32. The second direction goes from the last row to the first. ``state_in_bytes``: the
+    state before is rounded to eight bits where it is multiplied, see :mod:`workbench.graph.recurrent`.
     """
 
     cell: str
     steps: np.ndarray | None = None
+    state_in_bytes: bool = False
 
     @property
     def directions(self) -> int:

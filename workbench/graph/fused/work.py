@@ -33,7 +33,7 @@ def _multiply_adds(op: Op) -> int:
 
 
 def _dtype(op: Op) -> str:
-    if isinstance(op, Conv) and op.steps is not None:
+    if (isinstance(op, Conv) and op.steps is not None) or (isinstance(op, Recurrent) and op.state_in_bytes):
         return "int8"
     return "bfloat16" if isinstance(op, Conv) and op.inputs[0].half and not op.is_depthwise else "float32"
 

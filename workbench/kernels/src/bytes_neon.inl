@@ -4,6 +4,11 @@
 #include "conv_tile.inl"
 #include "depthwise_u8s8.inl"
 
+// Sums of four gates, a factor for each row, and a weight within 32 registers.
+constexpr int kRecurrentRows = 6;
+
+#include "recurrent.inl"
+
 KernelTable with_bytes(KernelTable table, const char* conv_name, const char* depthwise_name) {
     table.conv_u8s8 = {};
     table.conv_u8s8.name = conv_name;
@@ -15,5 +20,7 @@ KernelTable with_bytes(KernelTable table, const char* conv_name, const char* dep
     fill_tiles<DotU8S8, 4, 6>(table.conv_u8s8);
     table.depthwise_u8s8_name = depthwise_name;
     table.depthwise_u8s8 = depthwise_u8s8;
+    table.gru_u8s8 = recurrent<Gru, Factors::u8s8>;
+    table.lstm_u8s8 = recurrent<Lstm, Factors::u8s8>;
     return table;
 }

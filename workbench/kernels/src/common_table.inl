@@ -41,10 +41,12 @@ KernelTable common_table() {
     table.weight_only_s2 = weight_only<2>;
     table.weight_only_s1 = weight_only<1>;
     table.recurrent_block = kRecurrentUnits;
-    table.gru_f32 = recurrent<Gru, false>;
-    table.gru_f32s8 = recurrent<Gru, true>;
-    table.lstm_f32 = recurrent<Lstm, false>;
-    table.lstm_f32s8 = recurrent<Lstm, true>;
+    table.gru_f32 = recurrent<Gru, Factors::f32>;
+    table.gru_f32s8 = recurrent<Gru, Factors::f32s8>;
+    table.gru_u8s8 = recurrent<Gru, Factors::u8s8>;
+    table.lstm_f32 = recurrent<Lstm, Factors::f32>;
+    table.lstm_f32s8 = recurrent<Lstm, Factors::f32s8>;
+    table.lstm_u8s8 = recurrent<Lstm, Factors::u8s8>;
     table.group_norm = group_norm;
     table.attention = attention;
     table.read = read;

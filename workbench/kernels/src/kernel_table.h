@@ -190,17 +190,25 @@ struct WeightOnlyArgs {
 //   gru:  r = σ(x[0] + s[0]), z = σ(x[1] + s[1]), n = tanh(x[2] + r · s[2]); output = (1 − z) · n + z · state
 //   lstm: i = σ(x[0] + s[0]), f = σ(x[1] + s[1]), g = tanh(x[2] + s[2]), o = σ(x[3] + s[3]);
 //         memory = f · memory + i · g; output = o · tanh(memory)
+// Where states are multiplied as bytes, such a byte is round(state · 127) + 128; what the products have of the 128 is taken
+// off by `start`, and scale has the 1 / 127.
+constexpr float state_steps = 127;
+constexpr int32_t state_zero_point = 128;
 struct RecurrentArgs {
     const uint8_t* input;  // floats: of gate 0 and the block's first unit; the next gate's are `hidden` floats on
     int64_t input_stride;  // from one row to the next
     const uint8_t* state;  // floats, all units of the step before
     int64_t state_stride;
+    const uint8_t* state_bytes;  // the same as bytes, in groups of four; u8s8 alone, as all bytes here
+    int64_t bytes_stride;
     int64_t inputs;  // `hidden`, or 0 at the first step, where state and memory are zero and aren't read
-    const uint8_t* weights;  // [unit of the state][gate][unit of a block], floats or bytes
+    const uint8_t* weights;  // [unit of the state][gate][unit of a block], floats or bytes; u8s8: [group][gate][unit][4]
+    const int32_t* start;    // [gate][unit of a block]: −(128 − activation offset) · Σ weights
     const float* scale;      // [gate][unit of a block]
     const float* bias;
     uint8_t* output;  // floats, from the block's first unit on
     int64_t output_stride;
+    uint8_t* output_bytes;
     uint8_t* memory;  // likewise; lstm alone
     int64_t memory_stride;
     int64_t hidden;  // all units
@@ -293,8 +301,10 @@ struct KernelTable {
     int64_t recurrent_block;  // units whose weights lie side by side
     void (*gru_f32)(const RecurrentArgs&);
     void (*gru_f32s8)(const RecurrentArgs&);  // weights in bytes
+    void (*gru_u8s8)(const RecurrentArgs&);   // states in bytes too
     void (*lstm_f32)(const RecurrentArgs&);
     void (*lstm_f32s8)(const RecurrentArgs&);
+    void (*lstm_u8s8)(const RecurrentArgs&);
     void (*group_norm)(const GroupArgs&);
     void (*attention)(const AttentionArgs&);
     void (*attention_bf16)(const AttentionArgs&);  // null where its products would be no faster, but for the reference

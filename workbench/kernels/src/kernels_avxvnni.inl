@@ -28,6 +28,11 @@ using DotU8S8 = ByteDot<VnniProduct>;
 #include "conv_tile.inl"
 #include "depthwise_u8s8.inl"
 
+// Sums of four gates, a factor for each row, and a weight within 16 registers.
+constexpr int kRecurrentRows = 3;
+
+#include "recurrent.inl"
+
 KernelTable make_table(const char* isa) {
     KernelTable table = kernels_avx2();
     table.isa = isa;
@@ -40,6 +45,8 @@ KernelTable make_table(const char* isa) {
     fill_tiles<DotU8S8, 3, 4>(table.conv_u8s8);
     table.depthwise_u8s8_name = "depthwise_u8s8_avxvnni";
     table.depthwise_u8s8 = depthwise_u8s8;
+    table.gru_u8s8 = recurrent<Gru, Factors::u8s8>;
+    table.lstm_u8s8 = recurrent<Lstm, Factors::u8s8>;
     return table;
 }
 

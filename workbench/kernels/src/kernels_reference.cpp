@@ -358,7 +358,26 @@ void weight_only(const WeightOnlyArgs& a) {
     }
 }
 
-template <Cell kCell, class Weight>
+// Of one gate of a unit, whose weights lie in the given one of so many lanes.
+template <class Weight>
+float sum_of_floats(const RecurrentArgs& a, int64_t row, int64_t lanes, int64_t lane) {
+    float sum = 0;
+    for (int64_t i = 0; i < a.inputs; ++i) {
+        sum += read<float>(a.state + row * a.state_stride, i) * static_cast<float>(read<Weight>(a.weights, i * lanes + lane));
+    }
+    return sum;
+}
+
+float sum_of_bytes(const RecurrentArgs& a, int64_t row, int64_t lanes, int64_t lane) {
+    int32_t sum = a.inputs ? a.start[lane] : 0;
+    for (int64_t i = 0; i < a.inputs; ++i) {
+        const int32_t state = a.state_bytes[row * a.bytes_stride + i];
+        sum += state * read<int8_t>(a.weights, (i / 4 * lanes + lane) * 4 + i % 4);
+    }
+    return static_cast<float>(sum);
+}
+
+template <Cell kCell, class Weight, bool kBytes = false>
 void recurrent(const RecurrentArgs& a) {
     constexpr int64_t kGates = kCell == Cell::gru ? 3 : 4;
     const auto sigmoid = [](float x) { return 1.0f / (1.0f + std::exp(-x)); };
@@ -367,11 +386,8 @@ void recurrent(const RecurrentArgs& a) {
             float x[kGates], s[kGates];
             for (int64_t gate = 0; gate < kGates; ++gate) {
                 const int64_t lane = gate * kRecurrentBlock + unit;
-                float sum = 0;
-                for (int64_t i = 0; i < a.inputs; ++i) {
-                    const auto weight = static_cast<float>(read<Weight>(a.weights, i * kGates * kRecurrentBlock + lane));
-                    sum += read<float>(a.state + row * a.state_stride, i) * weight;
-                }
+                const float sum = kBytes ? sum_of_bytes(a, row, kGates * kRecurrentBlock, lane)
+                                         : sum_of_floats<Weight>(a, row, kGates * kRecurrentBlock, lane);
                 x[gate] = read<float>(a.input + row * a.input_stride, gate * a.hidden + unit);
                 s[gate] = a.scale[lane] * sum + a.bias[lane];
             }
@@ -388,6 +404,10 @@ void recurrent(const RecurrentArgs& a) {
                 made = sigmoid(x[3] + s[3]) * std::tanh(kept);
             }
             std::memcpy(a.output + row * a.output_stride + unit * 4, &made, 4);
+            if constexpr (kBytes) {
+                const auto steps = static_cast<int32_t>(std::nearbyint(made * state_steps));
+                a.output_bytes[row * a.bytes_stride + unit] = static_cast<uint8_t>(steps + state_zero_point);
+            }
         }
     }
 }
@@ -472,8 +492,10 @@ const KernelTable& kernels_reference() {
         t.recurrent_block = kRecurrentBlock;
         t.gru_f32 = recurrent<Cell::gru, float>;
         t.gru_f32s8 = recurrent<Cell::gru, int8_t>;
+        t.gru_u8s8 = recurrent<Cell::gru, int8_t, true>;
         t.lstm_f32 = recurrent<Cell::lstm, float>;
         t.lstm_f32s8 = recurrent<Cell::lstm, int8_t>;
+        t.lstm_u8s8 = recurrent<Cell::lstm, int8_t, true>;
         t.group_norm = group_norm;
         t.attention = attention<false>;
         t.attention_bf16 = attention<true>;

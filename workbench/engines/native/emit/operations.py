@@ -34,6 +34,7 @@ from workbench.graph.fused.ops import (
     Softmax,
     WeightOnly,
 )
+from workbench.graph.recurrent import STATE_STEP
 from workbench.kernels import records
 from workbench.kernels.program import Tensor
 from workbench.kernels.records import Dtype, Place, Record
@@ -113,9 +114,13 @@ class Operations(RowsInTheirOwnRange):
         input, output = self.of_value[op.inputs[0]], self._tensor(op.output)
         hidden = op.output.image[2]
         memory = self._scratch(Tensor.of(Place.ARENA, 1, 1, hidden, Dtype.F32)) if op.cell == "lstm" else None
-        scale = np.ones_like(op.bias) if op.steps is None else op.steps
-        record = records.recurrent(input, output, memory, op.cell, op.directions, op.weight, scale, op.bias)
-        self._step(record, op, [input, output, memory])
+        scale, state_bytes = np.ones_like(op.bias) if op.steps is None else op.steps, None
+        if op.state_in_bytes:
+            size = records.state_bytes_of(op.directions, hidden // op.directions)
+            scale, state_bytes = scale * STATE_STEP, self._scratch(Tensor.of(Place.ARENA, 2, 1, size, Dtype.U8))
+        room, arrays = (memory, state_bytes), (op.weight, scale, op.bias)
+        record = records.recurrent(input, output, *room, op.cell, op.directions, *arrays)
+        self._step(record, op, [input, output, *room])
 
     @_operation.register(Embedding)
     def _embedding(self, op: Embedding) -> None:
