@@ -55,6 +55,7 @@ CASES = {
     "a causal transformer with weights in int8": lambda: case(transformers, "causal", "int8-weights"),
     "normalised groups": lambda: case(transformers, "convnext"),
     "an LSTM with weights in int8": lambda: case(recurrent, "an LSTM's last step", "int8-weights"),
+    "an LSTM with states in int8": lambda: case(recurrent, "an LSTM's last step", "int8-static"),
     "tokens": lambda: (several_inputs.variant("tokens", "fp32"), *several_inputs.examples("tokens", 8)),
 }
 

@@ -20,6 +20,7 @@ from workbench.workload import Data
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
 ISAS = kernels.isas() if kernels.unavailable() is None else []
 EPSILON = torch.finfo(torch.float32).eps
+WITH_STATES = ("int8-static", "int8-dynamic")
 SUMS = 200 * EPSILON
 """Order of summation alone: each of some ten steps moves its state by a few ε · √n, n ≤ 80, and hands it on."""
 
@@ -109,10 +110,10 @@ def variants(name: str) -> tuple[Variant, torch.Tensor]:
 
 
 @cache
-def int8(name: str) -> Variant:
+def int8(name: str, scheme: str = "int8-weights") -> Variant:
     plain, inputs = variants(name)
-    context = Context(train=Data(inputs[:8], torch.zeros(8, dtype=torch.long)))
-    return Quantize(scheme="int8-weights").apply(plain, context)
+    context = Context(train=Data(inputs[:32], torch.zeros(32, dtype=torch.long)))
+    return Quantize(scheme=scheme).apply(plain, context)
 
 
 def prepare(variant: Variant, example: torch.Tensor):
@@ -155,9 +156,45 @@ def test_models_with_weights_in_int8_give_what_their_graph_gives(name, isa, monk
     assert (runner(inputs) - wanted).norm() <= SUMS * wanted.norm()
 
 
-def test_eager_imitates_int8_weights_and_says_so():
+@pytest.mark.parametrize("scheme", WITH_STATES)
+@pytest.mark.parametrize(("name", "kind"), [("a GRU's last step", "gru"), ("an LSTM's last step", "lstm")])
+def test_the_receipt_names_the_kernel_that_multiplies_states_in_int8(name, kind, scheme):
+    ran = prepare(int8(name, scheme), variants(name)[1][:2]).kernels["recurrent"]
+    assert (ran.name, ran.dtype, ran.reality) == (f"{kind}_u8s8_{kernels.chosen_isa()}", "int8", "real")
+
+
+EVERYWHERE = "an LSTM of two levels in both directions"
+
+
+@pytest.mark.parametrize(("name", "isa"), [*((name, None) for name in MODELS), *((EVERYWHERE, isa) for isa in ISAS)])
+def test_models_with_states_in_int8_give_what_their_graph_gives(name, isa, monkeypatch):
+    if isa:
+        monkeypatch.setenv("WORKBENCH_ISA", isa)
+    _, inputs = variants(name)
+    with torch.no_grad():
+        wanted = int8(name, "int8-static").graph(inputs)
+    runner = prepare(int8(name, "int8-static"), inputs[:4])
+    assert isinstance(runner, NativeRunner)
+    # A value at the edge of two steps may fall to the other side, which moves one state by 1/127 of its range.
+    assert (runner(inputs) - wanted).norm() <= wanted.norm() / 255
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_ranges_of_what_comes_lose_no_more_than_their_graph(name):
+    plain, inputs = variants(name)
+    variant = int8(name, "int8-dynamic")
+    with torch.no_grad():
+        exact, graph = plain.module(inputs), variant.graph(inputs)
+    runner = prepare(variant, inputs[:4])
+    assert isinstance(runner, NativeRunner)
+    # Rows' own ranges are finer than one for the batch; a tenth more allows for chance.
+    assert (runner(inputs) - exact).norm() <= 1.1 * (graph - exact).norm()
+
+
+@pytest.mark.parametrize("scheme", ["int8-weights", *WITH_STATES])
+def test_eager_imitates_int8_and_says_so(scheme):
     name = "an LSTM of two levels"
-    variant, inputs = int8(name), variants(name)[1]
+    variant, inputs = int8(name, scheme), variants(name)[1]
     imitated = engines.find("eager").prepare(variant, inputs[:2], threads=1)
     assert imitated.kernels["recurrent"].reality == "simulated"
     with torch.no_grad():
@@ -215,7 +252,10 @@ def test_what_the_kernels_do_not_compute_is_left_to_pytorch_with_the_reason(make
     assert (runner(inputs) - wanted).norm() <= SUMS * wanted.norm()
 
 
-def test_a_recurrent_layer_does_its_weights_once_for_each_step():
-    plain, inputs = variants("a GRU's last step")
-    works = prepare(plain, inputs[:4]).layer_work(inputs[:4])["recurrent"]
+@pytest.mark.parametrize(("scheme", "dtype"), [(None, "float32"), ("int8-static", "int8")])
+def test_a_recurrent_layer_does_its_weights_once_for_each_step(scheme, dtype):
+    name = "a GRU's last step"
+    plain, inputs = variants(name)
+    works = prepare(int8(name, scheme) if scheme else plain, inputs[:4]).layer_work(inputs[:4])["recurrent"]
+    assert {work.dtype for work in works} == {dtype}
     assert sum(work.multiply_adds for work in works) == 4 * 9 * (3 * 33 * 20 + 3 * 33 * 33)

@@ -28,13 +28,13 @@ def test_an_out_proj_is_computed_within_its_attention_by_the_same_kernel(engine,
     assert not any("not called" in str(row.kernel) or "doesn't use" in row.reason for row in rows.values())
 
 
-@pytest.mark.parametrize("name", ["an LSTM", "a GRU in both directions"])
-@pytest.mark.parametrize("engine", ["eager", "onnxruntime"])
-def test_a_recurrent_layer_says_why_int8_leaves_it_in_float32(engine, name):
-    row = rows_of(*own_model(name), "int8-static", engine)["body"]
-    assert (row.after.dtype, row.reality) == ("float32", "unchanged")
-    assert "GRU has no int8 form here" in row.reason or "LSTM has no int8 form here" in row.reason
-    assert "recipe" not in row.reason
+@pytest.mark.parametrize(
+    ("name", "kernel"), [("an LSTM", "lstm_of_bytes"), ("a GRU in both directions", "gru_of_bytes")]
+)
+def test_a_recurrent_layer_in_int8_is_told_of_with_its_weights_in_a_quarter(name, kernel):
+    row = rows_of(*own_model(name), "int8-static", "eager")["body"]
+    assert (row.kernel, row.after.dtype, row.reality) == (kernel, "int8", "simulated")
+    assert row.before.weight_bytes / 4 < row.after.weight_bytes < row.before.weight_bytes / 2  # with scales and biases
 
 
 def test_what_runs_in_bf16_is_kept_in_it_recurrent_layers_and_normalisations_too():

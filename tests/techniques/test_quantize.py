@@ -100,13 +100,13 @@ def test_onnx_runtime_agrees_with_the_simulated_graph(few, architecture):
 def test_dynamic_leaves_convolutions_in_fp32_and_says_why(workload, few):
     variant = DYNAMIC.apply(Variant(workload.module), few)
     assert set(variant.unchanged) == {"conv1", "conv2"}
-    assert "linear layers only" in variant.unchanged["conv1"]
+    assert "linear, GRU and LSTM layers" in variant.unchanged["conv1"]
 
 
 def test_dynamic_on_a_model_without_linear_layers_is_refused_in_words(few):
     module = nn.Sequential(nn.Conv2d(1, 10, 28), nn.Flatten()).eval()
     reason = DYNAMIC.blocked(module)
-    assert "linear layers only" in reason
+    assert "linear, GRU and LSTM layers" in reason
     with pytest.raises(WorkbenchError, match=reason):
         DYNAMIC.apply(Variant(module), few)
 

@@ -213,12 +213,6 @@ def test_layers_other_than_linear_ones_have_a_form_in_int8_weights(layer, shape)
     assert 0 < difference.norm() < 0.1 * parts.logits(model, inputs).norm()
 
 
-def test_int8_with_activations_says_which_scheme_takes_a_recurrent_layer():
-    model = nn.Sequential(Last(nn.GRU(12, 16, batch_first=True)), nn.Linear(16, 4)).eval()
-    variant = Quantize(scheme="int8-dynamic").apply(Variant(model), context_of(torch.randn(4, 7, 12)))
-    assert variant.unchanged["0.layer"] == "GRU has no int8 form here and is computed in fp32; int8-weights takes it"
-
-
 def test_a_recurrent_layer_has_no_int4_form_and_says_so():
     model = nn.Sequential(Last(nn.GRU(12, 16, batch_first=True)), nn.Linear(16, 4)).eval()
     variant = Quantize(scheme="int4-weights").apply(Variant(model), context_of(torch.randn(4, 7, 12)))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 Kind = Literal["convolution", "linear", "recurrent", "other"]
-_RECURRENT = ("gru.input", "lstm.input")
+_RECURRENT = ("gru.input", "lstm.input", "gru_of_bytes", "lstm_of_bytes")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Layer:
     """The call's own name in the graph."""
     kind: Kind
     operation: str
-    """The aten operation ("aten::conv2d")."""
+    """The aten operation ("aten::conv2d"), or a function's name."""
     quantized: bool
     """Whether a technique put quantize/dequantize pairs around its weight and input, or its weight alone."""
     weighs: bool
@@ -62,7 +62,8 @@ def in_graph(graph: torch.fx.Graph, *, weights_only: Callable[[str], bool] = lam
         operands = weights_of(node) if weights_only(name) else [node.args[0], *weights_of(node)]
         quantized = all("dequantize" in _operation(argument) for argument in operands)
         weighs = not constants.isdisjoint(inputs)
-        layers.append(Layer(name, node.name, kind, f"aten::{_operation(node)}", quantized, weighs))
+        operation = f"aten::{_operation(node)}" if hasattr(node.target, "namespace") else _operation(node)
+        layers.append(Layer(name, node.name, kind, operation, quantized, weighs))
     return layers
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from workbench.graph.packed import packed_channels, unpacked_channels
+from workbench.graph.recurrent import gru_of_bytes, lstm_of_bytes
 from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def in_plain_operations(
         if node.name in few_bits:
             _pack(plain, node, few_bits[node.name])
         node.target = _PLAIN.get(str(node.target), node.target)
+        if node.target in (gru_of_bytes, lstm_of_bytes):
+            node.kwargs = {"plain": True}
     return torch.fx.GraphModule(plain, plain.graph)
 
 

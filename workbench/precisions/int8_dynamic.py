@@ -1,11 +1,11 @@
-"""Eight-bit integers in linear layers, with ranges of activations that each call has itself."""
+"""Eight-bit integers in linear and recurrent layers, with ranges of activations that each call has itself."""
 
 from workbench.machine.identity import INT8_INSTRUCTIONS
 from workbench.precisions._base import Integers, Precision
 
 INT8_DYNAMIC = Precision(
     name="int8-dynamic",
-    help="linear layers, ranges of what comes",
+    help="linear, GRU and LSTM layers, ranges of what comes",
     order=20,
     dtype="int8",
     aliases=("dynamic",),

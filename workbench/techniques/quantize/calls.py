@@ -1,6 +1,11 @@
 """The calls with weights that have a form in eight bits with activations: linear ones and convolutions."""
 
+from collections.abc import Callable
+
 import torch
+
+Takes = Callable[[str | None], bool]
+"""Whether a layer, or ``None`` for calls outside of any, is quantized."""
 
 aten = torch.ops.aten
 LINEAR = aten.linear.default

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.plumbing.lazy import lazy
+from workbench.precisions import Integers
 
 if TYPE_CHECKING:
     import torch
@@ -20,8 +21,10 @@ def quantizable_layers(module: torch.nn.Module, formats: Precision) -> list[str]
     kinds = (nn.Linear, nn.MultiheadAttention)
     if formats.is_calibrated:
         kinds += _convolutions()
+    if formats.weights == Integers(8, "channel"):
+        kinds += (nn.GRU, nn.LSTM)
     if formats.weights_only and formats.weights.scales == "channel":
-        kinds += (nn.GRU, nn.LSTM, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d)
+        kinds += (nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d)
     return [name for name, layer in module.named_modules() if isinstance(layer, kinds)]
 
 

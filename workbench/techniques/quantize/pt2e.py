@@ -11,9 +11,10 @@ from workbench.graph import layer_of
 from workbench.graph.layers import weights_of
 from workbench.graph.quantized import allow_other_layouts
 from workbench.plumbing.quiet import quiet
-from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR, TRANSPOSED
+from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR, TRANSPOSED, Takes
 from workbench.techniques.quantize.hidden import hide, uncover
 from workbench.techniques.quantize.observers import OBSERVERS
+from workbench.techniques.quantize.recurrent import in_bytes, is_of_bytes, with_a_form
 from workbench.techniques.quantize.reduced import Bits, spell_out_range
 
 with quiet("torchao", "torch.utils._pytree"):  # torchao names each GPU library that it can't load
@@ -22,13 +23,12 @@ with quiet("torchao", "torch.utils._pytree"):  # torchao names each GPU library 
         PlaceholderObserver,
     )
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
-    from torchao.quantization.pt2e.quantizer import QuantizationConfig, QuantizationSpec
+    from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationConfig, QuantizationSpec
     from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (
         X86InductorQuantizer,
         _annotate_nodes_not_quantize,
     )
 
-Takes = Callable[[str | None], bool]
 aten = torch.ops.aten
 
 
@@ -38,9 +38,9 @@ class _Quantizer(X86InductorQuantizer):
     Those appear in the graph as parts of one function, so its pattern search doesn't see them.
     """
 
-    def __init__(self, config: QuantizationConfig, *, convolutions: bool, takes: Takes) -> None:
+    def __init__(self, config: QuantizationConfig, *, convolutions: bool, recurrent: bool, takes: Takes) -> None:
         super().__init__()
-        self._config, self._takes = config, takes
+        self._config, self._recurrent, self._takes = config, recurrent, takes
         self._targets = (LINEAR, *(CONVOLUTIONS if convolutions else ()))
         if convolutions:
             self.set_global(config)
@@ -64,6 +64,9 @@ class _Quantizer(X86InductorQuantizer):
                 self._annotate_linear_node_helper(node, True, self._config)
             else:
                 self._annotate_conv_node_helper(node, True, _config_for(node, self._config))
+        for node in with_a_form(model, self._takes) if self._recurrent else ():
+            rounded = {node.args[0]: self._config.input_activation}
+            node.meta["quantization_annotation"] = QuantizationAnnotation(rounded, _annotated=True)
         return model
 
     def _annotate_matmul(self, model: torch.fx.GraphModule, quantization_config, filter_fn=None) -> None:
@@ -118,6 +121,7 @@ def quantized(
     config: QuantizationConfig,
     *,
     convolutions: bool,
+    recurrent: bool = True,
     takes: Takes,
     calibrate: Callable[[torch.nn.Module], None],
 ) -> torch.fx.GraphModule:
@@ -128,15 +132,22 @@ def quantized(
     are taken then too, so it must run the graph at least once.
     """
     with quiet("torchao"), torch.no_grad():
-        quantizer = _Quantizer(config, convolutions=convolutions, takes=takes)
+        quantizer = _Quantizer(config, convolutions=convolutions, recurrent=recurrent, takes=takes)
         hide(graph)
         observed = prepare_pt2e(graph, quantizer)
         calibrate(observed)
         graph = convert_pt2e(observed)
         uncover(graph)
+        if recurrent:
+            in_bytes(graph, with_a_form(graph, takes), _bits_beside_states(config))
     allow_other_layouts(graph)
     spell_out_range(graph)
     return graph.requires_grad_(False)
+
+
+def _bits_beside_states(config: QuantizationConfig) -> int:
+    """Of weights that states are multiplied by: these take eight, so 7 where either of two factors has 7."""
+    return 8 if (config.weight.quant_max, config.input_activation.quant_max) == (127, 255) else 7
 
 
 def layers_by_dtype(graph: torch.fx.GraphModule, weights_only: Takes) -> tuple[set[str], set[str]]:
@@ -146,7 +157,7 @@ def layers_by_dtype(graph: torch.fx.GraphModule, weights_only: Takes) -> tuple[s
     """
     quantized, fp32 = set(), set()
     for node in graph.graph.nodes:
-        if {"weight", "params"} & _argument_names(node):
+        if {"weight", "params"} & _argument_names(node) or is_of_bytes(node):
             layer = layer_of(node)
             operands = weights_of(node) if weights_only(layer) else [node.args[0], *weights_of(node)]
             (quantized if all(map(_dequantizes, operands)) else fp32).add(layer or "")

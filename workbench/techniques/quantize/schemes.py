@@ -76,8 +76,10 @@ def in_short(scheme: str) -> str:
 
 def takes_in_words(formats: Precision) -> str:
     """The layers that a scheme without calibration quantizes."""
-    more = formats.weights_only and formats.weights.scales == "channel"
-    return "linear, GRU and LSTM layers, Conv3d and transposed convolutions" if more else "linear layers only"
+    if not formats.weights or by_groups(formats):
+        return "linear layers only"
+    recurrent = "linear, GRU and LSTM layers"
+    return f"{recurrent}, Conv3d and transposed convolutions" if formats.weights_only else recurrent
 
 
 def names(name: str, layer: str) -> bool:

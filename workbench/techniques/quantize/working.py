@@ -14,13 +14,12 @@ from workbench.graph import export, layer_of
 from workbench.techniques._base import Context
 from workbench.techniques.quantize import pt2e, schemes, weight_only
 from workbench.techniques.quantize.bias_correction import correct_biases
-from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR
+from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR, Takes
 from workbench.techniques.quantize.columns import Columns, unlike_columns
 from workbench.techniques.quantize.constants import is_constant
 from workbench.techniques.quantize.few_bits import FewBits
 from workbench.techniques.quantize.layers import is_convolution, quantizable_layers
 from workbench.techniques.quantize.learned_rounding import LearnedRounding
-from workbench.techniques.quantize.pt2e import Takes
 from workbench.techniques.quantize.reduced import Bits
 from workbench.techniques.quantize.rewrite import rewritten
 from workbench.techniques.quantize.sample import COMPARED, LEARNED_FROM, Sample
@@ -113,6 +112,7 @@ class Working:
                 graph,
                 pt2e.static_config(self.step.calibration, bits) if static else pt2e.dynamic_config(bits),
                 convolutions=static,
+                recurrent=not formats.few_bits,
                 takes=takes,
                 calibrate=partial(self._calibrate, exact=not number and not few),
             )
