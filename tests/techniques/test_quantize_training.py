@@ -168,7 +168,7 @@ def test_the_given_model_stays_as_it_was(parts_and_data):
 
 
 def test_training_that_makes_it_worse_is_undone_and_said(workload, few):
-    steps = [Quantize(scheme="int4-static", epochs=epochs, learning_rate=0.1) for epochs in (0, 1)]
+    steps = [Quantize(scheme="int4-static", epochs=epochs, learning_rate=0.02) for epochs in (0, 1)]
     untrained, undone = (step.apply(Variant(workload.module), few) for step in steps)
     (notice,) = undone.notices
     assert "made accuracy worse" in notice

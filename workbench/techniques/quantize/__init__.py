@@ -108,8 +108,8 @@ class Quantize(Technique):
         "the highest learning rate while training",
         when={"scheme": schemes.those(lambda each: each.weights), "epochs": list(range(1, _MOST_EPOCHS + 1))},
         title="Learning rate",
-        ge=1e-6,
-        le=0.1,
+        ge=1e-5,
+        le=0.02,
     )
     overrides: dict[str, LayerScheme] = option(
         {},
