@@ -17,7 +17,8 @@ CONTRACTS = {
 JUPYTER = CONTRACTS["the acceleration core imports nothing of Jupyter"]["source_modules"]
 DEEPER = CONTRACTS["widgets know sessions, recipes, events and receipts, nothing deeper"]["forbidden_modules"]
 WHAT_WIDGETS_KNOW = {
-    *("session", "recipe", "events", "examples", "sensitivities", "receipt", "layer", "catalog", "workload", "errors")
+    *("session", "recipe", "events", "examples", "mixtures", "sensitivities"),
+    *("receipt", "layer", "catalog", "workload", "errors"),
 }
 ROOMS = {module.name for module in pkgutil.iter_modules([str(Path(workbench.__file__).parent)])} - {"widgets"}
 

@@ -98,9 +98,10 @@ def runner(engine: str, name: str, precision: str) -> Runner:
 def test_a_runner_gives_what_its_variant_says_for_any_batch(engine, name, precision):
     asked, made = variant(name, precision, engine), runner(engine, name, precision)
     says = asked.graph if asked.graph is not None else asked.module
+    layers = TOKENS + 2 if name == "recurrent" else 4  # each step is one: its state is rounded anew
     for batch in (4, 1, 7):
         expected = says(tokens(batch))
-        assert (made(tokens(batch)) - expected).abs().max().item() <= tolerance(precision, expected)
+        assert (made(tokens(batch)) - expected).abs().max().item() <= tolerance(precision, expected, layers)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
