@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from workbench import precisions
@@ -176,12 +175,14 @@ class Quantize(Technique):
             raise WorkbenchError(reason)
         if self._formats.cast:
             return variant.having(precision=self.scheme, graph=None)
+        from workbench.techniques._training import Plan
         from workbench.techniques.quantize.pt2e import layers_by_dtype
+        from workbench.techniques.quantize.training import trained
 
         working, worse = self.working(variant.module, context), None
         if self.epochs:
-            working, worse = self._trained(working)
-        graph, remark = working.quantized()
+            working, worse = trained(working, Plan("quantize", self.epochs, self.learning_rate))
+        graph, remark = working.quantized
         quantized, fp32 = layers_by_dtype(graph, lambda layer: self.formats_of(layer).weights_only)
         if not quantized:
             raise WorkbenchError(f"no layer of this model became {self.scheme}: {self._nothing(working.unlike)}")
@@ -215,25 +216,6 @@ class Quantize(Technique):
         from workbench.techniques.quantize.apart import apart
 
         return apart(self, module, context)
-
-    def _trained(self, working: Working) -> tuple[Working, str | None]:
-        """What it makes of a copy that got used to rounding; ``working`` and words that say so where that is better."""
-        from workbench.techniques._training import Plan
-        from workbench.techniques.quantize.training import trained
-
-        if not working.trainable:
-            raise WorkbenchError(
-                f"training rounds linear layers and convolutions, and {self.scheme} takes none of this model; train 0 "
-                "epochs"
-            )
-        plan = Plan("quantize", self.epochs, self.learning_rate)
-        untrained, _ = working.quantized()
-        found = trained(
-            working.module, working.trainable, self.group_size, plan, working.sample, untrained, working.context
-        )
-        if found.worse:
-            return working, found.worse
-        return replace(working, module=found.module, numbers=found.numbers), None
 
     def _notices(self, graph: torch.fx.GraphModule, working: Working) -> list[str]:
         from workbench.techniques.quantize.collapse import collapse

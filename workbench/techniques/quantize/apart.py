@@ -82,7 +82,7 @@ def apart(step: Quantize, module: torch.nn.Module, context: Context) -> Apart:
     if reason := step.blocked(module):
         raise WorkbenchError(reason)
     working = step.working(module, context)
-    quantized, _ = working.quantized()
+    quantized, _ = working.quantized
     exact, quantized = without_writes(working.graph()), without_writes(quantized)
     sample = working.sample
     outputs = sample.outputs_of(exact)

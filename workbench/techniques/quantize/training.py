@@ -3,53 +3,43 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 from torch import nn
 
+from workbench.errors import WorkbenchError
 from workbench.models.folding import folded_parametrizations
-from workbench.precisions import Precision
-from workbench.techniques._base import Context
 from workbench.techniques._better import refereed
 from workbench.techniques._training import Plan, learning, loss_for, outputs, train
 from workbench.techniques.prune.masks import Masks
-from workbench.techniques.quantize.sample import Sample
 from workbench.techniques.quantize.steps import observe, rounding
+from workbench.techniques.quantize.working import Working
 
 _NORMS_LEARN = 0.75
 """The share of the steps in which batch norms take their statistics from batches; afterwards they keep them, as when
 the model is run."""
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A model whose layers' weights are whole numbers times scales, and by layer these numbers, of the weight's shape.
+def trained(working: Working, plan: Plan) -> tuple[Working, str | None]:
+    """The same of a copy that got used to rounding, or ``working`` itself with words that say that it is better so.
 
-    ``worse``: words that say that it is worse than without training.
+    The copy is trained while it computes with rounded weights and inputs. It starts from what rounding without training
+    finds, and learns from the targets and from what the exact model gives.
+
+    Raises
+    ------
+    WorkbenchError
+        Nothing in the model can be trained rounded, or nothing is known that could train it.
     """
-
-    module: nn.Module
-    numbers: Mapping[str, torch.Tensor]
-    worse: str | None
-
-
-def trained(
-    module: nn.Module,
-    layers: Mapping[str, Precision],
-    group_size: int,
-    plan: Plan,
-    sample: Sample,
-    untrained: nn.Module,
-    context: Context,
-) -> Trained:
-    """Train a copy of ``module`` that computes with the weights and inputs of ``layers`` rounded.
-
-    It starts from what rounding without training finds, learns from the targets and from what ``module`` gives, and is
-    to become better than ``untrained``, in fewer bits already.
-    """
+    if not working.trainable:
+        raise WorkbenchError(
+            f"training rounds linear layers and convolutions, and {working.step.scheme} takes none of this model; "
+            "train 0 epochs"
+        )
+    module, layers, context = working.module, working.trainable, working.context
     loss = loss_for(module, context, plan.technique)
     context, referee = refereed(context, module)
     taught = outputs(module, context, f"{plan.technique}: asking the exact model")
@@ -59,8 +49,8 @@ def trained(
     def loss_of(given: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         return by_targets(given, rows) + loss.towards(given, *taught.at(rows).inputs, 1.0)
 
-    with rounding(student, layers, group_size) as steps:
-        for batch in sample.batches:
+    with rounding(student, layers, working.step.group_size) as steps:
+        for batch in working.sample.batches:
             observe(student, batch)
         weights = {f"{name}.parametrizations.weight.original": name for name in layers}
         masks = _pruned(student, weights)
@@ -69,9 +59,9 @@ def trained(
             with _keeping_statistics(student, after=int(_NORMS_LEARN * plan.steps(context.train))):
                 train(student, plan, context, loss_of, masks.apply, referee.glance if referee else None)
 
-        worse = referee.better(student, training, before=untrained) if referee else training()
+        worse = referee.better(student, training, before=working.quantized[0]) if referee else training()
         numbers = {name: steps[name].numbers(student.get_parameter(weight)) for weight, name in weights.items()}
-    return Trained(student, numbers, worse)
+    return (working, worse) if worse else (replace(working, module=student, numbers=numbers), None)
 
 
 @contextmanager

@@ -50,10 +50,9 @@ class Working:
     @cached_property
     def sample(self) -> Sample:
         """Examples to calibrate with and to learn from."""
-        static = any(each.is_calibrated for each in self.step.asked)
         learned = self.step.rounding == "learned" and any(map(schemes.may_be_learned, self.step.asked))
         count = LEARNED_FROM if learned or self.step.correct_biases else COMPARED  # weights by themselves need no more
-        count = self.step.calibration_samples if static else count
+        count = self.step.calibration_samples if self._is_calibrated else count
         return Sample(self.module, self.context.train.inputs, count, self.context.seed)
 
     @cached_property
@@ -61,8 +60,7 @@ class Working:
         """The layers whose inputs defy one scale."""
         if not self._rounds_inputs:
             return {}
-        static = any(each.is_calibrated for each in self.step.asked)
-        found = unlike_columns(self.graph(), self.sample.inputs, convolutions=static)
+        found = unlike_columns(self.graph(), self.sample.inputs, convolutions=self._is_calibrated)
         return {layer: columns for layer, columns in found.items() if self.step.formats_of(layer).activations}
 
     @cached_property
@@ -83,6 +81,7 @@ class Working:
         """The exported graph that is quantized, made anew at each call."""
         return rewritten(self._exported, fold=self._rounds_inputs)
 
+    @cached_property
     def quantized(self) -> tuple[torch.fx.GraphModule, str | None]:
         """The graph in fewer bits, of those that the engine runs exactly the one that loses least; a remark on it."""
         graph, remark = self._exactly_run()
@@ -126,6 +125,10 @@ class Working:
         exported = export(self.module, self.context.train.at(slice(2)).inputs)
         self.context.checkpoint()
         return exported
+
+    @property
+    def _is_calibrated(self) -> bool:
+        return any(each.is_calibrated for each in self.step.asked)
 
     @property
     def _rounds_inputs(self) -> bool:
