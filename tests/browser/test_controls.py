@@ -5,12 +5,11 @@ Where a host may make a difference, in threads, in keys or in how fast one click
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable
 from functools import partial
 
-from playwright.sync_api import Locator, TimeoutError
+from playwright.sync_api import Locator, Page, TimeoutError
 
 from tests.browser import the_page
 from tests.browser.hosts import ONLY_VOILA
@@ -201,17 +200,22 @@ def done_if_there(control: Locator, act: Callable[..., None]) -> bool:
     return True
 
 
+def choose_each(page: Page, card: Locator, part: str) -> None:
+    """Click each choice that a card offers, by its value: which are offered changes with what is chosen."""
+    offered = card.locator('[role="radio"]:visible:not([aria-disabled])')
+    for value in offered.evaluate_all("(radios) => radios.map((radio) => radio.dataset.value)"):
+        choice = card.locator(f'[role="radio"][data-value="{value}"]')
+        if done_if_there(choice, choice.click):
+            the_page.wait_for_recipe(page, f"Object.values({part}).includes('{value}')")
+
+
 @ONLY_VOILA
 def test_every_toggle_and_every_choice_reaches_the_recipe(plain):
     for title in the_page.switches(plain):
         the_page.turn(plain, title, True)
         step = f"r.steps.find((step) => step.do === '{title.lower()}')"
         card = the_page.card(plain, title)
-        offered = card.locator('[role="radio"]:visible:not([aria-disabled])')
-        for value in offered.evaluate_all("(radios) => radios.map((radio) => radio.dataset.value)"):
-            choice = card.locator(f'[role="radio"][data-value="{value}"]')
-            if done_if_there(choice, choice.click):
-                the_page.wait_for_recipe(plain, f"Object.values({step}).includes('{value}')")
+        choose_each(plain, card, step)
         for box in card.get_by_role("combobox").all():
             for value in box.locator("option:enabled").evaluate_all("(all) => all.map((each) => each.value)"):
                 box.select_option(value)
@@ -222,10 +226,7 @@ def test_every_toggle_and_every_choice_reaches_the_recipe(plain):
                 lowest = float(slider.input_value())
                 the_page.wait_for_recipe(plain, f"Object.values({step}).includes({lowest:g})")
         the_page.turn(plain, title, False)
-    for choice in the_page.card(plain, "Run on").locator('[role="radio"]:visible:not([aria-disabled])').all():
-        choice.click()
-        value = json.dumps(choice.get_attribute("data-value"))
-        the_page.wait_for_recipe(plain, f"Object.values(r.place).includes({value})")
+    choose_each(plain, the_page.card(plain, "Run on"), "r.place")
 
 
 def test_however_quickly_one_clicks_the_page_comes_to_rest_on_what_its_toggles_say(plain):
