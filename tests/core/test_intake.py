@@ -175,6 +175,17 @@ def test_outputs_that_are_no_scores_of_the_classes_are_told_with_the_result(sess
     assert "are its outputs scores of these classes?" in notices
 
 
+def test_outputs_that_are_no_numbers_are_told_with_the_result(session):
+    torch.manual_seed(0)
+    far = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 4))
+    with torch.no_grad():
+        far[0].weight *= 1e6
+    workload = wb.Workload(far, data=(torch.rand(100, 6), torch.arange(100) % 4))
+    recipe = wb.Recipe.parse(steps=[{"do": "quantize", "scheme": "fp16"}], place={"engine": "eager", "threads": 1})
+    notices = " ".join(session.start(workload, recipe, baseline="eager").result().notices)
+    assert "outputs hold NaN or infinity: fp16 ends at 65,504; choose bf16" in notices
+
+
 def test_numpy_and_tensors_of_the_same_numbers_are_prepared_alike():
     net = model()
     runners = [wb.prepare(net, form) for form in (INPUTS, INPUTS.numpy(), INPUTS.numpy().astype(np.float64))]

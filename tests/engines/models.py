@@ -105,8 +105,8 @@ def tolerance(precision: str, reference: torch.Tensor, layers: int = 4) -> float
     """How far apart two correct executions may be, from the largest output and at most so many layers.
 
     fp32: sums of up to 144 terms, each rounded to 2⁻²⁴, in another order: 4 · 144 · 2⁻²⁴ < 1e-4 of four layers.
-    bf16: a value and a weight rounded to 2⁻⁹ in each layer, and intermediate results too: 3 · 2⁻⁹ of each.
+    bf16: a value and a weight rounded to 2⁻⁹ in each layer, and intermediate results too: 3 · 2⁻⁹ of each. fp16: 2⁻¹².
     int8: per layer one value may fall on the other side of a rounding, by one of 255 steps.
     """
-    share = {"fp32": 1e-4 / 4, "bf16": 3 * 2**-9}.get(precision, 1 / 255)
+    share = {"fp32": 1e-4 / 4, "bf16": 3 * 2**-9, "fp16": 3 * 2**-12}.get(precision, 1 / 255)
     return layers * share * reference.abs().max().item()

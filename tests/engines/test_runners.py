@@ -11,7 +11,7 @@ from workbench import engines
 from workbench.engines import LayerTimesUnavailable
 from workbench.errors import Cancelled, EngineError
 
-PRECISIONS = ("fp32", "bf16", "int8-static", "int8-dynamic")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8-static", "int8-dynamic")
 CASES = [
     (engine, precision, name)
     for engine in ("eager", "onnxruntime", "openvino")

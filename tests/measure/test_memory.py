@@ -30,13 +30,14 @@ def test_size_is_the_length_of_the_safetensors_file_for_any_widths(widths):
     assert stored_bytes(Variant(model)) == as_safetensors(model.state_dict())
 
 
-def test_bf16_halves_the_layers_that_run_in_it_and_nothing_else(model):
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp16", torch.float16)])
+def test_floats_of_two_bytes_halve_the_layers_that_run_in_them_and_nothing_else(model, precision, dtype):
     tensors = model.state_dict()
     expected = {
-        name: tensor.bfloat16() if name.split(".")[0] in ("0", "4", "7", "9") else tensor
+        name: tensor.to(dtype) if name.split(".")[0] in ("0", "4", "7", "9") else tensor
         for name, tensor in tensors.items()
     }
-    assert stored_bytes(Variant(model, "bf16")) == as_safetensors(expected)
+    assert stored_bytes(Variant(model, precision)) == as_safetensors(expected)
 
 
 def test_a_layer_whose_kernel_runs_in_fp32_keeps_fp32_weights(model):

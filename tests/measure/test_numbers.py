@@ -50,10 +50,11 @@ def test_int8_weights_lie_on_levels_with_a_scale_for_each_channel(int8_variant):
     assert detail.after.high == pytest.approx(detail.before.high, abs=detail.after.scales.high / 2)
 
 
-def test_bfloat16_numbers_are_those_that_eight_significant_bits_hold(model):
-    after = layer_detail(model, Variant(model, "bf16"), None, "7").after
-    assert after.dtype == "bfloat16"
-    assert after.high == float(torch.tensor(after.high).bfloat16())
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp16", torch.float16)])
+def test_numbers_of_two_bytes_are_those_that_their_bits_hold(model, precision, dtype):
+    after = layer_detail(model, Variant(model, precision), None, "7").after
+    assert after.dtype == str(dtype).removeprefix("torch.")
+    assert after.high == float(torch.tensor(after.high).to(dtype))
 
 
 def test_a_normalisation_that_was_folded_has_only_a_before(int8_variant):

@@ -81,6 +81,14 @@ def test_nan_logits_are_never_right():
     assert terms.sum() == 0
 
 
+def test_outputs_without_a_number_are_counted_but_scores_of_minus_infinity_are_a_models_way_to_say_never():
+    scores = torch.eye(4)
+    scores[0, 1], scores[1, 2], scores[2, 3] = float("nan"), float("inf"), -float("inf")
+    data = Data(torch.eye(4), torch.arange(4))
+    *_, last = compared(data, variant=lambda inputs: scores, batch=4)
+    assert last.overflown == 2
+
+
 def regression(n: int, seed: int = 0) -> Data:
     inputs = torch.randn(n, 1, generator=torch.Generator().manual_seed(seed))
     return Data(inputs, inputs[:, 0] + 1)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from weakref import WeakKeyDictionary
 
+import torch
 from torch.nn import Module
 
 from workbench import events
@@ -139,6 +140,16 @@ class Measurement:
     def doubt(self) -> str | None:
         """Words where the untouched model's figure shows that something is amiss; ``None`` where it doesn't."""
         return quality.doubt(self._judged, self.workload.task.metric)
+
+    @property
+    def overflow(self) -> str | None:
+        """Words where outputs of the variant are no numbers; ``None`` where all are."""
+        if not self._quality.overflown:
+            return None
+        told = f"{self._quality.overflown:,} of {self._quality.total:,} outputs hold NaN or infinity"
+        if self._variant.variant.formats.cast == "float16":
+            told += f": fp16 ends at {torch.finfo(torch.float16).max:,.0f}; choose bf16, which goes as far as float32"
+        return told
 
     @property
     def baseline_engine(self) -> str:

@@ -137,7 +137,7 @@ class Core:
                 self._outbox.event(event)
         if asked.workload.key not in self._blocked:
             self._say_loaded(asked)
-        self._say(run, measurement.doubt)
+        self._say(run, measurement.doubt, measurement.overflow)
         self._last = asked, measurement
         result = measurement.result()
         self._ablations.keep(measurement, result)

@@ -20,6 +20,7 @@ from workbench.engines.onnx.integer import with_integer_operations
 from workbench.errors import EngineError
 from workbench.machine.instructions import pairs_saturate
 from workbench.plumbing.lazy import lazy
+from workbench.precisions import find as find_precision
 from workbench.workload import Data
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ class OnnxRuntime(Engine):
         return f"{missing[0]} is not installed; pip install {' '.join(missing)}" if missing else None
 
     def lacks(self, precision: str) -> str:
-        if precision == "bf16":
-            return "ONNX Runtime has no bfloat16 kernels for the CPU; choose eager, compiled or openvino"
+        if find_precision(precision).cast:
+            return f"ONNX Runtime has no kernels in {precision} for the CPU; choose eager, compiled or openvino"
         return super().lacks(precision)
 
     def saturates(self) -> bool:

@@ -18,9 +18,10 @@ from workbench.engines._program import save_program
 from workbench.engines.onnx.export import ONNX, OnnxModel, exported
 from workbench.errors import EngineError
 from workbench.graph.layers import weighted
-from workbench.machine.identity import BF16_INSTRUCTIONS
-from workbench.machine.instructions import cpu_flags, pairs_saturate
+from workbench.machine.identity import isa
+from workbench.machine.instructions import pairs_saturate
 from workbench.plumbing.lazy import lazy
+from workbench.precisions import find as find_precision
 from workbench.workload import Data
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ else:
 
 COMPUTE = {"Convolution", "Deconvolution", "FullyConnected", "MatMul"}
 FUSED = "(fused with other layers)"
+_HALVES = {"bf16": "bf16", "fp16": "f16"}
+"""Precisions of two bytes → OpenVINO's names of them."""
 DTYPES = {"f32": "float32", "bf16": "bfloat16", "u8": "int8", "i8": "int8", "f16": "float16"}
 
 
@@ -46,7 +49,7 @@ class OpenVino(Engine):
 
     name = "openvino"
     title = "OpenVINO"
-    precisions = ("fp32", "bf16", "int8-static")
+    precisions = ("fp32", *_HALVES, "int8-static")
     libraries = ("torch", "torchao", "onnx", "onnxscript", "openvino")
     rank = 40
     preference = 30
@@ -65,9 +68,9 @@ class OpenVino(Engine):
         return super().lacks(precision)
 
     def refuses_here(self, precision: str, device: str) -> str | None:
-        flags = cpu_flags()
-        if precision == "bf16" and flags and not flags & BF16_INSTRUCTIONS:
-            return "OpenVINO has no bfloat16 kernels for this CPU; they need AVX512-BF16 or AMX"
+        has, needed = set(isa()), find_precision(precision).instructions
+        if precision in _HALVES and has and not has & needed:
+            return f"OpenVINO has no {precision} kernels for this CPU; they need one of {', '.join(sorted(needed))}"
         return None
 
     def saturates(self) -> bool:
@@ -155,7 +158,7 @@ class OpenVinoRunner(Runner):
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": self._threads,
             # Left alone, OpenVINO would compute float32 models in bfloat16 where the CPU can.
-            "INFERENCE_PRECISION_HINT": "bf16" if self._variant.precision == "bf16" else "f32",
+            "INFERENCE_PRECISION_HINT": _HALVES.get(self._variant.precision, "f32"),
         }
         try:
             model = _core().read_model(self._model.proto.SerializeToString())

@@ -25,18 +25,22 @@ _ISA = {
     "avx_vnni": "avx_vnni",
     "avx512_vnni": "avx512_vnni",
     "avx512_bf16": "avx512_bf16",
+    "avx512_fp16": "avx512_fp16",
     "amx_int8": "amx_int8",
     "amx_bf16": "amx_bf16",
+    "amx_fp16": "amx_fp16",
     "asimd": "neon",
     "asimddp": "dotprod",
     "i8mm": "i8mm",
     "bf16": "bf16",
+    "asimdhp": "fp16",
     "sve": "sve",
 }
 """The system's name of an instruction set → ours, for those that decide which kernels can be fast."""
 
 INT8_INSTRUCTIONS = frozenset({"avx_vnni", "avx512_vnni", "amx_int8", "dotprod", "i8mm"})
 BF16_INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+FP16_INSTRUCTIONS = frozenset({"avx512_fp16", "amx_fp16", "fp16"})
 
 
 def environment(threads: int | None, seed: int, libraries: Iterable[str] = ()) -> dict[str, Any]:
@@ -73,7 +77,7 @@ def isa() -> tuple[str, ...]:
     """The instruction sets that matter here, e.g. ``("avx2", "avx512", "avx512_vnni")``; empty where unknown."""
     if sys.platform == "darwin" and platform.machine() == "arm64":
         # Every Apple chip since the M1 has these two, and there is no /proc/cpuinfo to read them from.
-        return ("neon", "dotprod")
+        return ("neon", "dotprod", "fp16")
     return tuple(ours for theirs, ours in _ISA.items() if theirs in cpu_flags())
 
 

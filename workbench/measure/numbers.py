@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError, unknown
 from workbench.layer import Histogram, LayerDetail, Numbers, Scales
-from workbench.measure.tensors import Kept, Kernels, first_names, kept_tensors, own_tensors
+from workbench.measure.tensors import HALVES, Kept, Kernels, first_names, kept_tensors, own_tensors
 from workbench.measure.weights import main_weight
 from workbench.plumbing.lazy import lazy
 from workbench.variant import Variant
@@ -60,7 +60,7 @@ def _values(kept: list[Kept]) -> torch.Tensor | None:
 
 def _rounded(values: torch.Tensor, dtype: str) -> torch.Tensor:
     floats = values.detach()
-    return (floats.to(torch.bfloat16) if dtype == "bfloat16" else floats).float()
+    return (floats.to(getattr(torch, dtype)) if dtype in HALVES else floats).float()
 
 
 def _range(sides: list[torch.Tensor]) -> tuple[float, float]:

@@ -40,13 +40,18 @@ _TIMES_TELLING = 4
 
 @dataclass(frozen=True)
 class QualitySnapshot:
-    """Quality on the examples seen so far. Of ``answers``, ``changed`` differ from the baseline's; None for numbers."""
+    """Quality on the examples seen so far. Of ``answers``, ``changed`` differ from the baseline's; None for numbers.
+
+    ``overflown`` of the variant's outputs hold NaN or positive infinity; a score of minus infinity is a way to say "not
+    this one".
+    """
 
     baseline: Quality
     variant: Quality
     loss: Interval
     changed: int | None
     answers: int | None
+    overflown: int
     total: int
     final: bool
 
@@ -193,7 +198,7 @@ def evaluate(
     if len(baseline) != total:
         raise WorkloadError(f"a baseline judged on {len(baseline)} examples doesn't fit {total}; judge it again")
     figures = paired_figures(metric, seed)
-    changed = answered = done = 0
+    changed = answered = overflown = done = 0
     shown_at, telling_s = float("-inf"), 0.0
     for index in in_turn(data, batch, seed):
         checkpoint()
@@ -204,6 +209,7 @@ def evaluate(
         for before in answers:
             changed += int((metric.answers(outputs) != before).sum())
             answered += before.numel()
+        overflown += int((outputs.isnan() | outputs.isposinf()).reshape(len(index), -1).any(1).sum())
         done += len(index)
         final = done == total
         now = time.perf_counter()
@@ -222,6 +228,7 @@ def evaluate(
             loss=loss,
             changed=changed if answers else None,
             answers=answered if answers else None,
+            overflown=overflown,
             total=total,
             final=final,
         )

@@ -25,6 +25,9 @@ Kernels = Mapping[str, Kernel]
 MODEL = "(model)"
 """The row of the parameters that the model itself holds, outside its layers."""
 
+HALVES = ("bfloat16", "float16")
+"""Floats of two bytes, that weights are cast to as they are run."""
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -49,7 +52,7 @@ class Kept:
     def size_bytes(self) -> int:
         if self.packed_bytes is not None:
             return self.packed_bytes
-        return self.tensor.numel() * (2 if self.dtype == "bfloat16" else self.tensor.element_size())
+        return self.tensor.numel() * (2 if self.dtype in HALVES else self.tensor.element_size())
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,8 @@ class Precision:
 
     @property
     def few_bits(self) -> bool:
-        """Whether weights have fewer bits than the activations that they are multiplied by."""
-        return bool(self.weights and self.activations) and self.weights.bits < self.activations.bits
+        """Whether weights have fewer bits than the byte as which they are multiplied."""
+        return bool(self.weights and self.activations) and self.weights.bits < 8
 
     @property
     def short(self) -> str:
@@ -83,17 +83,26 @@ class Precision:
         return self.name.partition("-")[0]
 
 
-def static(name: str, bits: int, *, order: int, levels: int | None = None, aliases: tuple[str, ...] = ()) -> Precision:
-    """Weights of ``bits`` bits, a scale for each output channel, and activations of eight in calibrated ranges."""
+def static(
+    name: str,
+    bits: int,
+    *,
+    order: int,
+    activations: int = 8,
+    levels: int | None = None,
+    aliases: tuple[str, ...] = (),
+) -> Precision:
+    """Weights in ``bits`` bits, a scale for each output channel, activations in so many, in calibrated ranges."""
     few = bits < 8
+    fewer = "weights in fewer bits, activations in 8" if activations == 8 else "weights and activations in fewer bits"
     return Precision(
         name=name,
-        help="weights in fewer bits, activations in 8, ranges fixed beforehand" if few else "ranges fixed beforehand",
+        help=f"{fewer}, ranges fixed beforehand" if few else "ranges fixed beforehand",
         order=order,
         dtype="int8",
         aliases=aliases,
         weights=Integers(bits, "channel", levels),
-        activations=Integers(8, "calibrated"),
+        activations=Integers(activations, "calibrated"),
         instructions=INT8_INSTRUCTIONS,
         without_them=(
             "this processor has no VNNI, AMX or dot-product instructions, so int8 costs about as much as float32"

@@ -6,7 +6,7 @@ from workbench.precisions._base import Integers, Precision
 INT8_DYNAMIC = Precision(
     name="int8-dynamic",
     help="linear, GRU and LSTM layers, ranges of what comes",
-    order=20,
+    order=25,
     dtype="int8",
     aliases=("dynamic",),
     weights=Integers(8, "channel"),

@@ -41,7 +41,7 @@ class Compiled(Engine):
 
     name = "compiled"
     title = "PyTorch compiled"
-    precisions = ("fp32", "bf16", "int8-static", "int8-dynamic")
+    precisions = ("fp32", "bf16", "fp16", "int8-static", "int8-dynamic")
     rank = 10
     is_baseline = True
     slow_to_prepare = True

@@ -29,7 +29,7 @@ _MOST_EPOCHS = 30
 
 
 class Quantize(Technique):
-    """Compute with smaller numbers: eight bits to one, or bf16, in place of fp32.
+    """Compute with smaller numbers: eight bits to one, or floats of two bytes, in place of fp32.
 
     Eight bits hold 256 values, so each layer's numbers are scaled to the range that they use. Weights take a quarter of
     the bytes, and processors multiply several times as many of them at once. Rounding costs a little quality; a layer
@@ -72,7 +72,7 @@ class Quantize(Technique):
     calibration: Literal["range", "moving-average", "percentile", "mse", "entropy"] = option(
         "percentile",
         "how ranges are chosen: from smallest to largest, the moving average of these over batches, 99.99 % of the "
-        "values, the least squared error, or the least Kullback–Leibler divergence",
+        "values, the least squared error (for activations in few bits), or the least Kullback–Leibler divergence",
         when={"scheme": schemes.those(lambda each: each.is_calibrated)},
         title="Calibration",
     )

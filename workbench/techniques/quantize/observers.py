@@ -1,4 +1,4 @@
-"""How the range of an activation is chosen from what examples give: torchao's observers, and two of its histogram."""
+"""How the range of an activation is chosen from what examples give: torchao's observers, and three of its histogram."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ class PercentileObserver(HistogramObserver):
         last = min(int(torch.searchsorted(below, 1 - cut)), self.bins - 1)
         width = (self.max_val - self.min_val) / self.bins
         return self._calculate_qparams(self.min_val + width * first, self.min_val + width * (last + 1))
+
+
+class SquaredErrorObserver(HistogramObserver):
+    """Takes the range of the least squared error that torchao's search finds, of the numbers that there are."""
+
+    def __init__(self, *args, **options) -> None:
+        super().__init__(*args, **options)
+        self.dst_nbins = self.quant_max - self.quant_min + 1  # torchao takes a whole byte's
 
 
 class EntropyObserver(HistogramObserver):
@@ -81,7 +89,7 @@ OBSERVERS = {
     "range": MinMaxObserver,
     "moving-average": MovingAverageMinMaxObserver.with_args(averaging_constant=_OF_EACH_BATCH),
     "percentile": PercentileObserver,
-    "mse": HistogramObserver,
+    "mse": SquaredErrorObserver,
     "entropy": EntropyObserver,
 }
-"""By the name of a calibration; torchao's histogram searches the least squared error."""
+"""By the name of a calibration."""

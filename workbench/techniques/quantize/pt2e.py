@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -29,13 +31,19 @@ with quiet("torchao", "torch.utils._pytree"):  # torchao names each GPU library 
         _annotate_nodes_not_quantize,
     )
 
+if TYPE_CHECKING:
+    from workbench.techniques.quantize.steps import Range
+
 aten = torch.ops.aten
+_BETWEEN_LAYERS = 127
+"""The largest number of the fewest bits in which values are also added and pooled."""
 
 
 class _Quantizer(X86InductorQuantizer):
     """torchao's x86 quantizer, which also takes the linear layers inside torch's own attention.
 
-    Those appear in the graph as parts of one function, so its pattern search doesn't see them.
+    Those appear in the graph as parts of one function, so its pattern search doesn't see them. It also rounds what is
+    added or pooled on the way from one layer to the next; in fewer than seven bits only what layers multiply is.
     """
 
     def __init__(self, config: QuantizationConfig, *, convolutions: bool, recurrent: bool, takes: Takes) -> None:
@@ -52,10 +60,11 @@ class _Quantizer(X86InductorQuantizer):
         _forget_annotations(model)  # of another scheme's layers
         left = [node for node in model.graph.nodes if node.op == "call_function" and not self._takes(layer_of(node))]
         _annotate_nodes_not_quantize(left)
-        try:
-            model = super().annotate(model)
-        except Exception:  # its patterns don't take a module that is called twice, say: then each call by itself
-            _forget_annotations(model)
+        if self._config.input_activation.quant_max >= _BETWEEN_LAYERS:
+            try:
+                model = super().annotate(model)
+            except Exception:  # its patterns don't take a module that is called twice, say: then each call by itself
+                _forget_annotations(model)
         for node in calls:
             seen = node.meta.get("quantization_annotation")
             if (seen and seen._annotated) or node in left:
@@ -124,12 +133,13 @@ def quantized(
     recurrent: bool = True,
     takes: Takes,
     calibrate: Callable[[torch.nn.Module], None],
+    ranges: Mapping[str, Range] = MappingProxyType({}),
 ) -> torch.fx.GraphModule:
     """``graph`` with quantize/dequantize pairs around what ``config`` quantizes; the given one is used up.
 
     ``takes`` says of a layer, or of ``None`` for calls outside of any, whether it is quantized so.
     ``calibrate`` is called with the observed graph and shows it examples; the ranges of the weights
-    are taken then too, so it must run the graph at least once.
+    are taken then too, so it must run the graph at least once. ``ranges`` are those of layers' inputs that are known.
     """
     with quiet("torchao"), torch.no_grad():
         quantizer = _Quantizer(config, convolutions=convolutions, recurrent=recurrent, takes=takes)
@@ -138,11 +148,21 @@ def quantized(
         calibrate(observed)
         graph = convert_pt2e(observed)
         uncover(graph)
+        _use(graph, ranges)
         if recurrent:
             in_bytes(graph, with_a_form(graph, takes), _bits_beside_states(config))
     allow_other_layouts(graph)
     spell_out_range(graph)
     return graph.requires_grad_(False)
+
+
+def _use(graph: torch.fx.GraphModule, ranges: Mapping[str, Range]) -> None:
+    """Give the inputs of layers these ranges, in place."""
+    for node in graph.graph.nodes:
+        if node.target in (LINEAR, *CONVOLUTIONS) and (known := ranges.get(layer_of(node))):
+            quantize = node.args[0].args[0]
+            for rounding in (quantize, *quantize.users):
+                rounding.args = (rounding.args[0], *known, *rounding.args[3:])
 
 
 def _bits_beside_states(config: QuantizationConfig) -> int:

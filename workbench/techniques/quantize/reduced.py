@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 import torch.ao.quantization.fx._decomposed  # makes the operations that graphs name
 
-from workbench.precisions import Integers
+from workbench.precisions import Integers, Precision
 
 aten = torch.ops.aten
 QUANTIZE = torch.ops.quantized_decomposed.quantize_per_tensor.default
@@ -41,6 +41,10 @@ class Bits:
     def of_weights(self, formats: Integers) -> Integers:
         """``formats`` with no more bits than these."""
         return replace(formats, bits=min(formats.bits, self.weights))
+
+    def beside(self, formats: Precision) -> Bits:
+        """These, and of activations no more than ``formats`` have: of weights, fewer are found apart."""
+        return replace(self, activations=min(self.activations, formats.activations.bits))
 
     @property
     def remark(self) -> str | None:

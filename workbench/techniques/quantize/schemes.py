@@ -38,8 +38,14 @@ def full_name_for_a_layer(scheme: object) -> object:
 Scheme = Annotated[Literal[tuple(SCHEMES)], BeforeValidator(_full_name)]
 OF_LAYERS = tuple(name for name, each in SCHEMES.items() if each.weights)
 """Those that a single layer may have."""
-TELLING = tuple(name for name in OF_LAYERS if not 4 < SCHEMES[name].weights.bits < 8)
-"""Those of them that tell layers apart: seven to five bits lose hardly more than eight, and take as long to look at."""
+TELLING = tuple(
+    name
+    for name in OF_LAYERS
+    if not 4 < SCHEMES[name].weights.bits < 8
+    and not ((activations := SCHEMES[name].activations) and activations.bits < 8)
+)
+"""Those of them that tell layers apart: seven to five bits lose hardly more than eight, activations in few bits more in
+the layers where weights in few bits do; each takes as long to look at."""
 TRIED = tuple(name for name in TELLING if SCHEMES[name].weights.bits >= 4 and not SCHEMES[name].multiplied_as)
 """Those of them with kernels of their own, so that they may be faster, in as many bits as most layers bear."""
 LayerScheme = Annotated[

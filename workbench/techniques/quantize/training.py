@@ -49,9 +49,10 @@ def trained(working: Working, plan: Plan) -> tuple[Working, str | None]:
     def loss_of(given: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         return by_targets(given, rows) + loss.towards(given, *taught.at(rows).inputs, 1.0)
 
-    with rounding(student, layers, working.step.group_size) as steps:
-        for batch in working.sample.batches:
-            observe(student, batch)
+    step = working.step
+    options = {"group_size": step.group_size, "calibration": step.calibration}
+    with rounding(student, layers, working.fed_by, **options) as steps:
+        observe(student, working.sample.batches)
         weights = {f"{name}.parametrizations.weight.original": name for name in layers}
         masks = _pruned(student, weights)
 
@@ -60,8 +61,9 @@ def trained(working: Working, plan: Plan) -> tuple[Working, str | None]:
                 train(student, plan, context, loss_of, masks.apply, referee.glance if referee else None)
 
         worse = referee.better(student, training, before=working.quantized[0]) if referee else training()
-        numbers = {name: steps[name].numbers(student.get_parameter(weight)) for weight, name in weights.items()}
-    return (working, worse) if worse else (replace(working, module=student, numbers=numbers), None)
+        numbers = {name: steps.weights[name].numbers(student.get_parameter(weight)) for weight, name in weights.items()}
+        ranges = {name: each.range for name, each in steps.inputs.items()}
+    return (working, worse) if worse else (replace(working, module=student, numbers=numbers, ranges=ranges), None)
 
 
 @contextmanager

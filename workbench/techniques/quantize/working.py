@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workbench.precisions import Integers, Precision
     from workbench.techniques.quantize import Quantize
     from workbench.techniques.quantize.rounding import Rounded
+    from workbench.techniques.quantize.steps import Range
 
 SAME = 1e-3
 """What folding and sums in another order may change of a model's outputs, relative to their norm: see how runners are
@@ -39,13 +40,14 @@ class Working:
     """What ``step`` makes of ``module``.
 
     ``numbers``: by layer the whole numbers, of its weight's shape, that its weight is times a scale for each group, if
-    it was trained to be such.
+    it was trained to be such; ``ranges``: of its inputs, the scale and which number is zero, where these were learned.
     """
 
     step: Quantize
     module: torch.nn.Module
     context: Context
     numbers: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    ranges: Mapping[str, Range] = field(default_factory=dict)
 
     @cached_property
     def sample(self) -> Sample:
@@ -66,15 +68,22 @@ class Working:
     @cached_property
     def trainable(self) -> Mapping[str, Precision]:
         """The layers whose weights can be trained rounded, and what to: linear ones and convolutions."""
-        calls = [node for node in self.graph().graph.nodes if node.target in (LINEAR, *CONVOLUTIONS)]
-        called = {layer_of(node) for node in calls if is_constant(node.args[1])} - set(self.unlike)
-        found = {}
+        called, found = set(self.fed_by) - set(self.unlike), {}
         for formats in self.step.asked:
             for name in quantizable_layers(self.module, formats):
                 layer = self.module.get_submodule(name)
                 rounds = isinstance(layer, torch.nn.Linear) or is_convolution(layer)
                 if rounds and name in called and self.step.formats_of(name) == formats:
                     found[name] = self._exactly_runnable(formats)
+        return found
+
+    @cached_property
+    def fed_by(self) -> Mapping[str | None, str]:
+        """By layer that multiplies with its weight, the name of the value that it multiplies first."""
+        found = {}
+        for node in self.graph().graph.nodes:
+            if node.target in (LINEAR, *CONVOLUTIONS) and is_constant(node.args[1]):
+                found.setdefault(layer_of(node), node.args[0].name)
         return found
 
     def graph(self) -> torch.fx.GraphModule:
@@ -103,16 +112,17 @@ class Working:
             if formats.weights_only:
                 self._weights_alone(graph, formats, takes)
                 continue
-            static = formats.is_calibrated
-            few = None
+            static, few = formats.is_calibrated, None
+            beside = bits.beside(formats)
             if formats.few_bits or self.numbers:
                 few = self._few_bits(graph, bits.of_weights(formats.weights), takes)
             graph = pt2e.quantized(
                 graph,
-                pt2e.static_config(self.step.calibration, bits) if static else pt2e.dynamic_config(bits),
+                pt2e.static_config(self.step.calibration, beside) if static else pt2e.dynamic_config(beside),
                 convolutions=static,
                 recurrent=not formats.few_bits,
                 takes=takes,
+                ranges=self.ranges,
                 calibrate=partial(self._calibrate, exact=not number and not few),
             )
             if few:
