@@ -26,12 +26,12 @@ def values(field: dict) -> st.SearchStrategy:
         return st.sampled_from(field["enum"])
     if "const" in field:
         return st.just(field["const"])
-    low, high = field.get("minimum"), field.get("maximum")
+    low, high = field.get("minimum", field.get("exclusiveMinimum")), field.get("maximum")
     match field["type"]:
         case "integer":
             return st.integers(low, field.get("exclusiveMaximum", (high or 0) + 1) - 1)
         case "number":
-            return st.floats(low, high)
+            return st.floats(low, high, exclude_min="exclusiveMinimum" in field)
         case "object":
             return st.dictionaries(WORDS, values(field["additionalProperties"]), max_size=3)
         case "boolean":
@@ -50,8 +50,12 @@ def documents(model, **fixed: st.SearchStrategy) -> st.SearchStrategy[dict]:
 
 
 def allowed(document: dict) -> bool:
-    """Whether a step keeps the one limit that depends on another field."""
-    return document["do"] != "prune" or document.get("kind") == "weights" or document.get("amount", 0) <= 0.9
+    """Whether a step keeps the limits that depend on another field."""
+    if document["do"] == "prune":
+        return document.get("kind") == "weights" or document.get("amount", 0) <= 0.9
+    if document.get("scheme") == "auto":
+        return document.get("budget", 1) is not None and not document.get("epochs")
+    return document.get("budget") is None
 
 
 def steps_of(names: list[str]) -> st.SearchStrategy[dict]:

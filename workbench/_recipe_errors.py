@@ -88,5 +88,7 @@ def _range(field: dict[str, Any]) -> str:
     high = field["maximum"] if "maximum" in field else field.get("exclusiveMaximum")
     if low is None or high is None:
         return f"at least {low:g}" if high is None else f"at most {high:g}"
+    if "exclusiveMinimum" in field:
+        return f"above {low:g} and up to {high:g}"
     below = "below " if "maximum" not in field else ""
     return f"between {low} and {below}{high}"

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from workbench import receipt
 from workbench.layer import Flow
+from workbench.mixtures import Mixture
 from workbench.plumbing.words import about
 from workbench.receipt import Interval, LatencyFigures, LayerReceipt, Result
 
@@ -80,6 +81,13 @@ class Training(_Event):
     epoch: float
     loss: float
     quality: receipt.Quality | None = None
+
+
+class Search(_Event):
+    """What a search for the schemes of layers has found by now; its best is what the run goes on with."""
+
+    kind: Literal["search"] = "search"
+    mixture: Mixture
 
 
 class Latency(_Event):
@@ -217,9 +225,18 @@ class Cancelled(_Event):
 
 
 class Untrained(_Estimate):
-    """The run's end when its training would take longer than it was allowed: about so many seconds."""
+    """The run's end when its training, or its search, would take longer than it was allowed: about so many seconds.
+
+    ``searches``: whether a search for the schemes of layers is part of it, which the person may end at any time.
+    """
 
     kind: Literal["untrained"] = "untrained"
+    searches: bool = False
+
+    @property
+    def about(self) -> str:
+        """In words: "about 50 s", or "up to 2 min", since a search ends sooner where nothing is left to try."""
+        return super().about.replace("about", "up to") if self.searches else super().about
 
 
 Event = Annotated[
@@ -228,6 +245,7 @@ Event = Annotated[
     | Recalled
     | Progress
     | Training
+    | Search
     | Latency
     | Quality
     | Size

@@ -165,10 +165,23 @@ def test_a_technique_leaves_the_variant_it_is_given_as_it_was(technique: type[Te
     form = techniques.Form.of(context().train.inputs, (4,))
     choices = technique.choices(technique.deciding_option) if technique.deciding_option else ()
     steps = [technique(**{technique.deciding_option: choice}) for choice in choices] or [technique()]
-    step = next(step for step in steps if not step.blocked(plain.module, form))
+    step = next(step for step in steps if not step.blocked(plain.module, form) and not step.searches())
     changed = step.apply(plain, context())
     assert changed is not plain
     assert plain.graph is None
     for name, tensor in plain.module.state_dict().items():
         assert torch.equal(tensor, before[name]), name
     assert changed.precision == (step.precision or "fp32")
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES, ids=by_name)
+def test_what_a_search_is_to_choose_is_no_precision_yet_and_can_t_be_applied(technique: type[Technique]):
+    option = technique.deciding_option
+    for choice in technique.choices(option) if option else ():
+        step = technique(**{option: choice})
+        if step.searches():
+            assert not step.training_epochs()
+            assert not step.precisions
+            assert Recipe.parse(steps=[step.model_dump(mode="json")]).steps == (step,)
+            with pytest.raises(RecipeError, match=r"^[^\n]+; [^\n]+$"):
+                step.apply(Variant(model()), context())

@@ -21,6 +21,7 @@ from workbench.techniques import Context
 from workbench.workload import Workload
 
 START = completions(Recipe.parse(place={"engine": "eager", "threads": 1}))[0]
+QUANTIZED = completions(Recipe.parse(steps=[{"do": "quantize"}], place={"engine": "eager", "threads": 1}))[0]
 
 
 def test_the_flip_of_a_toggle_comes_before_another_engine():
@@ -29,9 +30,9 @@ def test_the_flip_of_a_toggle_comes_before_another_engine():
     assert others[-1].place.engine != "eager"
 
 
-def test_nothing_that_trains_or_takes_seconds_is_made_ahead():
-    for recipe in neighbours(START):
-        assert all(step.training_epochs() == 0 for step in recipe.steps)
+def test_nothing_that_trains_searches_or_takes_seconds_is_made_ahead():
+    for recipe in (*neighbours(START), *neighbours(QUANTIZED)):
+        assert all(step.training_epochs() == 0 and not step.searches() for step in recipe.steps)
         assert recipe.place.engine != "compiled"
 
 

@@ -44,7 +44,7 @@ class Core:
             checkpoint()
             time.sleep(0.01)
 
-    def run(self, run, token, recipe, baseline, checkpoint, *, when_quiet=False, train_up_to_s=None):
+    def run(self, run, token, recipe, baseline, checkpoint, **conditions):
         from workbench import events
         if token not in self.known:
             raise LookupError(token)

@@ -16,9 +16,11 @@ from workbench.core import offer
 from workbench.core.report import figures
 from workbench.core.saving import require_writable
 from workbench.errors import WorkbenchError
+from workbench.events import Event
 from workbench.machine import devices
+from workbench.receipt import Result
 from workbench.recipe import Recipe
-from workbench.session import RunCancelled, Session
+from workbench.session import Run, RunCancelled, Session
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,13 +49,7 @@ def _run(chosen: argparse.Namespace) -> int:
     workload = asked.workload(chosen)
     session = Session()
     try:
-        run = session.start(workload, recipe, baseline=chosen.baseline)
-        shown = ""
-        for event in run:
-            if event.kind in ("progress", "notice") and event.message != shown:
-                shown = event.message
-                print(f"· {shown}", file=sys.stderr)
-        result = run.result()
+        result = _followed(session.start(workload, recipe, baseline=chosen.baseline))
         if chosen.save:
             paths = session.save_model(workload, Recipe.parse(result.recipe), chosen.save, result)
             for path in paths:
@@ -64,6 +60,32 @@ def _run(chosen: argparse.Namespace) -> int:
         session.close()
     print(result.model_dump_json(indent=1) if chosen.json else _table(result))
     return 0
+
+
+def _followed(run: Run) -> Result:
+    """The result, once it is there; what goes on is told on stderr. Ctrl-C takes the best so far of a search."""
+    shown, searches = "", False
+    while True:
+        try:
+            for event in run:
+                searches = event.kind == "search"
+                if (words := _in_words(event)) and words != shown:
+                    shown = words
+                    print(f"· {shown}", file=sys.stderr)
+            return run.result()
+        except KeyboardInterrupt:
+            if not searches:
+                raise
+            run.take_best()
+            searches = False  # the next one ends it
+
+
+def _in_words(event: Event) -> str:
+    """What an event says of what goes on; "" where it says nothing of that."""
+    if event.kind == "search":
+        best = event.mixture.in_words
+        return f"best so far: {best}" if best else event.mixture.doing
+    return event.message if event.kind in ("progress", "notice") else ""
 
 
 def _list(chosen: argparse.Namespace) -> int:
@@ -115,7 +137,8 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run",
         help="run one recipe on one workload and print what it gave",
-        epilog="Any flag of a technique turns it on; those of its options that aren't given take their defaults.",
+        epilog="Any flag of a technique turns it on; those of its options that aren't given take their defaults. "
+        "Ctrl-C ends a search (--quantize auto) with the best so far, and anything else at once.",
     )
     run.set_defaults(command=_run)
     asked.add_workload(run)

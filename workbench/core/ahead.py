@@ -47,7 +47,7 @@ def _other_choices(recipe: Recipe) -> Iterator[Recipe]:
     for index, step in enumerate(recipe.steps):
         for value in step.choices(step.main_option):
             changed = step.model_copy(update={step.main_option: value})
-            if not changed.training_epochs() and _is_likely(changed):
+            if not changed.training_epochs() and not changed.searches() and _is_likely(changed):
                 yield _with_steps(recipe, [*recipe.steps[:index], changed, *recipe.steps[index + 1 :]])
 
 

@@ -114,6 +114,7 @@ def _options(schema: dict[str, Any]) -> Iterator[OptionInfo]:
     for name, field in schema["properties"].items():
         if name == "do":
             continue
+        field = {**field.get("anyOf", [{}])[0], **field}  # of one that may be absent
         kinds = {"number": "number", "integer": "integer", "boolean": "flag", "string": "text"}
         yield OptionInfo(
             name=name,
@@ -122,7 +123,7 @@ def _options(schema: dict[str, Any]) -> Iterator[OptionInfo]:
             type="choice" if "enum" in field else kinds.get(field.get("type"), "text"),
             default=field.get("default"),
             choices=tuple(field.get("enum", field.get("additionalProperties", {}).get("enum", ()))),
-            minimum=field.get("minimum"),
+            minimum=field.get("minimum", field.get("exclusiveMinimum")),
             maximum=field.get("maximum"),
             unit=field.get("unit", ""),
             when=field.get("when", {}),

@@ -35,15 +35,13 @@ from workbench.workload import LoadedWorkload
 class Questions:
     """Answers about recipes on the workloads in memory, with what the shelf keeps."""
 
-    def __init__(self, workloads: Workloads, shelf: Shelf, judgements: Judgements) -> None:
-        self._workloads, self._shelf, self._judgements = workloads, shelf, judgements
+    def __init__(self, workloads: Workloads, shelf: Shelf, judgements: Judgements, mixes: Mixes) -> None:
+        self._workloads, self._shelf, self._judgements, self._mixes = workloads, shelf, judgements, mixes
         self._surveys = Surveys()
-        self._mixes = Mixes(shelf)
 
     def forget(self, workload_key: str) -> None:
         """Let go of what was found for this workload."""
         self._surveys.forget(workload_key)
-        self._mixes.forget(workload_key)
 
     def save(self, token: int, recipe: Recipe, result: Result | None, target: Path) -> list[Path]:
         """Write what can be taken away of a variant; see :meth:`workbench.core.saving.TakeAway.save`."""

@@ -17,6 +17,8 @@ from workbench.core.ablation import Ablations, Beginning
 from workbench.core.baseline import Baselines
 from workbench.core.judging import Judgements
 from workbench.core.measurement import Measurement
+from workbench.core.mixing import Mixes, Wanted, open_step
+from workbench.core.mixing.searching import searched
 from workbench.core.placing import completions, require_place
 from workbench.core.questions import Questions
 from workbench.core.rehearsal import Rehearsals
@@ -80,7 +82,8 @@ class Core:
         self._shelf = Shelf(int(available_bytes * _SHELF_SHARE_OF_MEMORY))
         self._baselines = Baselines(self._shelf)
         self._judgements = Judgements(self._shelf)
-        self._questions = Questions(self._workloads, self._shelf, self._judgements)
+        self._mixes = Mixes(self._shelf)
+        self._questions = Questions(self._workloads, self._shelf, self._judgements, self._mixes)
         self._blocked: dict[str, dict[str, events.Blocked]] = {}
         self._failed_ahead: set[tuple[str, str]] = set()
         self._last: tuple[Asked, Measurement] | None = None
@@ -94,6 +97,7 @@ class Core:
             self._rehearsals.forget(key)
             self._judgements.forget(key)
             self._questions.forget(key)
+            self._mixes.forget(key)
             self._blocked.pop(key, None)
             if self._last and self._last[0].workload.key == key:
                 self._last = None
@@ -107,13 +111,15 @@ class Core:
         baseline: str,
         checkpoint: Callable[[], None],
         *,
+        enough: Callable[[], bool] = lambda: False,
         when_quiet: bool = False,
         train_up_to_s: float | None = None,
     ) -> None:
         """Carry one recipe out and send its events; the last is ``Finished``.
 
-        ``when_quiet``: measure as soon as other programs leave the machine alone, and not before. ``train_up_to_s``:
-        where training would take longer, it ends before that, with ``Untrained``.
+        ``enough``: whether a search for the schemes of layers is to end, with the best so far. ``when_quiet``: measure
+        as soon as other programs leave the machine alone, and not before. ``train_up_to_s``: where training or a search
+        would take longer, it ends before that, with ``Untrained``.
 
         Raises
         ------
@@ -123,11 +129,10 @@ class Core:
             When the workload or the recipe can't be used, in one line for the person.
         """
         self._baselines.pause()
-        asked = self._resolved(run, token, recipe, baseline, checkpoint)
-        seconds = self._rehearsed(asked)
-        if train_up_to_s is not None and seconds > train_up_to_s:
-            self._outbox.event(events.Untrained(run=run, seconds=seconds))
+        asked = self._taken_up(run, token, recipe, baseline, checkpoint)
+        if self._waits_for_a_word(asked, train_up_to_s):
             return
+        asked = self._resolved(asked, enough)
         measurement = self._prepared(asked)
         result_key = _result_key(asked.workload, measurement.recipe, baseline)
         if when_quiet:
@@ -148,7 +153,7 @@ class Core:
         self._baselines.pause()
         return self._questions
 
-    def _resolved(self, run: int, token: int, recipe: Recipe, baseline: str, checkpoint: Callable[[], None]) -> Asked:
+    def _taken_up(self, run: int, token: int, recipe: Recipe, baseline: str, checkpoint: Callable[[], None]) -> Asked:
         """What was asked for, with its workload in memory, once it is known that it can be carried out."""
         require_place(recipe.place)
         progress = self._progress(run)
@@ -170,6 +175,39 @@ class Core:
         if reason:
             raise WorkbenchError(reason)
         return asked
+
+    def _waits_for_a_word(self, asked: Asked, train_up_to_s: float | None) -> bool:
+        """Whether it trains or searches for longer than it may; then that is told, and what is known before it."""
+        searches = open_step(asked.recipe) is not None
+        if searches and train_up_to_s is None:
+            return False
+        seconds = self._search_seconds(asked) if searches else self._rehearsed(asked)
+        waits = train_up_to_s is not None and seconds > train_up_to_s
+        if waits:
+            self._outbox.event(events.Untrained(run=asked.run, seconds=seconds, searches=searches))
+        return waits
+
+    def _resolved(self, asked: Asked, enough: Callable[[], bool]) -> Asked:
+        """The same with what a search found in place of what its recipe leaves to one; ``enough`` ends that."""
+        if open_step(asked.recipe) is None:
+            return asked
+        workload, context = asked.workload, asked.context
+        self._shelf.variant(workload, _without_search(asked.recipe), context)  # what comes before tells of itself
+        context.progress("searching the fastest scheme for each layer", 0, 0)
+        model, best = self._judgements.model(workload), None
+        for found in searched(self._mixes, workload, asked.recipe, model, context, enough):
+            self._outbox.event(events.Search(run=asked.run, mixture=found))
+            best = found if found.recipe else best
+        asked = replace(asked, recipe=Recipe.parse(best.recipe))
+        self._say(asked.run, f"auto chose {best.in_words}")
+        self._say_started(asked, asked.candidates[0])
+        return asked
+
+    def _search_seconds(self, asked: Asked) -> float:
+        """About how long it takes to train what comes before a search, and at most to search."""
+        recipe = _without_search(asked.recipe)
+        done = self._shelf.steps_done(asked.workload, recipe, saturates=False)
+        return self._rehearsals.seconds(asked.workload, recipe, asked.context, done) + Wanted.seconds
 
     def _prepared(self, asked: Asked) -> Measurement:
         """Both sides, ready to be compared."""
@@ -327,6 +365,12 @@ class Core:
     def _wait_for_others(self, context: Context) -> None:
         context.checkpoint()
         context.progress("waiting: another notebook is measuring on this machine", 0, 0)
+
+
+def _without_search(recipe: Recipe) -> Recipe:
+    """The steps before a search, placed where that begins."""
+    others = tuple(step for step in recipe.steps if not step.searches())
+    return completions(recipe.model_copy(update={"steps": others}))[0]
 
 
 def _told(run: int, beginning: Beginning) -> events.Event:

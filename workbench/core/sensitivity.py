@@ -46,7 +46,8 @@ def quantized_apart(recipe: Recipe, names: Sequence[str]) -> tuple[Recipe, list[
         raise RecipeError(f"{schemes.KEPT} is what layers are compared with; leave it out")
     own = next((step for step in recipe.steps if isinstance(step, Quantize)), Quantize())
     others = tuple(step for step in recipe.steps if not isinstance(step, Quantize))
-    steps = [own.model_copy(update={"scheme": name, "overrides": {}, "epochs": 0}) for name in dict.fromkeys(asked)]
+    plainly = {"budget": None, "overrides": {}, "epochs": 0}
+    steps = [own.model_copy(update={"scheme": name, **plainly}) for name in dict.fromkeys(asked)]
     place = recipe.place.model_copy(update={"engine": engines.reference().name})
     return recipe.model_copy(update={"steps": others, "place": place}), steps
 

@@ -38,6 +38,7 @@ class Inbox:
         self._lock = threading.Lock()
         self._waiting: Counter[str] = Counter()
         self._unwanted: set[int | str] = set()
+        self._searched_enough: set[int] = set()
         threading.Thread(target=self._listen, daemon=True, name="inbox").start()
 
     def next(self) -> tuple[Message, bytes]:
@@ -56,6 +57,10 @@ class Inbox:
         """False once the run, by its number, or the question, by its ticket, was cancelled or overtaken."""
         return asked not in self._unwanted
 
+    def searched_enough(self, run: int) -> bool:
+        """Whether this run is to go on with the best that it found so far."""
+        return run in self._searched_enough
+
     def _listen(self) -> None:
         while True:
             try:
@@ -64,6 +69,8 @@ class Inbox:
                 os._exit(0)  # the parent is gone: nothing here is worth keeping
             if message["do"] == "cancel":
                 self._unwanted.add(message["run"])
+            elif message["do"] == "take best":
+                self._searched_enough.add(message["run"])
             else:
                 with self._lock:
                     self._waiting[message["do"]] += 1
@@ -139,7 +146,14 @@ def _run(core: Any, inbox: Inbox, outbox: Outbox, message: Message) -> None:
     outbox.begun(run)
     try:
         asked = message["workload"], Recipe.parse(message["recipe"]), message["baseline"]
-        core.run(run, *asked, checkpoint, when_quiet=message["when_quiet"], train_up_to_s=message["train_up_to_s"])
+        core.run(
+            run,
+            *asked,
+            checkpoint,
+            enough=lambda: inbox.searched_enough(run),
+            when_quiet=message["when_quiet"],
+            train_up_to_s=message["train_up_to_s"],
+        )
     except Cancelled:
         outbox.event(events.Cancelled(run=run))
     except Exception as error:  # a run may fail in any library; the worker lives on

@@ -123,7 +123,7 @@ class Session:
         ``baseline`` is the fp32 engine to compare with, "auto" the faster of eager and compiled, or the untouched model
         itself where nothing is done to it.
         ``when_quiet``: measuring begins as soon as other programs leave the machine alone, and not before.
-        ``train_up_to_s``: a training that takes longer isn't begun; what is known before it is told.
+        ``train_up_to_s``: a training or a search that takes longer isn't begun; what is known before it is told.
         ``supersede`` cancels the runs before it that have the same ``owner``.
 
         Raises
@@ -139,7 +139,8 @@ class Session:
         with self._lock:
             self._supervisor.require()
             conditions = Conditions(when_quiet, train_up_to_s)
-            run = Run(next(self._numbers), parcel, recipe, baseline, conditions, owner, self.cancel)
+            number = next(self._numbers)
+            run = Run(number, parcel, recipe, baseline, conditions, owner, self.cancel, self.take_best)
             if supersede:
                 earlier = [other for other in self._runs.values() if other.owner is owner and not other.cancelled]
                 self._call_off(earlier, _KILL_OVERTAKEN_AFTER_SECONDS)
@@ -178,6 +179,13 @@ class Session:
         for run in chosen:
             if not run.begun:  # the worker drops it when its turn comes
                 self._publish(events.Cancelled(run=run.id))
+
+    def take_best(self, number: int | None = None, *, owner: object | None = None) -> None:
+        """End the search of one run, or of all of this owner that are under way: they go on with the best so far."""
+        with self._lock:
+            for run in self._runs.values():
+                if run.owner is owner if number is None else run.id == number:
+                    self._supervisor.worker.send({"do": "take best", "run": run.id})
 
     def history(self, workload_id: str | None = None, limit: int = 200) -> list[Entry]:
         """Finished runs, newest first, of all workloads or of the one that ``Started`` or a result names by its id."""

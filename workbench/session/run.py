@@ -28,7 +28,7 @@ class RunCancelled(WorkbenchError):
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a run waits for: a quiet machine, and a word before it trains for longer than so many seconds."""
+    """What a run waits for: a quiet machine, and a word before it trains or searches for more than so many seconds."""
 
     when_quiet: bool = False
     train_up_to_s: float | None = None
@@ -49,6 +49,7 @@ class Run:
         conditions: Conditions,
         owner: object,
         cancel: Callable[[int], None],
+        take_best: Callable[[int], None],
     ) -> None:
         self.id = number
         self.workload = parcel.workload
@@ -60,7 +61,7 @@ class Run:
         self.cancelled = False
         self.notices: tuple[str, ...] = ()
         self._parcel: Parcel | None = parcel
-        self._cancel = cancel
+        self._cancel, self._take_best = cancel, take_best
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._ending: Event | None = None
 
@@ -80,12 +81,20 @@ class Run:
         if isinstance(self._ending, events.Failed):
             raise RunFailed(self._ending.message, self._ending.detail)
         if isinstance(self._ending, events.Untrained):
-            raise RunCancelled(f"its training takes {self._ending.about}, longer than it was allowed")
+            what = "search" if self._ending.searches else "training"
+            raise RunCancelled(f"its {what} takes {self._ending.about}, longer than it was allowed")
         raise RunCancelled(f"run {self.id} was cancelled")
 
     def cancel(self) -> None:
         """Stop it at the next batch boundary; a worker that doesn't come to one within a second is killed."""
         self._cancel(self.id)
+
+    def take_best(self) -> None:
+        """End its search for the schemes of layers, and go on with the best so far, int8 in all layers or better.
+
+        A run that doesn't search goes on as it is.
+        """
+        self._take_best(self.id)
 
     def _receive(self, event: Event) -> None:
         if isinstance(event, events.Notice):

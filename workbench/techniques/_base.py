@@ -175,6 +175,10 @@ class Technique(BaseModel):
         """How many epochs this step will train for: on request only, never ahead of it. 0 means it acts at once."""
         return sum(getattr(self, name) for name in self._declared("trains"))
 
+    def searches(self) -> bool:
+        """Whether it leaves choices to a search, which a run makes on request only and takes the time of."""
+        return False
+
     @property
     def precision(self) -> str | None:
         """What it asks the layers to be computed in; ``None`` where it leaves that as it is."""

@@ -12,7 +12,8 @@ import torch
 from workbench.core.mixing.bench import settled
 from workbench.core.mixing.layers import Layers
 from workbench.core.mixing.models import Models
-from workbench.core.mixing.wanted import Wanted
+from workbench.core.mixing.wanted import Wanted, open_step
+from workbench.core.placing import completions
 from workbench.core.sensitivity import quantized_apart
 from workbench.core.shelf import Shelf
 from workbench.errors import WorkbenchError
@@ -27,7 +28,7 @@ from workbench.techniques.quantize import Quantize
 from workbench.techniques.quantize.schemes import KEPT, TRIED
 from workbench.workload import Data, LoadedWorkload
 
-__all__ = ["Mixes", "Mixing", "Wanted"]
+__all__ = ["Mixes", "Mixing", "Wanted", "open_step"]
 
 _OF_LAYERS = 0.6
 """Of the time, what may be over once layers were looked at, so that some is left for whole models."""
@@ -59,13 +60,14 @@ class Mixing:
     """The search for one model, recipe and budget.
 
     Training examples calibrate and others of them judge; test examples are left alone. The recipe's steps but
-    quantization come first; of its own quantization all options but overrides and training are taken.
+    quantization come first; of its own quantization all options but training are taken, and overrides where its scheme
+    is "auto".
 
     Raises
     ------
     WorkbenchError
-        There are no training examples to judge by, a scheme is of no layer, or no engine times the layers of a
-        quantized model.
+        There are no training examples to judge by, a scheme is of no layer, an override names no layer or they leave
+        none to choose for, or no engine times the layers of a quantized model.
     """
 
     def __init__(
@@ -82,7 +84,10 @@ class Mixing:
         kept = others.model_copy(update={"place": recipe.place})
         self._metric, self._budget = workload.task.metric, wanted.budget
         self._judging = _judging(workload, wanted.examples, recipe.seed)
-        self._bench = settled(workload, kept, {step.scheme: step for step in steps}, shelf, context)
+        if own := open_step(recipe):
+            own.require_choice(shelf.variant(workload, completions(kept)[0], context).module)
+        fixed = own.overrides if own else {}
+        self._bench = settled(workload, kept, {step.scheme: step for step in steps}, fixed, shelf, context)
         self._layers = Layers(self._bench, self._judging)
         judged = quality.Judged(model, self._judging, self._metric)
         self._models = Models(self._bench, self._layers, self._judging, judged, wanted.budget)
@@ -127,8 +132,9 @@ class Mixing:
         if exact.loss is None:
             raise WorkbenchError(self._models.reason(exact.assignment))
         if exact.loss.value > self._models.limit:
+            what = "with the overrides alone" if self._bench.fixed else "without any quantization"
             raise WorkbenchError(
-                f"budget {self._budget:g} is below what the model loses without any quantization, "
+                f"budget {self._budget:g} is below what the model loses {what}, "
                 f"{exact.loss.value:.3g} on {len(self._judging):,} training examples; give a larger one"
             )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from workbench.core.placing import completions
 from workbench.core.shelf import Prepared, Shelf
@@ -12,6 +12,7 @@ from workbench.errors import WorkbenchError
 from workbench.recipe import Recipe
 from workbench.techniques import Context
 from workbench.techniques.quantize import Quantize
+from workbench.techniques.quantize.schemes import KEPT, names
 from workbench.workload import Inputs, LoadedWorkload
 
 
@@ -19,7 +20,8 @@ from workbench.workload import Inputs, LoadedWorkload
 class Bench:
     """``kept``: the recipe without quantization, its place complete; ``steps``: by scheme what quantizes all layers.
 
-    ``reference`` is the scheme that speeds are told beside.
+    ``reference`` is the scheme that speeds are told beside, ``fixed`` what the person has asked of layers, by names and
+    patterns.
     """
 
     workload: LoadedWorkload
@@ -27,6 +29,7 @@ class Bench:
     kept: Recipe
     steps: Mapping[str, Quantize]
     reference: str
+    fixed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def example(self) -> Inputs:
@@ -34,9 +37,20 @@ class Bench:
         return self.workload.example(self.kept.place.batch)
 
     def quantized(self, scheme: str, overrides: Mapping[str, str] | None = None) -> Recipe:
-        """The recipe with all layers in ``scheme``, but for ``overrides``."""
-        step = self.steps[scheme].model_copy(update={"overrides": dict(overrides or {})})
+        """The recipe with all layers in ``scheme``, but for ``overrides`` and those that are fixed."""
+        step = self.steps[scheme].model_copy(update={"overrides": {**self.fixed, **(overrides or {})}})
         return self.kept.model_copy(update={"steps": (*self.kept.steps, step)})
+
+    @property
+    def unquantized(self) -> Recipe:
+        """The recipe with all layers as they are but those that are fixed."""
+        if set(self.fixed.values()) <= {KEPT}:
+            return self.kept
+        return self.quantized(self.reference, {"*": KEPT})
+
+    def is_fixed(self, layer: str) -> bool:
+        """Whether the person has asked for its scheme."""
+        return any(names(name, layer) for name in self.fixed)
 
     def prepared(self, recipe: Recipe, context: Context) -> Prepared:
         """The recipe's variant, ready to be called."""
@@ -44,7 +58,12 @@ class Bench:
 
 
 def settled(
-    workload: LoadedWorkload, recipe: Recipe, steps: Mapping[str, Quantize], shelf: Shelf, context: Context
+    workload: LoadedWorkload,
+    recipe: Recipe,
+    steps: Mapping[str, Quantize],
+    fixed: Mapping[str, str],
+    shelf: Shelf,
+    context: Context,
 ) -> Bench:
     """The bench on the first engine of those that ``recipe`` may run on which times the layers of a quantized model.
 
@@ -52,9 +71,10 @@ def settled(
     """
     reasons: dict[str, None] = {}
     for scheme in steps:
-        asked = Bench(workload, shelf, recipe, steps, scheme)
+        asked = Bench(workload, shelf, recipe, steps, scheme, fixed)
         for complete in completions(asked.quantized(scheme)):
-            bench = Bench(workload, shelf, recipe.model_copy(update={"place": complete.place}), steps, scheme)
+            kept = recipe.model_copy(update={"place": complete.place})
+            bench = Bench(workload, shelf, kept, steps, scheme, fixed)
             try:
                 bench.prepared(complete, context).runner.layer_times_ms(bench.example, repeats=1)
             except (WorkbenchError, LayerTimesUnavailable) as error:

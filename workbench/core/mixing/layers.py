@@ -29,7 +29,7 @@ _SHOWN_EVERY_S = 0.25
 
 
 class Layers:
-    """The layers that have a form in any scheme, in execution order, and what is known of each.
+    """The layers that have a form in any scheme and none that is fixed, in execution order; what is known of each.
 
     ``judging``: the examples on which losses are found.
     """
@@ -66,7 +66,8 @@ class Layers:
         yield "timing the layers"
         self._times = self._least({KEPT, *self._forms}, context)
         formed = frozenset().union(*self._forms.values())
-        self.names = tuple(layer for layer in self._times[KEPT] if layer in formed)
+        free = (layer for layer in self._times[KEPT] if not self._bench.is_fixed(layer))
+        self.names = tuple(layer for layer in free if layer in formed)
 
     def _may_pay(self, scheme: str, context: Context) -> bool:
         """Whether the layers that can be in ``scheme`` take time worth saving; only the graph tells of some."""

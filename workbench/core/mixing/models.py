@@ -53,7 +53,7 @@ class Models:
         """The scheme of most quantized layers for the model, and what differs from that beside it."""
         schemes = Counter(scheme for scheme in assignment.values() if scheme != KEPT)
         if not schemes:
-            return self._bench.kept
+            return self._bench.unquantized
         [(general, _)] = schemes.most_common(1)
         usual = self._layers.uniform(general)
         others = {layer: scheme for layer, scheme in assignment.items() if scheme != usual[layer]}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from pydantic import model_validator
+
 from workbench import precisions
 from workbench.errors import RecipeError, WorkbenchError, unknown
 from workbench.graph.quantized import already_quantized
@@ -12,7 +14,7 @@ from workbench.plumbing.lazy import lazy
 from workbench.techniques._base import Context, Form, Technique, option
 from workbench.techniques.quantize import schemes
 from workbench.techniques.quantize.layers import is_convolution, own_layers, quantizable_layers
-from workbench.techniques.quantize.schemes import KEPT, SCHEMES, LayerScheme, Scheme
+from workbench.techniques.quantize.schemes import AUTO, KEPT, SCHEMES, LayerScheme, Scheme
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +44,7 @@ class Quantize(Technique):
     order: ClassVar[int] = 90
     main_option: ClassVar[str] = "scheme"
     deciding_option: ClassVar[str | None] = "scheme"
-    summarized: ClassVar[tuple[str, ...]] = ("scheme", "overrides")
+    summarized: ClassVar[tuple[str, ...]] = ("scheme", "budget", "overrides")
     heeds_saturation: ClassVar[bool] = True
     libraries: ClassVar[tuple[str, ...]] = ("torchao",)
 
@@ -53,11 +55,22 @@ class Quantize(Technique):
         precisions={name: name for name in SCHEMES},
         title="Scheme",
     )
+    budget: float | None = option(
+        None,
+        "the loss of quality that auto accepts, a share: 0.005 is half a percentage point, or half a per cent of a "
+        "metric that is no share",
+        unit="accepted loss",
+        when={"scheme": [AUTO]},
+        default_when={"scheme": {AUTO: 0.005}},
+        title="Budget",
+        gt=0,
+        le=1,
+    )
     group_size: int = option(
         32,
         "inputs of a layer that share a scale, at most: fewer are more accurate, more are smaller",
         unit="inputs",
-        when={"scheme": schemes.those(schemes.by_groups)},
+        when={"scheme": schemes.those_and_auto(schemes.by_groups)},
         title="Group size",
         ge=8,
         le=256,
@@ -66,21 +79,21 @@ class Quantize(Technique):
         "learned",
         "of weights in few bits: each to the nearest number, or by 32 training examples or more, so that the layer's "
         "outputs move least",
-        when={"scheme": schemes.those(schemes.may_be_learned)},
+        when={"scheme": schemes.those_and_auto(schemes.may_be_learned)},
         title="Rounding",
     )
     calibration: Literal["range", "moving-average", "percentile", "mse", "entropy"] = option(
         "percentile",
         "how ranges are chosen: from smallest to largest, the moving average of these over batches, 99.99 % of the "
         "values, the least squared error (for activations in few bits), or the least Kullback–Leibler divergence",
-        when={"scheme": schemes.those(lambda each: each.is_calibrated)},
+        when={"scheme": schemes.those_and_auto(lambda each: each.is_calibrated)},
         title="Calibration",
     )
     calibration_samples: int = option(
         256,
         "training examples shown to the model to find the ranges",
         unit="examples",
-        when={"scheme": schemes.those(lambda each: each.is_calibrated)},
+        when={"scheme": schemes.those_and_auto(lambda each: each.is_calibrated)},
         title="Calibration examples",
         ge=1,
         le=65536,
@@ -89,7 +102,7 @@ class Quantize(Technique):
         True,
         "take back by each layer's bias what rounding shifts its outputs by on average, by 32 training examples or "
         "more",
-        when={"scheme": schemes.those(lambda each: each.weights)},
+        when={"scheme": schemes.those_and_auto(lambda each: each.weights)},
         title="Correct biases",
     )
     epochs: int = option(
@@ -114,15 +127,31 @@ class Quantize(Technique):
         {},
         "schemes of single layers or blocks, by name or by a pattern with *: fp32 leaves them as they are; of several "
         "that name a layer its own name counts, else the longest",
-        when={"scheme": schemes.those(lambda each: each.weights)},
+        when={"scheme": schemes.those_and_auto(lambda each: each.weights)},
         entry="layer",
         title="Schemes of layers",
     )
 
+    @model_validator(mode="after")
+    def _auto_alone_has_a_budget(self) -> Quantize:
+        if self.budget is not None and not self.searches():
+            raise RecipeError(f"a budget is for scheme 'auto', not {self.scheme!r}; leave it out or choose 'auto'")
+        if self.searches() and self.budget is None:
+            raise RecipeError("scheme 'auto' needs a budget, the loss that is accepted as a share: 0.005, for instance")
+        if self.searches() and self.epochs:
+            raise RecipeError(
+                f"scheme 'auto' chooses without training and epochs is {self.epochs}; leave epochs out, and train what "
+                "it chose"
+            )
+        return self
+
     @property
     def precisions(self) -> Collection[str]:
-        others = self.overrides.values() if self._formats.weights else ()
-        return {self.scheme, *others} - {KEPT}
+        others = self.overrides.values() if self.searches() or self._formats.weights else ()
+        return {self.scheme, *others} - {KEPT, AUTO}
+
+    def searches(self) -> bool:
+        return self.scheme == AUTO
 
     @property
     def _formats(self) -> Precision:
@@ -165,7 +194,7 @@ class Quantize(Technique):
         Raises
         ------
         RecipeError
-            An override names no layer of this model.
+            An override names no layer of this model, or the scheme is "auto", which only a run resolves.
         WorkbenchError
             Nothing in the model can be quantized this way, or its graph computes something else.
         EngineError
@@ -173,6 +202,10 @@ class Quantize(Technique):
         """
         if reason := self.blocked(variant.module):
             raise WorkbenchError(reason)
+        if self.searches():
+            raise RecipeError(
+                "scheme 'auto' is searched by a run; take the recipe of its result, wb.run(workload, recipe).result()"
+            )
         if self._formats.cast:
             return variant.having(precision=self.scheme, graph=None)
         from workbench.techniques._training import Plan
@@ -230,6 +263,8 @@ class Quantize(Technique):
     def blocked(self, module: torch.nn.Module, form: Form | None = None) -> str | None:
         if reason := already_quantized(module):
             return reason
+        if self.searches():
+            return self._why_no_choice(module)
         if self._formats.cast or own_layers(module):
             return None
         if any(quantizable_layers(module, each) for each in self.asked):
@@ -240,28 +275,56 @@ class Quantize(Technique):
             f"{self.scheme} quantizes {schemes.takes_in_words(self._formats)} and this model has none; use int8-static"
         )
 
+    def _why_no_choice(self, module: torch.nn.Module) -> str | None:
+        layers = self._layers(module)
+        if not layers:
+            return "auto chooses the schemes of layers and this model has none that any scheme quantizes"
+        if all(any(schemes.names(name, layer) for name in self.overrides) for layer in layers):
+            return "the overrides say the scheme of every layer, so auto has none to choose; take one out"
+        return None
+
     def unfit(self, layer: torch.nn.Module) -> str | None:
-        if own_layers(layer) or quantizable_layers(layer, self._formats):
+        if self.searches() or own_layers(layer) or quantizable_layers(layer, self._formats):
             return None
         return self._no_form(layer, self._formats)
 
     def summary(self) -> str:
-        overrides = dict(self.overrides) if self._formats.weights else {}
+        overrides = dict(self.overrides) if self.searches() or self._formats.weights else {}
         general = overrides.pop("*", self.scheme)
         others: dict[str, list[str]] = {}
         for name, scheme in overrides.items():
             others.setdefault(scheme, []).append(name)
         apart = (f", {' and '.join(names)} in {schemes.in_short(scheme)}" for scheme, names in others.items())
-        return "".join((schemes.in_short(general), *apart))
+        within = f" within {100 * self.budget:.3g} %" if self.searches() else ""
+        return "".join((schemes.in_short(general), within, *apart))
+
+    def require_choice(self, module: torch.nn.Module) -> None:
+        """Raise where a search would have nothing to choose in ``module``.
+
+        Raises
+        ------
+        RecipeError
+            An override names no layer, with the nearest names.
+        WorkbenchError
+            There is no layer that a scheme quantizes, or the overrides name all of them.
+        """
+        self._check_overrides(module)
+        if reason := self.blocked(module):
+            raise WorkbenchError(reason)
 
     def _check_overrides(self, module: torch.nn.Module) -> None:
-        taken = {name for each in SCHEMES.values() if each.weights for name in quantizable_layers(module, each)}
-        layers = [name for name, _ in module.named_modules() if name in taken]
-        layers += filter(None, own_layers(module))
+        layers = self._layers(module)
         blocks = {name.rsplit(".", depth)[0] for name in layers for depth in range(1, name.count(".") + 1)}
         for name in self.overrides:
             if not any(schemes.names(name, each) for each in (*layers, *blocks)):
                 raise RecipeError(unknown("layer", name, layers))
+
+    @staticmethod
+    def _layers(module: torch.nn.Module) -> list[str]:
+        """All that an override may name by itself."""
+        taken = {name for each in SCHEMES.values() if each.weights for name in quantizable_layers(module, each)}
+        layers = [name for name, _ in module.named_modules() if name in taken]
+        return [*layers, *filter(None, own_layers(module))]
 
     def _reason(self, layer: torch.nn.Module, name: str, unlike: Mapping[str, Columns]) -> str:
         formats = self.formats_of(name)

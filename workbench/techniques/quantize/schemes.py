@@ -15,16 +15,22 @@ from workbench.precisions import Precision
 SCHEMES = {name: each for name, each in precisions.registered().items() if not each.is_plain}
 KEPT = "fp32"
 """What a layer is asked to be that stays as it is."""
+AUTO = "auto"
+"""Of a model: a run searches the fastest scheme for each layer within a budget, and goes on with what it found."""
 _SHORT = {alias: name for name, each in SCHEMES.items() for alias in each.aliases}
 
 
-def _full_name(scheme: object) -> object:
+def _full_name(scheme: object, *others: str) -> object:
     if not isinstance(scheme, str):
         return scheme
     full = _SHORT.get(scheme, scheme)
-    if full not in SCHEMES:
-        raise RecipeError(unknown("scheme", scheme, {*SCHEMES, *_SHORT}))
+    if full not in (*SCHEMES, *others):
+        raise RecipeError(unknown("scheme", scheme, {*SCHEMES, *_SHORT, *others}))
     return full
+
+
+def _full_name_or_auto(scheme: object) -> object:
+    return _full_name(scheme, AUTO)
 
 
 def full_name_for_a_layer(scheme: object) -> object:
@@ -35,7 +41,7 @@ def full_name_for_a_layer(scheme: object) -> object:
     return full
 
 
-Scheme = Annotated[Literal[tuple(SCHEMES)], BeforeValidator(_full_name)]
+Scheme = Annotated[Literal[(*SCHEMES, AUTO)], BeforeValidator(_full_name_or_auto)]
 OF_LAYERS = tuple(name for name, each in SCHEMES.items() if each.weights)
 """Those that a single layer may have."""
 TELLING = tuple(
@@ -59,6 +65,11 @@ def those(such: Callable[[Precision], bool]) -> list[str]:
     return [name for name, each in SCHEMES.items() if such(each)]
 
 
+def those_and_auto(such: Callable[[Precision], bool]) -> list[str]:
+    """The same, and "auto", which tries some of them."""
+    return [*those(such), AUTO]
+
+
 def by_groups(formats: Precision) -> bool:
     """Whether groups of a layer's inputs have a scale each."""
     return formats.weights is not None and formats.weights.scales == "group"
@@ -72,7 +83,8 @@ def may_be_learned(formats: Precision) -> bool:
 def all_in_words() -> str:
     """What each scheme is: "int8-static: ranges fixed beforehand; …"."""
     helps = dict.fromkeys(each.help for each in SCHEMES.values())
-    return "; ".join(f"{', '.join(those(lambda each, help=help: each.help == help))}: {help}" for help in helps)
+    told = [f"{', '.join(those(lambda each, help=help: each.help == help))}: {help}" for help in helps]
+    return "; ".join([*told, f"{AUTO}: the fastest for each layer within a budget of loss, found by measurement"])
 
 
 def in_short(scheme: str) -> str:
