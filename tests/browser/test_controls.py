@@ -256,3 +256,18 @@ def test_everything_works_by_keyboard_alone(plain):
     the_page.tab_to(plain, the_page.cancel(plain))
     plain.keyboard.press("Enter")
     the_page.phase(plain, "cancelled")
+
+
+@ONLY_VOILA
+def test_a_search_begins_with_the_accepted_loss_and_its_budget_goes_with_it(plain):
+    plain.get_by_label("accept a larger loss").click()
+    the_page.turn(plain, "Quantize", True)
+    the_page.choose(plain, "Quantize", "Scheme", "auto")
+    the_page.phase(plain, "untrained")
+    the_page.wait_for_recipe(plain, "r.steps[0].budget === 0.01")
+    plain.get_by_role("button", name="Run the search, up to").wait_for()
+    plain.get_by_label("smaller budget").click()
+    the_page.wait_for_recipe(plain, "r.steps[0].budget === 0.005")
+    plain.get_by_label("accept a smaller loss").click()
+    the_page.choose(plain, "Quantize", "Scheme", "int8-static")
+    the_page.wait_for_recipe(plain, "r.steps[0].budget === null")

@@ -25,6 +25,7 @@ class HandDrivenSession:
         self.when_quiet: list[bool] = []
         self.train_up_to_s: list[float | None] = []
         self.cancelled_by: list[object] = []
+        self.taken_by: list[object] = []
         self.refusal: Exception | None = None
         self.entries: list = []
         self.forgotten: list[int] = []
@@ -56,6 +57,9 @@ class HandDrivenSession:
 
     def cancel(self, number: int | None = None, *, owner: object = None) -> None:
         self.cancelled_by.append(owner)
+
+    def take_best(self, number: int | None = None, *, owner: object = None) -> None:
+        self.taken_by.append(owner)
 
     def subscribe(self, callback: Callable) -> Callable[[], None]:
         self._subscribers.append(callback)

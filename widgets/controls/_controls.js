@@ -182,6 +182,38 @@ function flag(label, change) {
   };
 }
 
+/**
+ * A share of loss, one step after the other, written in hundredths of a unit that may change.
+ * @param {string} label
+ * @param {number[]} steps
+ * @param {(value: number) => void} change
+ * @param {() => string} unit
+ * @returns {Control}
+ */
+function stepper(label, steps, change, unit) {
+  const id = unique("stepper");
+  const amount = h("output", { class: "wb-amount", "aria-labelledby": id });
+  let shown = 0;
+  /** @type {(sign: string, name: string, next: () => number | undefined) => HTMLElement} */
+  const button = (sign, name, next) => {
+    const onclick = () => change(next() ?? shown);
+    return h("button", { type: "button", class: "wb-step", "aria-label": name, onclick }, sign);
+  };
+  const less = button("−", `smaller ${label.toLowerCase()}`, () => steps.filter((each) => each < shown).at(-1));
+  const more = button("+", `larger ${label.toLowerCase()}`, () => steps.find((each) => each > shown));
+  const name = h("span", { class: "wb-option-label", id }, label);
+  return {
+    el: row(name, h("div", { class: "wb-wide wb-stepper" }, less, amount, more)),
+    set(value) {
+      shown = Number(value);
+      write(amount, `${Number((100 * shown).toPrecision(3))} ${unit()}`);
+      less.toggleAttribute("disabled", shown <= steps[0]);
+      more.toggleAttribute("disabled", shown >= (steps.at(-1) ?? 0));
+    },
+    refuse() {},
+  };
+}
+
 /** @param {Child[]} parts */
 function row(...parts) {
   return h("div", { class: "wb-option" }, parts);
@@ -236,9 +268,10 @@ function doubling(last) {
  * @param {Option} option
  * @param {(value: OptionValue) => void} change
  * @param {() => boolean} waits
+ * @param {() => string} unit of a hundredth of an accepted loss
  * @returns {Control & { limit?(last: number): void }}
  */
-function control(option, change, waits) {
+function control(option, change, waits, unit) {
   const { title, whole, minimum, maximum, written } = option;
   switch (option.control) {
     case "segmented":
@@ -247,6 +280,8 @@ function control(option, change, waits) {
       return choice(title, option.choices, change);
     case "flag":
       return flag(title, change);
+    case "stepper":
+      return stepper(title, option.steps, change, unit);
     case "slider":
       return slider(title, linear(/** @type {NumberRange} */ ({ whole, minimum, maximum, written })), change, waits);
     case "number": {

@@ -19,6 +19,7 @@ function makePanel(model, schema) {
     baseline: model.get("_shown").baseline,
     asking: null,
     update() {},
+    unit: () => model.get("accepted").unit,
     edit(change, card) {
       const asked = structuredClone({ recipe: panel.recipe, baseline: panel.baseline });
       change(asked);

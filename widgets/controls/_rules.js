@@ -119,7 +119,21 @@ function setOption(recipe, technique, option, value) {
   for (const other of technique.options) {
     const most = maximum(technique, step, other);
     if (most !== null && Number(step[other.name]) > most) step[other.name] = most;
+    const optional = other.trains || other.default === null; // to be refused where it makes no difference
+    if (optional && !matters(technique, step, other)) step[other.name] = other.default;
   }
+}
+
+/**
+ * Have budgets begin with the loss that is accepted.
+ * @param {Schema} schema
+ * @param {number} share
+ */
+function beginWithAccepted(schema, share) {
+  const budgets = schema.techniques.flatMap(({ options }) => options.filter(({ control }) => control === "stepper"));
+  for (const { default_when } of budgets)
+    for (const defaults of Object.values(default_when))
+      for (const choice of Object.keys(defaults)) defaults[choice] = share;
 }
 
 /**

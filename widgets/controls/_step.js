@@ -126,7 +126,7 @@ function techniqueCard(technique, panel) {
         setOption(recipe, technique, option, value);
       }, name);
     };
-    const own = control(option, change, waits);
+    const own = control(option, change, waits, panel.unit);
     own.el.title = option.help;
     return { option, control: own };
   });

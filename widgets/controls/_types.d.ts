@@ -25,13 +25,15 @@ interface Option {
   name: string;
   title: string;
   help: string;
-  control: "segmented" | "choice" | "flag" | "text" | "number" | "slider";
+  control: "segmented" | "choice" | "flag" | "text" | "number" | "slider" | "stepper";
   default: OptionValue;
   choices: Choice[];
   whole: boolean;
   minimum: number | null;
   maximum: number | null;
   written: Written;
+  /** What a stepper goes over. */
+  steps: number[];
   /** Whether it counts the epochs that the step trains for. */
   trains: boolean;
   /** The option matters only where the others have one of these values. */
@@ -138,6 +140,8 @@ interface RecipePanelTraits {
   _blocked: Record<string, Blocked>;
   effects: Record<string, Effect>;
   costs: Record<string, string>;
+  /** The loss that the person accepts, as a share, and what the page calls its hundredth. */
+  accepted: { share: number; unit: string };
   /** What each step of the recipe does, in a few words. */
   _said: Record<string, string>;
   model: { name?: string; description?: string };
@@ -190,6 +194,8 @@ interface Panel extends Asked {
   /** The card whose change isn't answered yet. */
   asking: string | null;
   update(): void;
+  /** What the page calls a hundredth of the loss that is accepted. */
+  unit(): string;
   /** Change what is asked for, on behalf of a card, and send it. */
   edit(change: (asked: Asked) => void, card: string): void;
   /** Take over what Python shows, unless a newer change of this browser is on its way. */

@@ -19,6 +19,7 @@ function render({ model, el }) {
       el.replaceChildren(error, waiting, ...bones);
       return;
     }
+    beginWithAccepted(schema, model.get("accepted").share);
     const made = makePanel(model, schema);
     const [first, steps, last] = [modelCard(model), families(schema, made), placeCard(made)];
     made.update = () => {
@@ -29,6 +30,10 @@ function render({ model, el }) {
     made.update();
   };
   model.on("change:_schema", build);
+  model.on("change:accepted", () => {
+    if (panel) beginWithAccepted(panel.schema, model.get("accepted").share);
+    panel?.update();
+  });
   model.on("change:_shown", () => panel?.adopt());
   for (const part of ["effects", "costs", "_blocked", "_said", "model", "busy"])
     model.on(`change:${part}`, () => panel?.update());

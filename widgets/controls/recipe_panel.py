@@ -44,6 +44,9 @@ class RecipePanel(Widget):
     effects = t.Dict(help='by technique: {"text": "1.9× · real", "tone": "better", "against": "…"}').tag(sync=True)
     costs = t.Dict(help='by technique that is off: what it would cost, {"distill": "trains about 50 s"}').tag(sync=True)
     blocked = t.Dict(help='what could do nothing to this model: {"prune": {"reason": "…", "choices": {}}}')
+    accepted = t.Dict(
+        {"share": 0.005, "unit": "pt"}, help="the loss that is accepted, which budgets begin with, and its unit"
+    ).tag(sync=True)
     model = t.Dict(help='what the recipe begins with: {"name": "fashion-cnn", "description": "…"}').tag(sync=True)
     error = t.Unicode(help="why the last change was refused").tag(sync=True)
     busy = t.Bool(help="whether the recipe shown is being measured").tag(sync=True)

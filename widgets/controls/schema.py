@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.catalog import Catalog, OptionInfo, TechniqueInfo
+from workbench.widgets.page import acceptance
 
 _MOST_CHARACTERS_SIDE_BY_SIDE = 56
 """Of all choices of an option: what two lines hold."""
 _PERCENT = "fraction"
+_ACCEPTED = "accepted loss"
 _SUFFIXES = {_PERCENT: " %", "epochs": " ep."}
 _LONGEST_SUFFIX = 3
 """Characters of a unit that stands beside its number; a longer one stands in the option's help alone."""
@@ -77,6 +79,7 @@ def _option(option: OptionInfo) -> dict[str, Any]:
         "minimum": option.minimum,
         "maximum": option.maximum,
         "written": _written(option.unit),
+        "steps": [round(step / 100, 6) for step in acceptance.SPENT] if control == "stepper" else [],
         "trains": option.trains,
         "when": option.when,
         "maximum_when": option.maximum_when,
@@ -88,6 +91,8 @@ def _control(option: OptionInfo, choices: list[str]) -> str:
     """Which of the panel's controls sets the option."""
     if choices:
         return "choice" if len(",".join(choices)) > _MOST_CHARACTERS_SIDE_BY_SIDE else "segmented"
+    if option.unit == _ACCEPTED:
+        return "stepper"
     if option.type in ("number", "integer"):
         return "number" if option.minimum is None or option.maximum is None else "slider"
     return "flag" if option.type == "flag" else "text"

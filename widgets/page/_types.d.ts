@@ -33,7 +33,7 @@ interface VerdictLineTraits {
     sure: { level: "" | "solid" | "rough" | "busy"; text: string; title: string };
     /** Whether waiting for a quiet moment could help. */
     wait: boolean;
-    /** What the button says that lets a training begin; "" where none waits. */
+    /** What the button says that lets a training or a search begin; "" where none waits. */
     train: string;
     accepted: { steps: number[]; unit: string; of: string };
   };
@@ -89,9 +89,20 @@ interface RunSummaryTraits {
 
 interface RunProgressTraits {
   view: {
-    phase: "starting" | "idle" | "working" | "training" | "finished" | "cancelled" | "failed" | "untrained";
+    phase:
+      | "starting"
+      | "idle"
+      | "working"
+      | "training"
+      | "searching"
+      | "finished"
+      | "cancelled"
+      | "failed"
+      | "untrained";
     busy: boolean;
     again: boolean;
+    /** Whether a search has a best so far that can be taken. */
+    take: boolean;
     text: string;
     /** Of the work that is done; null where it isn't known. */
     share: number | null;
@@ -102,6 +113,7 @@ interface RunProgressTraits {
   };
   cancels: number;
   repeats: number;
+  takes: number;
 }
 
 interface TryNextTraits {

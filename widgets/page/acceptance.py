@@ -9,6 +9,14 @@ from workbench.receipt import Interval, Quality
 STEPS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """What can be chosen: percentage points of shares, else per cent of the baseline's figure."""
 
+SPENT = STEPS[1:]
+"""What can be chosen as a budget: one of 0 leaves nothing to choose."""
+
+
+def to_be_spent(accepted: float) -> float:
+    """A budget, as a share, for who accepts such a loss: who accepts none still has to give the least."""
+    return round(max(accepted, SPENT[0]) / 100, 6)
+
 
 def limit(baseline: Quality, accepted: float) -> float:
     """The largest loss that is accepted, in the metric's unit."""

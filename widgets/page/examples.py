@@ -42,9 +42,10 @@ _NONE_YET = {
     "idle": AWAITED,
     "working": AWAITED,
     "training": AWAITED,
+    "searching": AWAITED,
     "cancelled": "The run was cancelled, so there is no model to look at. “Measure again” brings it.",
     "failed": "The run failed, so there is no model to look at.",
-    "untrained": "The training hasn't begun, and what the model answers is known only after it.",
+    "untrained": "The {work} hasn't begun, and what the model answers is known only after it.",
 }
 _STORED = "A run of the history keeps its figures, not its model. “Measure again” brings the examples."
 
@@ -69,7 +70,11 @@ def why_none(state: PageState) -> str:
     """Why the state has no examples that could be asked for; "" where it has."""
     if state.stored:
         return _STORED
-    return "" if state.phase == "finished" and state.result else _NONE_YET.get(state.phase, AWAITED)
+    return (
+        ""
+        if state.phase == "finished" and state.result
+        else _NONE_YET.get(state.phase, AWAITED).format(work="search" if state.searches else "training")
+    )
 
 
 def rows(shown: View) -> list[list[str]]:

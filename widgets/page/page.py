@@ -21,6 +21,7 @@ from workbench.widgets.charts.training_plot import TrainingPlot
 from workbench.widgets.charts.waterfall_chart import WaterfallChart
 from workbench.widgets.controls.recipe_panel import RecipePanel
 from workbench.widgets.page import (
+    acceptance,
     effects,
     graph,
     layer_schemes,
@@ -206,6 +207,10 @@ class Page(VBox):
         self.panel.busy = state.busy
         self.panel.blocked = {name: each.model_dump() for name, each in state.blocked.items()}
         self.panel.effects = effects.effects(state)
+        self.panel.accepted = {
+            "share": acceptance.to_be_spent(state.accepted),
+            "unit": self.verdict.view["accepted"]["unit"],
+        }
         self.panel.costs = {name: f"trains {about}" for name, about in state.costs.items()}
         known = (each for each in self.bar.workloads if each["name"] == state.workload)
         self.panel.model = next(known, {"name": state.workload, "description": ""})

@@ -3,6 +3,7 @@ const SIGNS = {
   idle: "○",
   working: "●",
   training: "●",
+  searching: "●",
   finished: "✓",
   cancelled: "■",
   failed: "✕",
@@ -16,17 +17,30 @@ function render({ model, el }) {
   const text = h("span", { class: "wb-text" });
   const fill = h("i", {});
   const bar = h("span", { class: "wb-progress", "aria-hidden": "true" }, fill);
-  /** @type {(trait: "cancels" | "repeats", label: string) => HTMLElement} */
+  /** @type {(trait: "cancels" | "repeats" | "takes", label: string) => HTMLElement} */
   const counting = (trait, label) => {
     const onclick = () => send(model, trait, model.get(trait) + 1);
     return h("button", { type: "button", class: "wb-button", onclick }, label);
   };
   const [cancel, again] = [counting("cancels", "Cancel"), counting("repeats", "Measure again")];
+  const take = counting("takes", "Take the best so far");
   const notices = h("span", { class: "wb-notices" });
   const environment = h("span", { class: "wb-environment" });
   const spoken = h("span", { class: "wb-offscreen", role: "status", "aria-live": "polite" });
   const alert = h("span", { class: "wb-alert", role: "alert" });
-  el.append(sign, text, bar, cancel, again, alert, notices, h("span", { class: "wb-space" }), environment, spoken);
+  el.append(
+    sign,
+    text,
+    bar,
+    take,
+    cancel,
+    again,
+    alert,
+    notices,
+    h("span", { class: "wb-space" }),
+    environment,
+    spoken,
+  );
   follow(model, ["view"], () => {
     const view = model.get("view");
     el.dataset.phase = view.phase;
@@ -36,6 +50,7 @@ function render({ model, el }) {
     bar.hidden = view.share === null || view.share === undefined || !view.busy;
     cancel.hidden = !view.busy;
     again.hidden = !view.again;
+    take.hidden = !view.take;
     write(notices, view.notices.length ? `Note: ${view.notices.join("; ")}` : "");
     write(alert, view.error);
     write(environment, view.environment);

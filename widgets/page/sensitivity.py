@@ -18,7 +18,7 @@ _STORED = "A run of the history keeps its figures, not its model. “Measure aga
 _NONE_YET = {
     "cancelled": "The run was cancelled, so there is no model to look at. “Measure again” brings it.",
     "failed": "The run failed, so there is no model to look at.",
-    "untrained": "The training hasn't begun, and what layers cost is known only after it.",
+    "untrained": "The {work} hasn't begun, and what layers cost is known only after it.",
 }
 _SIDES = ("only", "all_but")
 _NO_NUMBER = {"text": "no number", "tone": "worse", "share": 1.0}
@@ -57,7 +57,11 @@ def why_none(state: PageState) -> str:
     """Why the state has no model whose layers could be looked at; "" where it has."""
     if state.stored:
         return _STORED
-    return "" if state.phase == "finished" and state.result else _NONE_YET.get(state.phase, AWAITED)
+    return (
+        ""
+        if state.phase == "finished" and state.result
+        else _NONE_YET.get(state.phase, AWAITED).format(work="search" if state.searches else "training")
+    )
 
 
 def rows(shown: View) -> list[list[str]]:

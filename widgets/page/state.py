@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 from workbench import events
 from workbench.layer import Flow
+from workbench.mixtures import Mixture
 from workbench.receipt import LayerReceipt, Quality, Result, Throughput
 from workbench.widgets.charts import histogram
 from workbench.widgets.page.metric import Metric
 
-Phase = Literal["starting", "idle", "working", "training", "finished", "cancelled", "failed", "untrained"]
+Phase = Literal["starting", "idle", "working", "training", "searching", "finished", "cancelled", "failed", "untrained"]
 Part = Literal["latency", "quality", "size", "layers"]
 PARTS: frozenset[Part] = frozenset({"latency", "quality", "size", "layers"})
 _CURVE_POINTS = 240
@@ -76,9 +77,9 @@ class PageState:
     ``estimates`` epoch and quality of those of its points that tell it. ``throughput`` is the variant's,
     known of finished runs; ``metric`` is what last told this workload's quality. ``accepted`` is as
     :class:`Accepted` has it. ``told`` are results that other recipes' beginnings may be found among, newest first.
-    ``awaits_training`` says how long a training would take that waits for a word, ``costs`` how long each technique
-    would train as it comes. ``unmeasured`` says why, by how many of its first steps the recipe that is shown can't be
-    measured with.
+    ``awaits_training`` says how long a training would take that waits for a word, or, where it ``searches``, a search;
+    ``mixture`` is what that has found by now. ``costs`` says how long each technique would train as it comes,
+    ``unmeasured`` why, by how many of its first steps the recipe that is shown can't be measured with.
     """
 
     run: int = 0
@@ -116,13 +117,15 @@ class PageState:
     accepted: float = 0.5
     told: tuple[Result, ...] = ()
     awaits_training: str = ""
+    searches: bool = False
+    mixture: Mixture | None = None
     costs: dict[str, str] = field(default_factory=dict)
     unmeasured: dict[int, str] = field(default_factory=dict)
 
     @property
     def busy(self) -> bool:
         """Whether something runs that Cancel would stop."""
-        return self.phase in ("working", "training")
+        return self.phase in ("working", "training", "searching")
 
     @property
     def awaited(self) -> frozenset[Part]:
@@ -177,6 +180,8 @@ def _begin(state: PageState, run: int) -> PageState:
         stored=0,
         result=None,
         awaits_training="",
+        searches=False,
+        mixture=None,
         unmeasured={},
     )
 
@@ -212,7 +217,8 @@ def _submitted(state: PageState, event: Submitted) -> PageState:
 
 
 def _started(state: PageState, event: events.Started) -> PageState:
-    return replace(_show(state, event.workload, event.recipe), taken_up=True)
+    phase = "working" if state.phase == "searching" else state.phase  # it has found what to go on with
+    return replace(_show(state, event.workload, event.recipe), phase=phase, taken_up=True)
 
 
 def _show(state: PageState, workload: str, recipe: dict[str, Any]) -> PageState:
@@ -249,6 +255,10 @@ def _training(state: PageState, event: events.Training) -> PageState:
     if len(estimates) > _ESTIMATES:
         estimates = estimates[::2]  # of an odd number, so that the last stays
     return replace(state, phase="training", training=event, curve=curve, curve_stride=stride, estimates=estimates)
+
+
+def _search(state: PageState, event: events.Search) -> PageState:
+    return replace(state, phase="searching", message=event.mixture.doing, done=0, total=0, mixture=event.mixture)
 
 
 def _latency(state: PageState, event: events.Latency) -> PageState:
@@ -330,9 +340,17 @@ def _cancelled(state: PageState, event: events.Cancelled) -> PageState:
 
 
 def _untrained(state: PageState, event: events.Untrained) -> PageState:
-    message = f"The training takes {event.about}, and waits for you"
-    state = _blank(state, state.stale)
-    return replace(state, phase="untrained", message=message, awaits_training=event.about, done=0, total=0)
+    what = "search" if event.searches else "training"
+    state = state if event.searches else _blank(state, state.stale)  # of a search nothing is known before
+    return replace(
+        state,
+        phase="untrained",
+        message=f"The {what} takes {event.about}, and waits for you",
+        awaits_training=event.about,
+        searches=event.searches,
+        done=0,
+        total=0,
+    )
 
 
 def _arrived(state: PageState, part: Part) -> PageState:
@@ -404,6 +422,7 @@ _STEPS = {
     events.Recalled: _recalled,
     events.Progress: _progress,
     events.Training: _training,
+    events.Search: _search,
     events.Latency: _latency,
     events.Quality: _quality,
     events.Size: _size,

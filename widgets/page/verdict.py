@@ -41,7 +41,7 @@ def view(state: PageState) -> View:
             "title": _SURENESS.get(level, ""),
         },
         "wait": level in ("rough", "busy") and state.phase == "finished",
-        "train": f"Train, {state.awaits_training}" if state.awaits_training else "",
+        "train": _word(state),
         "accepted": _accepted(state),
     }
 
@@ -67,7 +67,8 @@ def speed(state: PageState) -> View | None:
 def quality(state: PageState) -> View | None:
     """ "accuracy 0.3 pt lower (91.3 %, was 91.6 %)", red beyond the accepted loss only."""
     if state.quality is None and state.awaits_training:
-        return _clause(f"{state.metric.title if state.metric else 'quality'} after training")
+        what = "the search" if state.searches else "training"
+        return _clause(f"{state.metric.title if state.metric else 'quality'} after {what}")
     if state.quality is None:
         return None
     event, metric = state.quality, Metric.of(state.quality.variant)
@@ -105,6 +106,13 @@ def sureness(latency: events.Latency) -> str:
     if not latency.settled:
         return "busy"
     return "rough" if latency.few_calls or latency.speedup.half_width > _ROUGH else "solid"
+
+
+def _word(state: PageState) -> str:
+    """What the button says that begins what waits for a word; "" where nothing does."""
+    if not state.awaits_training:
+        return ""
+    return f"{'Run the search' if state.searches else 'Train'}, {state.awaits_training}"
 
 
 def _accepted(state: PageState) -> View:

@@ -94,6 +94,7 @@ def progress(state: PageState) -> View:
         "phase": state.phase,
         "busy": state.busy,
         "again": state.phase in events.ENDINGS and state.phase != "untrained",
+        "take": state.phase == "searching" and state.mixture.can_be_taken,
         "text": counted[:1].upper() + counted[1:],
         "share": state.done / state.total if state.total else None,
         "spoken": state.error or state.verdict if state.phase in ("finished", "failed") else state.message,
@@ -206,7 +207,8 @@ def _quality_card(state: PageState) -> View:
     if state.phase == "training" and state.estimates:
         return card | {"mark": ""} | quality.estimate_card(state.estimates[-1][1])
     if state.awaits_training and not state.quality:
-        return card | {"lines": ["known after training", state.awaits_training]}
+        what = "the search" if state.searches else "training"
+        return card | {"lines": [f"known after {what}", state.awaits_training]}
     return card | quality.card(state.quality) if state.quality else card
 
 
@@ -229,6 +231,12 @@ def _size_card(state: PageState) -> View:
 def _verdict(state: PageState) -> View:
     if state.phase == "failed":
         return {"tone": "failed", "text": state.error}
+    if state.phase == "searching":
+        best = state.mixture.in_words
+        return {"tone": "waiting", "text": f"Best so far: {best}" if best else "Timing the layers in each scheme"}
+    if state.phase == "untrained" and state.searches:
+        words = f"The fastest scheme for each layer is found by measurement, which takes {state.awaits_training}"
+        return {"tone": "waiting", "text": f"{words}; it can be ended early with the best so far"}
     if state.busy and state.latency and "latency" in state.stale:
         return {"tone": "waiting", "text": "Working on it; the pale figures are those of the run before"}
     if state.phase == "training" and state.latency and state.estimates:

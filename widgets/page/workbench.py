@@ -125,6 +125,7 @@ class Workbench(Page):
         self.next.observe(lambda change: self._apply(change["new"]["recipe"]), "taken")
         self.progress.observe(lambda _: self.cancel(), "cancels")
         self.progress.observe(lambda _: self._try_to_submit(), "repeats")
+        self.progress.observe(lambda _: self.session.take_best(owner=self), "takes")
         self.verdict.observe(lambda change: self._dispatch(_state.Accepted(change["new"]), Urgency.ANSWER), "accepted")
         self.verdict.observe(lambda _: self._try_to_submit(when_quiet=True), "quiet_requests")
         self.verdict.observe(lambda _: self._try_to_submit(train_up_to_s=None), "train_requests")
@@ -192,6 +193,17 @@ class Workbench(Page):
 
     def _apply(self, recipe: dict[str, Any]) -> None:
         self.panel.recipe = recipe
+
+    def _adopt(self, state: _state.PageState) -> None:
+        """Ask from now on for what a search has found: its run is the one that is shown."""
+        searches = any(step.searches() for step in Recipe.parse(self.panel.recipe).steps)
+        if state.mixture is None or state.result is None or not searches:
+            return
+        self._holds = True
+        try:
+            self._apply({**self.panel.recipe, "steps": state.result.recipe["steps"]})
+        finally:
+            self._holds = False
 
     def _start_over(self) -> None:
         with self.panel.hold_trait_notifications():  # one change, which one undo takes back
@@ -391,6 +403,7 @@ class Workbench(Page):
         with self._lock:
             state, new, plotted = self.state, self._runs.take_new(), self._runs.plotted(metric, self._kept())
             workload = self._workload
+        self._adopt(state)
         with self._writing(), self.one_message_each():
             self.append_runs(new, plotted, metric)
             self.draw(state, self._catalog)

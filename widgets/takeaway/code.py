@@ -8,19 +8,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
+from workbench.recipe import Recipe
 from workbench.workload import Workload, is_auto
 
 
 def python(workload: Workload, recipe: dict[str, Any], baseline: str = "auto") -> str:
     """A few lines of Python that make ``workload``'s model faster by ``recipe``, and say how to measure it again."""
     against = "" if baseline == "auto" else f", baseline={json.dumps(baseline)}"
+    searches = any(step.searches() for step in Recipe.parse(recipe or None).steps)
+    measured = f"wb.run(workload, recipe{against}).result()"
     return "\n".join(
         [
             "import workbench as wb",
             "",
             *_workload_lines(workload),
             f"recipe = wb.Recipe.parse({_laid_out(recipe, _literal)})",
-            f"# wb.run(workload, recipe{against}).result() measures it again",
+            f"recipe = {measured}.recipe  # the search" if searches else f"# {measured} measures it again",
             "faster = wb.prepare(workload, recipe=recipe)  # from tensors to a tensor: outputs = faster(inputs)",
             "",
         ]
