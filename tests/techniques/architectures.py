@@ -12,7 +12,7 @@ from torch.nn import functional
 NOT_FOLLOWED = "its channels can't be followed through what the model does with them"
 WRITTEN = "its number of channels is written into the model's forward"
 HEADS = "its channels are shared out between attention heads"
-STATE = "its channels are a recurrent layer's state, which stays"
+STATE = "its channels are the states of a recurrent layer that reads both ways, which stay"
 GROUPS = "its channels are normalised in groups of fixed size"
 TIED = "'first' and 'second' have one weight in common, which stays as it is"
 
@@ -69,6 +69,16 @@ class RecurrentResidual(Recurrent):
     def forward(self, rows):
         rows = self.embed(rows)
         return self.head(torch.relu(self.hidden((rows + self.recurrent(rows)[0])[:, -1])))
+
+
+class RecurrentAlone(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.GRU(6, 16, batch_first=True), nn.GRU(16, 24, batch_first=True)
+        self.head = nn.Linear(24, 3)
+
+    def forward(self, rows):
+        return self.head(self.second(self.first(rows)[0])[0][:, -1])
 
 
 class Encoder(nn.Module):
@@ -286,9 +296,11 @@ CASES = {
     "an LSTM classifier": Case(lambda: Recurrent(nn.LSTM), ROWS),
     "an LSTM's last state": Case(lambda: Recurrent(nn.LSTM, lambda outputs, state: state[0][-1]), ROWS),
     "an LSTM of two levels in both directions": Case(
-        lambda: Recurrent(nn.LSTM, num_layers=2, bidirectional=True), ROWS
+        lambda: Recurrent(nn.LSTM, num_layers=2, bidirectional=True), ROWS, {"recurrent": STATE}
     ),
-    "an LSTM in a residual branch": Case(RecurrentResidual, ROWS, dict.fromkeys(("embed", "recurrent"), STATE)),
+    "an LSTM of two levels": Case(lambda: Recurrent(nn.LSTM, num_layers=2), ROWS),
+    "an LSTM in a residual branch": Case(RecurrentResidual, ROWS),
+    "a GRU that comes first, and one after it": Case(RecurrentAlone, ROWS),
     "a GRU": Case(lambda: Recurrent(nn.GRU), ROWS),
     "a GRU's last state": Case(lambda: Recurrent(nn.GRU, lambda outputs, state: state[-1]), ROWS),
     "a plain RNN": Case(lambda: Recurrent(nn.RNN), ROWS),

@@ -45,9 +45,11 @@ def test_layers_that_keep_their_channels_say_why_and_all_others_lose_some(case):
     variant = pruned(module, case.inputs())
     assert {layer: why for layer, why in variant.unchanged.items() if why != OUTPUTS} == case.kept
     for name, layer in module.named_modules():
+        now = variant.module.get_submodule(name)
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear) and name != "attention.out_proj":
-            whole = len(variant.module.get_submodule(name).weight) == len(layer.weight)
-            assert whole == (name in variant.unchanged), name
+            assert (len(now.weight) == len(layer.weight)) == (name in variant.unchanged), name
+        if isinstance(layer, nn.RNNBase):
+            assert (now.hidden_size == layer.hidden_size) == (name in variant.unchanged), name
 
 
 NORMED_OVER_CHANNELS = {"a ConvNeXt block"}
@@ -64,6 +66,9 @@ def with_dead_channels(module):
                 if len(weight) >= 8:
                     weight[::2] *= 3
                     weight[1::2] = 0
+        if isinstance(layer, nn.RNNBase) and not layer.bidirectional:  # a unit that nothing reaches stays at zero
+            for weight in layer.parameters():
+                weight.unflatten(0, (-1, layer.hidden_size))[:, 1::2] = 0
     return module
 
 

@@ -133,12 +133,15 @@ class Prune(Technique):
 
             return None if weights(module) else "this model has no weight matrices or convolution kernels to prune"
         nn = torch.nn
-        layers = [layer for layer in module.modules() if isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd))]
+        kinds = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase)
+        layers = [layer for layer in module.modules() if isinstance(layer, kinds)]
         if not layers:
-            return "pruning channels needs linear or convolution layers and this model has none"
-        if len(layers) == 1 and any(isinstance(layer, nn.RNNBase) for layer in module.modules()):
+            return "pruning channels needs linear, convolution or recurrent layers and this model has none"
+        whole = [layer for layer in layers if isinstance(layer, nn.RNNBase) and layer.bidirectional]
+        if whole and len(layers) - len(whole) < 2:
             return (
-                "pruning channels needs a linear or convolution layer before the last: recurrent ones keep their units"
+                "pruning channels needs a layer before the last that doesn't read in both directions: recurrent ones "
+                "that do keep their units"
             )
         if len(layers) == 1:
             return "pruning channels needs a second layer: the outputs of the only one are the model's"

@@ -13,6 +13,7 @@ from workbench.techniques._training import seeded
 from workbench.techniques.prune import groups, objections
 from workbench.techniques.prune.branches import require_one_path
 from workbench.techniques.prune.coupling import Member, coupled
+from workbench.techniques.prune.pruners import RECURRENT
 from workbench.workload import Inputs, rows
 
 Checkpoint = Callable[[], None]
@@ -96,7 +97,7 @@ def _plan(
     kept = objections.beside(twin, set(graph.module2node), examples)
     cuts: list[_Cut] = []
     seen: set[str] = set()
-    for root in [part for part in graph.module2node if isinstance(part, objections.LAYERS)]:
+    for root in [part for part in graph.module2node if isinstance(part, (*objections.LAYERS, *RECURRENT))]:
         if names[root] in seen:
             continue
         layers, found = _considered(graph, root, names, tied, amount, criterion)

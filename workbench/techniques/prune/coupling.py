@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from workbench.techniques._training import seeded
+from workbench.techniques.prune.pruners import gates_of, takes_state
 from workbench.workload import Inputs
 
 _Conv, _ConvTransposed = torch.nn.modules.conv._ConvNd, torch.nn.modules.conv._ConvTransposeNd
@@ -73,7 +74,7 @@ def _shuffle(module: torch.nn.Module, members: Sequence[Member]) -> None:
         source = [position for channel in order for position in member.positions[channel]]
         for tensor, dim in _parts(module, member):
             moved = torch.arange(tensor.shape[dim]).index_put((torch.tensor(target),), torch.tensor(source))
-            tensor.data = tensor.data.index_select(dim, moved)
+            tensor.copy_(tensor.index_select(dim, moved))
 
 
 def _other_order(members: Sequence[Member]) -> list[int]:
@@ -96,7 +97,7 @@ def _parts(module: torch.nn.Module, member: Member) -> list[tuple[torch.Tensor, 
     if isinstance(layer, torch.nn.Parameter):
         return [(layer, max(dim for dim, size in enumerate(layer.shape) if size > 1))]
     if isinstance(layer, torch.nn.RNNBase):
-        return [(weight, 1) for name, weight in layer.named_parameters() if name.startswith("weight_ih_l0")]
+        return list(_parts_of_recurrent(layer, member.takes))
     if isinstance(layer, torch.nn.Embedding):
         return [(layer.weight, 1)]
     if isinstance(layer, torch.nn.Linear | _Conv):
@@ -107,3 +108,14 @@ def _parts(module: torch.nn.Module, member: Member) -> list[tuple[torch.Tensor, 
         return [(layer.weight, 1 if across else 0), *([] if layer.bias is None else [(layer.bias, 0)])]
     tensors = [*layer.parameters(recurse=False), *layer.buffers(recurse=False)]
     return [(tensor, -1) for tensor in tensors if tensor.dim() and len(tensor) > 1]
+
+
+def _parts_of_recurrent(layer: torch.nn.RNNBase, takes: bool) -> Iterator[tuple[torch.Tensor, int]]:
+    for name, parameter in layer.named_parameters():
+        if takes:
+            if name.startswith("weight_ih_l0"):
+                yield parameter, 1
+            continue
+        yield parameter.unflatten(0, (gates_of(layer), -1)), 1
+        if takes_state(name):
+            yield parameter, 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch_pruning
@@ -16,7 +16,7 @@ from workbench.plumbing.words import one_line
 from workbench.techniques._training import unfrozen
 from workbench.techniques.prune.coupling import Member
 from workbench.techniques.prune.objections import NOT_FOLLOWED
-from workbench.techniques.prune.pruners import PRUNERS, RECURRENT, as_one_operation
+from workbench.techniques.prune.pruners import PRUNERS, RECURRENT, as_one_operation, gates_of, state_stays
 from workbench.workload import Inputs, rows
 
 
@@ -78,8 +78,8 @@ def untouchable(graph: torch_pruning.DependencyGraph, group: Group) -> str | Non
             return "all its outputs stay: they are the model's" if _fits(node.module, group) else NOT_FOLLOWED
         if isinstance(layer, torch.nn.MultiheadAttention):
             return "its channels are shared out between attention heads"
-        if isinstance(layer, RECURRENT) and gives:
-            return "its channels are a recurrent layer's state, which stays"
+        if isinstance(layer, RECURRENT) and gives and (reason := state_stays(layer)):
+            return reason
         if isinstance(layer, torch.nn.GroupNorm):
             return "its channels are normalised in groups of fixed size"
         if isinstance(layer, torch.nn.modules.conv._ConvNd) and 1 < layer.groups < layer.out_channels:
@@ -98,5 +98,29 @@ def importance_by(criterion: str) -> Callable[[Group], torch.Tensor]:
     """How much each channel of a group matters: float32 [channels]."""
     if criterion == "random":
         return lambda group: torch.rand(len(group[0].idxs))
-    measure = torch_pruning.importance.GroupMagnitudeImportance(p={"l1": 1, "l2": 2}[criterion])
-    return lambda group: measure(group).detach()
+    power = {"l1": 1, "l2": 2}[criterion]
+    measure = torch_pruning.importance.GroupMagnitudeImportance(p=power)
+
+    def importance(group: Group) -> torch.Tensor:
+        found = measure(group)  # None for a group that it knows no layer of
+        return sum([*([] if found is None else [found.detach()]), *_of_recurrent(group, power)])
+
+    return importance
+
+
+@torch.no_grad()
+def _of_recurrent(group: Group, power: int) -> Iterator[torch.Tensor]:
+    """What each recurrent layer of a group says of its channels, 1 on average: torch-pruning knows no such layers."""
+    for item in group:
+        layer = item.dep.target.module
+        if not isinstance(layer, RECURRENT):
+            continue
+        entering = layer.weight_ih_l0.abs() ** power
+        if item.dep.handler.__name__ == "prune_in_channels":
+            sizes = entering.sum(0)
+        else:
+            rows = entering.sum(1) + (layer.weight_hh_l0.abs() ** power).sum(1)
+            sizes = rows.view(gates_of(layer), -1).sum(0)
+        places = torch.tensor(item.root_idxs)
+        each = torch.zeros(len(group[0].idxs)).index_add(0, places, sizes[torch.tensor(item.idxs)].float())
+        yield each / each.mean()
