@@ -27,6 +27,7 @@ WORKLOADS = {
 ENGINES = [
     ("BERT", "native"),
     ("GPT-2", "onnxruntime"),
+    ("GPT-2", "native"),
     ("ViT", "native"),
     ("ResNet", "native"),
     ("sentence encoder", "onnxruntime"),
@@ -50,6 +51,18 @@ def test_a_folder_s_model_runs_in_int8(loaded, name, engine):
     multiplied = [row for row in runner.receipt if row.compute_dtype == "int8"]
     assert len(multiplied) > 1
     assert {row.reality for row in multiplied} == {"real"}
+
+
+def test_a_causal_model_of_tokens_alone_is_one_native_program(tmp_path):
+    tokens = torch.randint(len(saved.WORDS), (20, 7), generator=torch.Generator().manual_seed(0))
+    workload = models.load(wb.Workload(saved.gpt2(tmp_path / "gpt2"), tokens))
+    runner = wb.prepare(workload.module, workload.example(4), {"place": {"engine": "native", "threads": 1}})
+    assert not [row.layer for row in runner.receipt if row.kernel and "PyTorch" in row.kernel]
+    for batch in (1, 4, 7):
+        expected = workload.module(*workload.example(batch)).detach()
+        # Each product of n ≤ 128 terms errs by about ε · √n and each norm keeps that relative size; twelve of them.
+        bound = 12 * 128**0.5 * torch.finfo(torch.float32).eps
+        assert (runner(*workload.example(batch)) - expected).norm() <= bound * expected.norm()
 
 
 def test_a_folder_and_its_texts_go_through_the_worker_and_the_notice_says_what_became_of_them(session, tmp_path):

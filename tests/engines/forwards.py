@@ -57,6 +57,7 @@ class Around(nn.Module):
         self.row = nn.Buffer(torch.rand(WIDTH) + 0.5)
         self.one = nn.Buffer(torch.rand(1) + 0.5)
         self.visible = nn.Buffer(torch.tril(torch.ones(TOKENS, TOKENS, dtype=torch.bool)))
+        self.attention = nn.MultiheadAttention(WIDTH, 2, batch_first=True)
         self.numbers = nn.Buffer(torch.arange(WIDTH))
         self.square = nn.Parameter(torch.randn(TOKENS, TOKENS) / 2)
 
@@ -167,6 +168,10 @@ FORWARDS: dict[str, Callable[[Around, torch.Tensor], torch.Tensor]] = {
     "summed over the batch": lambda m, x: x + torch.ones(x.shape[0], WIDTH).sum(0),
     "numbered over the batch": lambda m, x: x + torch.ones(x.shape[0], TOKENS, WIDTH).cumsum(0),
     "ones like it": lambda m, x: x + torch.ones_like(x),
+    "numbered over tokens": lambda m, x: x + torch.ones(x.shape[0], TOKENS, WIDTH).cumsum(1),
+    "the rows of each": lambda m, x: x + m.places.expand(x.shape[0], -1, -1)[torch.arange(x.shape[0])],
+    "the rows of another": lambda m, x: x + m.places.expand(x.shape[0], -1, -1)[torch.arange(x.shape[0]) // 2],
+    "what nothing needs": lambda m, x: (x.cumsum(1), x.relu())[1],
     "a first token": lambda m, x: torch.cat([m.row.expand(x.shape[0], 1, -1), x], 1),
     "mean of examples": lambda m, x: x + x.mean(0, keepdim=True),
     "mean of all": lambda m, x: x + x.mean(),
@@ -191,6 +196,9 @@ FORWARDS: dict[str, Callable[[Around, torch.Tensor], torch.Tensor]] = {
     "norm over two dimensions": lambda m, x: F.layer_norm(x, (TOKENS, WIDTH)),
     "linear with live weights": lambda m, x: F.linear(x, x[0].T @ x[0]),
     "attention": lambda m, x: _attended(x),
+    "torch's attention with its weights": lambda m, x: m.attention(x, x * 0.5, x + 1)[0],
+    "the weights of torch's attention": lambda m, x: x + m.attention(x, x, x)[1].sum(-1, keepdim=True),
+    "products of another kind": lambda m, x: torch.bmm(torch.bmm(x, x.transpose(1, 2)), x),
     "masked": lambda m, x: _attended(x, m.visible),
     "causal": lambda m, x: _attended(x, is_causal=True),
     "scaled": lambda m, x: _attended(x, scale=0.25),
@@ -281,6 +289,15 @@ ON_IMAGES: dict[str, Callable[[AroundImages, torch.Tensor], torch.Tensor]] = {
     "shuffled pixels": lambda m, x: F.pixel_shuffle(x, 2),
     "unshuffled pixels": lambda m, x: F.pixel_unshuffle(x[..., :6, 1:], 3),
     "turned and convolved": lambda m, x: m.second(x.transpose(1, 2)[:, :4]).transpose(2, 3),
+    "zeros around": lambda m, x: F.pad(x, (1, 1, 2, 2)),
+    "zeros on two sides": lambda m, x: m.second(F.pad(x, (0, 3, 1, 0))),
+    "the edge around": lambda m, x: F.pad(x, (3, 1, 0, 2), "replicate"),
+    "mirrored around": lambda m, x: F.pad(x, (3, 1, 0, 2), "reflect"),
+    "from the other side": lambda m, x: F.pad(x, (1, 0, 2, 2), "circular"),
+    "zeros around a line": lambda m, x: F.pad(x[:, :, 0], (3, 0)) + F.pad(x[:, :, 1], (1, 2), "reflect"),
+    "ones around": lambda m, x: F.pad(x, (1, 1), value=1.0),
+    "cut off": lambda m, x: F.pad(x, (-1, 1)),
+    "zeros between channels": lambda m, x: F.pad(x, (0, 0, 0, 0, 1, 1)),
     "transposed": lambda m, x: F.conv_transpose2d(x, m.kernel, stride=2, padding=1, output_padding=1),
     "transposed line": lambda m, x: F.conv_transpose1d(x.flatten(2), m.kernel[:, :, 0], m.row, stride=3, groups=1),
 }

@@ -47,7 +47,8 @@ READ_AS_A_WHOLE = [
     "causal", "scaled", "batch merged", "repeated", "expanded like another", "turned and reshaped", "masked",
     "shared keys", "every other token", "each token twice", "tiled", "across tokens", "across heads", "times one token",
     "plus one feature", "filled", "filled by rows", "masked by hand", "masked by a sum", "masked by a choice",
-    "a mask that hides nothing", "keys turned",
+    "a mask that hides nothing", "keys turned", "numbered over tokens", "the rows of each", "what nothing needs",
+    "torch's attention with its weights",
 ]  # fmt: skip
 
 IMAGES_READ_AS_A_WHOLE = [
@@ -55,6 +56,8 @@ IMAGES_READ_AS_A_WHOLE = [
     "upsampled by fractions", "upsampled by a fraction anew", "upsampled to a size", "upsampled from the middle",
     "upsampled line", "one channel for all", "gate expanded", "tiled", "pixels filled", "pixels after channels",
     "shuffled", "shuffled pixels", "unshuffled pixels", "turned and convolved", "transposed", "transposed line",
+    "zeros around", "zeros on two sides", "the edge around", "mirrored around", "from the other side",
+    "zeros around a line",
 ]  # fmt: skip
 
 

@@ -43,6 +43,18 @@ def test_a_folder_is_a_model_that_computes_what_was_saved(tmp_path, save, inputs
         assert torch.allclose(loaded.module(*(tensor[:4] for tensor in named.values())), expected, atol=1e-6)
 
 
+def test_a_model_given_in_python_has_torch_s_own_layers_and_stays_as_it_was(tmp_path):
+    given = transformers.GPT2LMHeadModel.from_pretrained(saved.gpt2(tmp_path)).eval()
+    module = load(Workload(given, TOKENS)).module
+    kinds = {name.rpartition(".")[2]: type(part) for name, part in module.named_modules()}
+    assert (kinds["c_attn"], kinds["c_fc"], kinds["c_proj"], kinds["act"]) == (*[torch.nn.Linear] * 3, torch.nn.GELU)
+    with torch.no_grad():
+        assert torch.allclose(module(TOKENS), given(TOKENS).logits, atol=1e-6)
+    assert module.get_input_embeddings().weight is module.get_output_embeddings().weight
+    assert type(given.transformer.h[0].mlp.c_fc) is transformers.pytorch_utils.Conv1D
+    assert given.config.use_cache
+
+
 def test_weights_in_several_files_are_read(tmp_path):
     folder = saved.bert(tmp_path / "whole")
     model = transformers.AutoModelForSequenceClassification.from_pretrained(folder)

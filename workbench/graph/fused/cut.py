@@ -23,6 +23,7 @@ from workbench.graph.fused.nodes import (
     is_dequantization,
     operator_of,
     traced,
+    unneeded_nodes,
 )
 from workbench.graph.fused.ops import Weighted
 from workbench.graph.fused.read.reader import Reader
@@ -179,7 +180,7 @@ def _changes_what_others_read(piece: Piece) -> bool:
 
 def _blocks(module: torch.fx.GraphModule) -> list[Block]:
     """The model between all the places where it may be cut, in an order in which it can be run."""
-    free = free_nodes(module.graph)
+    free = free_nodes(module.graph) | unneeded_nodes(module.graph)
     return [block for branch in _branches(module.graph, free) for block in _cut_branch(branch, free)]
 
 

@@ -75,6 +75,15 @@ def free_nodes(graph: torch.fx.Graph) -> set[torch.fx.Node]:
     return free
 
 
+def unneeded_nodes(graph: torch.fx.Graph) -> set[torch.fx.Node]:
+    """The nodes that nothing the model gives depends on, and that change nothing that a tensor holds."""
+    unneeded: set[torch.fx.Node] = set()
+    for node in reversed(graph.nodes):
+        if node.op == "call_function" and not writes_numbers(node) and unneeded.issuperset(node.users):
+            unneeded.add(node)
+    return unneeded
+
+
 def is_repeatable(node: torch.fx.Node) -> bool:
     """Whether it only computes, the same each time: operators of others aren't known to, dropout doesn't."""
     if not is_overload(node):
@@ -130,6 +139,12 @@ def takes_batch_for_a_number(node: torch.fx.Node) -> bool:
     used: list[torch.fx.Node] = []
     torch.fx.node.map_arg(beside, used.append)
     return any(is_symbolic_number(each) for each in used)
+
+
+def counts_examples(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:
+    """Whether it gives the numbers from 0 up to the batch."""
+    end = node.args[0] if operator_of(node) == "aten.arange.default" else None
+    return isinstance(end, torch.fx.Node) and is_batch_size(end, batch)
 
 
 def is_symbolic_number(node: torch.fx.Node) -> bool:

@@ -66,6 +66,22 @@ class AttentionOps:
             return Scores(a, b.permuted([0, 1, 3, 2]))
         raise unknown(node, "outside attention")
 
+    @reads("aten.bmm.default", views=True, live=2)
+    def _bmm(self, node, a, b):
+        """[batch · heads, tokens, size], as torch's own attention multiplies where it is asked for its weights."""
+        if not isinstance(a, Scores):
+            return self._matmul(node, self._by_heads(node, a), self._by_heads(node, b))
+        made = self._matmul(node, a, self._by_heads(node, b))
+        batch, heads, rows, size = made.sizes
+        return self._reshape(node, made, [batch * heads, rows, size])
+
+    def _by_heads(self, node, x) -> View:
+        view = seen(node, x)
+        apart = view.reshaped([BATCH, view.sizes[0] // BATCH, *view.sizes[1:]])
+        if apart is None:
+            raise unknown(node, "outside attention")
+        return apart
+
     @reads("aten.scaled_dot_product_attention.default", views=True, live=3)
     def _scaled_dot_product_attention(
         self, node, query, key, value, mask=None, dropout=0.0, is_causal=False, *, scale=None, enable_gqa=False

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.graph import dequantize_groups, unpacked_groups
 from workbench.graph.fused.nodes import (
+    arguments_of,
+    begins_with_batch,
+    counts_examples,
     is_overload,
     is_repeatable,
     is_symbolic_number,
@@ -24,20 +27,24 @@ if TYPE_CHECKING:
 else:
     torch = lazy("torch")
 
+_RESHAPING = {
+    "aten.expand.default", "aten.view.default", "aten.reshape.default", "aten.unsqueeze.default", "aten.squeeze.dim",
+    "aten.squeeze.dims", "aten.clone.default", "aten.contiguous.default", "aten.alias.default",
+}  # fmt: skip
 SIZES_ALONE = {
     "aten.zeros_like.default": 0, "aten.ones_like.default": 0, "aten.full_like.default": 0,
     "aten.new_zeros.default": 0, "aten.new_ones.default": 0, "aten.new_full.default": 0, "aten.expand_as.default": 1,
 }  # fmt: skip
 """Operators that ask this one of their arguments for its sizes and dtype, and never for its values."""
 _TREATS_EXAMPLES_ALIKE = {
-    *SIZES_ALONE, "aten.zeros.default", "aten.ones.default", "aten.full.default", "aten.expand.default",
-    "aten.repeat.default", "aten.view.default", "aten.reshape.default", "aten.flatten.using_ints",
-    "aten.unflatten.int", "aten.unsqueeze.default", "aten.squeeze.dim", "aten.squeeze.dims", "aten.transpose.int",
-    "aten.permute.default", "aten.select.int", "aten.slice.Tensor", "aten.cat.default", "aten.embedding.default",
-    "aten.to.dtype", "aten.to.dtype_layout", "aten.to.device", "aten.clone.default", "aten.contiguous.default",
-    "aten.detach.default", "aten.alias.default", "aten.dropout.default",
+    *SIZES_ALONE, *_RESHAPING, "aten.zeros.default", "aten.ones.default", "aten.full.default", "aten.repeat.default",
+    "aten.flatten.using_ints", "aten.unflatten.int", "aten.transpose.int", "aten.permute.default", "aten.select.int",
+    "aten.slice.Tensor", "aten.cat.default", "aten.embedding.default", "aten.to.dtype", "aten.to.dtype_layout",
+    "aten.to.device", "aten.detach.default", "aten.dropout.default", "aten.__and__.Tensor", "aten.__or__.Tensor",
 }  # fmt: skip
 """Beside those that torch calls pointwise: what is the same for every example stays so, whatever the batch."""
+_ALONG_ONE = ("aten.cumsum.default", "aten.diff.default")
+"""So do these along any dimension but the first."""
 
 
 class ConstantOps:
@@ -58,15 +65,29 @@ class ConstantOps:
 
     def _for_one_example(self, node: torch.fx.Node) -> Any:
         sizes = self._sizes_for_one(traced(node))
-        if self._has_batch(node) or any(map(self._has_batch, node.all_input_nodes)):
-            alike = torch.Tag.pointwise in node.target.tags or operator_of(node) in _TREATS_EXAMPLES_ALIKE
-            if not alike or sizes is None:
-                raise unknown(node, "of the batch's size")
+        of_batch = self._has_batch(node) or any(map(self._has_batch, node.all_input_nodes))
+        if of_batch and (sizes is None or not self._treats_examples_alike(node)):
+            raise unknown(node, "of the batch's size")
         args, kwargs = torch.fx.node.map_arg((node.args, dict(node.kwargs)), self._value_for_one)
         made = node.target(*args, **kwargs)
         if sizes is not None and tuple(made.shape) != sizes:
             raise unknown(node, "that differs from one batch size to another")
         return made
+
+    def _treats_examples_alike(self, node: torch.fx.Node) -> bool:
+        """Whether what it gives is the same for every example, or is the number of each, which are looked after."""
+        name = operator_of(node)
+        numbers = self.numbers.intersection(node.all_input_nodes)
+        if counts_examples(node, self.batch) or (numbers and name in _RESHAPING):
+            self.numbers.add(node)
+            return True
+        if name == "aten.index.Tensor":
+            own, *others = node.args[1]
+            alike = begins_with_batch(node.args[0], self.batch) and not any(map(self._has_batch, filter(None, others)))
+            return own in numbers and len(numbers) == 1 and alike
+        if name in _ALONG_ONE:
+            return not numbers and arguments_of(node)["dim"] % traced(node).dim() > 0
+        return not numbers and (torch.Tag.pointwise in node.target.tags or name in _TREATS_EXAMPLES_ALIKE)
 
     def _value_for_one(self, node: torch.fx.Node) -> Any:
         """What a node stands for where the batch is a single example."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.graph.fused.ir import Value
 from workbench.graph.fused.nodes import unknown
-from workbench.graph.fused.ops import Gather
+from workbench.graph.fused.ops import Conv, Gather
 from workbench.graph.fused.read.operators import reads
 from workbench.graph.fused.read.views import BATCH, Part, View, seen, simple, view_of
+from workbench.kernels.records import Window
 from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 else:
+    np = lazy("numpy")
     torch = lazy("torch")
 
 
@@ -101,6 +104,33 @@ class MoveOps:
         places = torch.arange(seen(node, x).sizes[-1], dtype=torch.float64).view(1, 1, -1)
         picked = node.target(places, sizes, factors)[0]
         return self._on_line(node, x, lambda image: self._picked(node, image, picked))
+
+    @reads("aten.pad.default", views=True)
+    def _pad(self, node, x, sizes, mode="constant", value=None):
+        if len(seen(node, x).dims) == 3:
+            return self._on_line(
+                node, x, lambda image: self._as_value(node, self._padded(node, image, sizes, mode, value))
+            )
+        return self._padded(node, self._as_value(node, x), sizes, mode, value)
+
+    def _padded(self, node, image: Value, sizes, mode: str, value: float | None) -> Any:
+        left, right, top, bottom = sizes if len(sizes) == 4 else (*sizes, 0, 0)
+        if len(image.shape) != 3 or min(left, right, top, bottom) < 0 or value or len(sizes) > 4:
+            raise unknown(node, f"by {list(sizes)} with {value or 0:g} of shape {image.shape}")
+        channels, height, width = image.shape
+        if mode != "constant":
+            pixels = torch.arange(height * width, dtype=torch.float64).view(1, 1, height, width)
+            around = torch.nn.functional.pad(pixels, (left, right, top, bottom), mode)
+            return self._picked(node, image, around[0, 0])
+        # Zeros as a convolution has them around its input: one of a single weight, 1, leaves the numbers as they are.
+        more = max(top, bottom), max(left, right)
+        output = Value((channels, height + 2 * more[0], width + 2 * more[1]))
+        made = self._add_op(
+            node, Conv, [image], output, weight=np.ones((channels, 1, 1, 1), np.float32),
+            bias=np.zeros(channels, np.float32), window=Window((1, 1), padding=more), groups=channels,
+        )  # fmt: skip
+        rows = self._slice(node, made, 2, more[0] - top, more[0] + height + bottom)
+        return self._slice(node, rows, 3, more[1] - left, more[1] + width + right)
 
     def _picked(self, node, image: Value, pixels: torch.Tensor) -> Value:
         """An image of these pixels of another one, which are counted row by row."""

@@ -16,6 +16,7 @@ from workbench.graph.fused.nodes import (
     attribute,
     batch_symbol,
     by_channel,
+    counts_examples,
     free_nodes,
     inputs_of,
     is_batch_size,
@@ -27,6 +28,7 @@ from workbench.graph.fused.nodes import (
     takes_batch_for_a_number,
     traced,
     unknown,
+    unneeded_nodes,
 )
 from workbench.graph.fused.ops import Activate, Activation, Concat, Conv, Flatten, Multiply, Op, Pool, TransposedConv
 from workbench.graph.fused.read.attention import Scores
@@ -69,9 +71,9 @@ def read(module: torch.fx.GraphModule) -> Graph:
     source, *others = inputs_of(module.graph)
     if others:
         raise EngineError(f"a program of the native engine takes one tensor; this model takes {1 + len(others)}")
-    reader = Reader(module, source)
+    reader, unneeded = Reader(module, source), unneeded_nodes(module.graph)
     for node in module.graph.nodes:
-        if node.op == "call_function":
+        if node.op == "call_function" and node not in unneeded:
             reader.visit(node)
     return reader.graph(result_of(module.graph))
 
@@ -92,6 +94,8 @@ class Reader(SequenceOps, ConstantOps):
         self.free = free_nodes(module.graph)
         self.batch = batch_symbol(module.graph)
         self.ops: list[Op] = []
+        self.numbers: set[torch.fx.Node] = set()
+        """Those that give each example's own number in the batch."""
 
     def visit(self, node: torch.fx.Node) -> None:
         """Take one operation in; :class:`EngineError` where no kernel takes it."""
@@ -125,7 +129,7 @@ class Reader(SequenceOps, ConstantOps):
             return BATCH
         if operator_of(node) == "aten._assert_tensor_metadata.default":  # as exported, so it holds
             return None
-        if takes_batch_for_a_number(node):
+        if takes_batch_for_a_number(node) and not counts_examples(node, self.batch):
             raise unknown(node, "with the size of the batch for a number")
         if is_seen_otherwise(node):
             raise unknown(node, "of memory that is also seen otherwise")
@@ -133,6 +137,8 @@ class Reader(SequenceOps, ConstantOps):
         depending = [used for used in node.all_input_nodes if any(map(live, _flat([self._value_of(used)])))]
         if not depending or (name in SIZES_ALONE and depending == [node.args[SIZES_ALONE[name]]]):
             return self._folded(node)
+        if not self.numbers.isdisjoint(node.all_input_nodes):
+            raise unknown(node, "with the number of each example")
         if name not in OPERATORS:
             raise unknown(node)
         return self._read(node, OPERATORS[name])

@@ -85,8 +85,11 @@ class SequenceOps(LineOps, MoveOps, MaskOps, AttentionOps, RecurrentOps, RangeOp
         ]
 
     def _mapped(self, node, kind: type[Op], x, quant=None, **fields):
-        """An operation on each element by itself: done in the order in which they lie in memory."""
-        if isinstance(x, View) and x.covers_base:
+        """An operation on each element by itself: done in the order in which they lie in memory.
+
+        Of a view that no kernel could copy, as it doesn't begin with the batch alone, all of its base is done.
+        """
+        if isinstance(x, View) and (x.covers_base or x.dims[0] != (Part(BATCH),)):
             return replace(x, base=self._mapped(node, kind, x.base, quant, **fields))
         x = self._as_value(node, x)
         return self._add_op(node, kind, [x], Value(x.shape, quant, x.channels_last_of), **fields)
@@ -271,6 +274,11 @@ class SequenceOps(LineOps, MoveOps, MaskOps, AttentionOps, RecurrentOps, RangeOp
 
     @reads("aten.reshape.default", "aten.view.default", views=True)
     def _reshape(self, node, x, sizes):
+        if (
+            isinstance(x, Ids)
+            and tuple(filled(sizes, math.prod(seen(node, x.value).sizes))) == seen(node, x.value).sizes
+        ):
+            return x
         view = seen(node, x)
         sizes = filled(sizes, math.prod(view.sizes))
         if tuple(sizes) == view.sizes:

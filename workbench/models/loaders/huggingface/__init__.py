@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,17 @@ class HuggingFace(Loader):
                 f"{path} lacks {lacking[0]!r} of the {type(module).__name__} that config.json tells of ({len(lacking)} "
                 "weights are missing or of another shape); store the whole model with save_pretrained"
             )
-        module.config.use_cache = False
         for part in module.modules():
             if isinstance(part, transformers.PreTrainedModel):
                 part.name_or_path = ""  # the same model elsewhere is the same
-        return sentences.encoder(module, path).eval()
+        return self.adopted(sentences.encoder(module, path)).eval()
+
+    def adopted(self, model: Any) -> Any:
+        if "transformers" not in sys.modules or not isinstance(model, torch.nn.Module):
+            return model
+        from workbench.models.loaders.huggingface.plain import plain
+
+        return plain(model)
 
     def tokenizer(self, path: Path, module: torch.nn.Module) -> Tokenizer | None:
         found = any((path / name).is_file() for name in tokens.FILES)
