@@ -217,7 +217,7 @@ class Engine(ABC):
         if isinstance(example, VaryingInputs) and not self.takes_any_size:
             raise EngineError(
                 f"{self.title} prepares for inputs of one shape and these vary; choose an engine that takes them as "
-                "they come (eager, onnxruntime), or bring the examples to one shape"
+                "they come (eager, onnxruntime, openvino), or bring the examples to one shape"
             )
 
     @abstractmethod

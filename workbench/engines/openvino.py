@@ -54,6 +54,7 @@ class OpenVino(Engine):
     rank = 40
     preference = 30
     exports = (PT2, ONNX)
+    takes_any_size = True
 
     def unavailable(self) -> str | None:
         missing = [name for name in ("onnx", "onnxscript", "openvino") if find_spec(name) is None]
@@ -85,21 +86,21 @@ class OpenVino(Engine):
 
 
 class OpenVinoRunner(Runner):
-    """Compiled for the example's batch; a second model, compiled on demand, serves every other size."""
+    """Compiled for the example's shapes; a second model, compiled on demand, serves every other size."""
 
     def __init__(self, variant: Variant, example: Inputs, model: OnnxModel, threads: int) -> None:
         self._variant, self._example, self._model, self._threads = variant, example, model, threads
-        self._form, self._batch = InputForm.of(example), len(example[0])
+        self._form, self._shapes = InputForm.of(example), _shapes(example)
         self._options: dict[str, Any] = {}
-        self._any_batch: openvino.InferRequest | None = None
-        compiled = self._compile(self._batch)
+        self._any_size: openvino.InferRequest | None = None
+        compiled = self._compile(self._shapes)
         operations = _operations(compiled, model)
         if variant.precision != "fp32" and any(
             o.kind == "Subgraph" and o.layers - _computed(operations) for o in operations
         ):
             # OpenVINO may fuse linear layers into one generated kernel, without saying what that computes in.
             self._options = {"SNIPPETS_MODE": "DISABLE"}
-            compiled = self._compile(self._batch)
+            compiled = self._compile(self._shapes)
             operations = _operations(compiled, model)
         self._request = compiled.create_infer_request()
         # OpenVINO drops an input that the model doesn't use.
@@ -109,10 +110,10 @@ class OpenVinoRunner(Runner):
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
         inputs = self._form.fit(inputs)
         request = self._request
-        if len(inputs[0]) != self._batch:
-            if self._any_batch is None:
-                self._any_batch = self._compile(-1).create_infer_request()
-            request = self._any_batch
+        if _shapes(inputs) != self._shapes:
+            if self._any_size is None:
+                self._any_size = self._compile(self._any_shapes()).create_infer_request()
+            request = self._any_size
         # The output is copied out of the request, which the next call overwrites; the input is not.
         return torch.from_numpy(request.infer(self._fed(inputs), share_inputs=True)[0])
 
@@ -120,7 +121,7 @@ class OpenVinoRunner(Runner):
         """Medians of OpenVINO's own counters, from a model compiled with them."""
         inputs = self._form.fit(Data(inputs).inputs)
         alone = {layer for layer, kernel in self.kernels.items() if not kernel.name.endswith(FUSED)}
-        request = self._compile(len(inputs[0]), PERF_COUNT=True).create_infer_request()
+        request = self._compile(_shapes(inputs), PERF_COUNT=True).create_infer_request()
         samples = defaultdict(list)
         request.infer(self._fed(inputs))  # not counted: it also does what is done once
         for _ in range(repeats):
@@ -144,7 +145,7 @@ class OpenVinoRunner(Runner):
         return [save_program(self._variant, self._example, directory), path]
 
     def close(self) -> None:
-        self._request = self._any_batch = None
+        self._request = self._any_size = None
 
     def _fed(self, inputs: Inputs) -> np.ndarray | list[np.ndarray]:
         """What OpenVINO is called with. Of one input an array, not a list: for a list it looks up the model's inputs,
@@ -153,7 +154,11 @@ class OpenVinoRunner(Runner):
         arrays = [inputs[place].numpy() for place in self._used]
         return arrays[0] if len(arrays) == 1 else arrays
 
-    def _compile(self, batch: int, **options: Any) -> openvino.CompiledModel:
+    def _any_shapes(self) -> list[list[int]]:
+        """Those of the inputs with −1 for each size that is free, the batch first."""
+        return [[-1, *(-1 if size is None else size for size in features)] for features in self._form.features]
+
+    def _compile(self, shapes: list[list[int]], **options: Any) -> openvino.CompiledModel:
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": self._threads,
@@ -162,8 +167,8 @@ class OpenVinoRunner(Runner):
         }
         try:
             model = _core().read_model(self._model.proto.SerializeToString())
-            features = dict(zip(self._model.inputs, self._form.features, strict=True))
-            model.reshape({port: [batch, *features[port.get_any_name()]] for port in model.inputs})
+            wanted = dict(zip(self._model.inputs, shapes, strict=True))
+            model.reshape({port: wanted[port.get_any_name()] for port in model.inputs})
             return _core().compile_model(model, "CPU", settings | self._options | options)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO can't run this model: {' '.join(str(error).split())[:200]}") from error
@@ -188,6 +193,10 @@ class OpenVinoRunner(Runner):
                 continue
             kernels[layer] = judge(variant, layer, layer in asked, name, dtype, why)
         return kernels
+
+
+def _shapes(inputs: Inputs) -> list[list[int]]:
+    return [list(each.shape) for each in inputs]
 
 
 @dataclass(frozen=True)
