@@ -19,7 +19,8 @@ from workbench.workload import Data
 def float_and_int8(model: nn.Module, inputs: torch.Tensor) -> tuple[Variant, Variant]:
     """A model and what int8-static makes of it, calibrated on ``inputs``."""
     plain = Variant(model)
-    context = Context(train=Data(inputs, torch.zeros(len(inputs), dtype=torch.long)))
+    train = Data(inputs)
+    context = Context(train=Data(train.inputs, torch.zeros(len(train), dtype=torch.long)))
     return plain, Quantize().apply(plain, context)
 
 

@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from tests.engines.models import float_and_int8
+from tests.engines.models import float_and_int8, tolerance
 from workbench import kernels
+from workbench.engines._program import executed
 from workbench.engines.native import Native
 from workbench.errors import EngineError
+from workbench.models.calling import Calling, adapted
 from workbench.variant import Variant
 
 pytestmark = [
@@ -136,6 +138,24 @@ def test_a_model_that_pytorch_would_mostly_run_is_refused_so_that_another_engine
 
     with pytest.raises(EngineError, match=r"rnn_tanh.*too little of the model"):
         prepare(Variant(Odd().eval()), torch.rand(2, 6, 8))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8-static"])
+def test_an_encoder_of_pairs_is_native_between_what_joins_them_and_parts_them(precision):
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, 16)).eval()
+    model = adapted(encoder, Calling(pairs=True), 2)
+    inputs = torch.randn(48, 12), torch.randn(48, 12)
+    plain, int8 = float_and_int8(model, inputs)
+    asked = plain if precision == "fp32" else int8
+    runner = Native().prepare(asked, tuple(each[:2] for each in inputs), threads=1)
+    assert {layer for layer, kernel in runner.kernels.items() if "PyTorch" not in kernel.name} >= {"0", "2"}
+    for batch in (1, 2, 5):
+        given = tuple(each[:batch] for each in inputs)
+        with torch.no_grad():
+            wanted = executed(asked)(*given)
+        assert runner(*given).shape == (batch, 2, 16)
+        assert (runner(*given) - wanted).abs().max().item() <= tolerance(asked.precision, wanted)
 
 
 def test_pieces_may_be_called_from_several_threads():

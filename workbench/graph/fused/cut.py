@@ -16,8 +16,8 @@ from workbench.errors import EngineError
 from workbench.graph.fused.ir import Graph
 from workbench.graph.fused.nodes import (
     attribute,
+    batch_of,
     batch_symbol,
-    begins_with_batch,
     free_nodes,
     inputs_of,
     is_dequantization,
@@ -253,8 +253,13 @@ def _readers(node: torch.fx.Node, free: set[torch.fx.Node]) -> set[torch.fx.Node
 
 
 def _may_cross(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:
-    """Whether a program may begin with this tensor: float32 [batch, …] with the batch its only free size."""
+    """Whether a program may begin with this tensor: float32 [batch, …] with the batch its only free size.
+
+    Its batch may be a multiple of the model's, as where both of a pair go through one encoder.
+    """
     value = traced(node)
     if not isinstance(value, torch.Tensor) or value.dtype is not torch.float32 or not 2 <= value.dim() <= 4:
         return False
-    return begins_with_batch(node, batch) and all(isinstance(size, int) for size in value.shape[1:])
+    examples = batch_of(node)
+    plain = examples is not None and batch is not None and (examples / batch).is_Integer
+    return plain and all(isinstance(size, int) for size in value.shape[1:])

@@ -114,15 +114,19 @@ def arguments_of(node: torch.fx.Node) -> dict[str, Any]:
 
 def batch_symbol(graph: torch.fx.Graph) -> sympy.Symbol | None:
     """The batch as the graph's sizes are written with it; ``None`` in a graph for one batch size."""
-    size = inputs_of(graph)[0].meta["val"].shape[0]
-    return size.node.expr if isinstance(size, torch.SymInt) else None
+    return batch_of(inputs_of(graph)[0])
+
+
+def batch_of(node: torch.fx.Node) -> sympy.Expr | None:
+    """How many examples a tensor has, as the graph's sizes are written with it; ``None`` where that is a number."""
+    value = traced(node)
+    first = value.shape[0] if isinstance(value, torch.Tensor) and value.dim() else None
+    return first.node.expr if isinstance(first, torch.SymInt) else None
 
 
 def begins_with_batch(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:
     """Whether it gives a tensor whose first dimension is the batch."""
-    value = traced(node)
-    first = value.shape[0] if isinstance(value, torch.Tensor) and value.dim() else None
-    return isinstance(first, torch.SymInt) and first.node.expr == batch
+    return batch is not None and batch_of(node) == batch
 
 
 def is_batch_size(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:

@@ -14,7 +14,7 @@ from workbench.graph.fused.ir import Graph, Value
 from workbench.graph.fused.nodes import (
     QUANTIZERS,
     attribute,
-    batch_symbol,
+    batch_of,
     by_channel,
     counts_examples,
     free_nodes,
@@ -92,7 +92,7 @@ class Reader(SequenceOps, ConstantOps):
             first = self.input if traced(source).dtype.is_floating_point else Ids(self.input, whole=True)
         self.known: dict[torch.fx.Node, Any] = {source: first}
         self.free = free_nodes(module.graph)
-        self.batch = batch_symbol(module.graph)
+        self.batch = batch_of(source)
         self.ops: list[Op] = []
         self.numbers: set[torch.fx.Node] = set()
         """Those that give each example's own number in the batch."""
