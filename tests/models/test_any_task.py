@@ -203,6 +203,13 @@ def test_what_has_no_end_is_read_up_to_a_budget_and_the_notice_says_how_much(str
     assert f"the first {count} examples of data were read, 0 MB; more don't count" in loaded.note
 
 
+def test_of_small_examples_without_an_end_so_many_are_read_as_take_seconds(monkeypatch):
+    monkeypatch.setattr("workbench.models._data._STREAM_EXAMPLES", 50)
+    loaded = load(Workload(nn.Linear(6, 3), Endless(6)))
+    assert len(loaded.test) + len(loaded.train) == 50
+    assert "the first 50 examples of data were read" in loaded.note
+
+
 def test_batches_of_several_shapes_without_an_end_are_read_up_to_the_budget(monkeypatch):
     class Sum(nn.Module):
         def forward(self, x):

@@ -27,7 +27,7 @@ FORMS = (
 _TARGETS = ("labels", "targets", "label", "target")
 """What a dictionary or an .npz calls its targets."""
 
-_STREAM_BYTES = 256 * 2**20
+_STREAM_BYTES, _STREAM_EXAMPLES = 256 * 2**20, 100_000
 """What is read at most of data whose end isn't known."""
 
 
@@ -227,13 +227,11 @@ def _within_budget(
     used = examples = 0
     for parts in stream:
         tensors = _flat(parts, what)
-        used += sum(map(_bytes, tensors))
-        if examples and used > _STREAM_BYTES:
-            notes.append(
-                f"the first {examples:,} examples of {what} were read, {_STREAM_BYTES // 2**20} MB; more don't count"
-            )
+        more_bytes, more = sum(map(_bytes, tensors)), count(tensors)
+        if examples and (used + more_bytes > _STREAM_BYTES or examples + more > _STREAM_EXAMPLES):
+            notes.append(f"the first {examples:,} examples of {what} were read, {used // 2**20} MB; more don't count")
             return
-        examples += count(tensors)
+        used, examples = used + more_bytes, examples + more
         yield parts
 
 
