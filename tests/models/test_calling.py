@@ -284,7 +284,30 @@ def saved_as_pt2(module, inputs, path):
 
 def saved_as_onnx(module, inputs, path):
     axes = {f"in_{index}": {0: "batch"} for index in range(len(inputs))}
-    torch.onnx.export(module, inputs, path, dynamo=False, input_names=list(axes), dynamic_axes=axes, verbose=False)
+    outputs = module(*inputs)
+    names = list(outputs) if isinstance(outputs, dict) else None
+    torch.onnx.export(
+        module, inputs, path, dynamo=False, input_names=list(axes), output_names=names, dynamic_axes=axes, verbose=False
+    )
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("suffix", "save"), [(".pt2", saved_as_pt2), (".onnx", saved_as_onnx)])
+def test_inputs_and_outputs_of_a_file_have_the_names_that_it_gives_them(tmp_path, suffix, save):
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, in_0, in_1):
+            return {"hidden": in_0 - in_1, "logits": self.head(in_0 * in_1)}
+
+    module, path = Two().eval(), tmp_path / f"model{suffix}"
+    save(module, (X[:2], 2 * X[:2]), path)
+    loaded = load(Workload(path, ({"in_1": 2 * X, "in_0": X}, Y)))
+    assert torch.allclose(loaded.module(2 * X, X), module(X, 2 * X)["logits"], atol=1e-5)
+    hidden = load(Workload(path, ((X, 2 * X), None), output="hidden"))
+    assert torch.allclose(hidden.module(X, 2 * X), -X, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore")

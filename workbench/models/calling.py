@@ -13,6 +13,22 @@ import torch
 from workbench.workload import AUTO, Inputs, is_auto
 
 
+OUTPUT_NAMES = "output_names"
+"""In a module's ``meta``: what a file calls the outputs that the module gives as a tuple, or its only one."""
+
+
+def numbered(module: torch.nn.Module, output: Any) -> Any:
+    """Which output counts, where the module comes from a file that has names for them: by its number.
+
+    With "auto" that is "logits", where one is called so.
+    """
+    names = getattr(module, "meta", {}).get(OUTPUT_NAMES, ())
+    wanted = "logits" if is_auto(output) else output
+    if not isinstance(wanted, str) or wanted not in names:
+        return output
+    return names.index(wanted) if len(names) > 1 else AUTO
+
+
 @dataclass(frozen=True)
 class Calling:
     """How a module is called, and what of its output counts.
@@ -86,8 +102,8 @@ def with_parameters(kind: type, forward: Callable[..., Any], names: Sequence[str
     Exporting a module with a free batch asks for them.
     """
 
-    def named(self: torch.nn.Module, *inputs: torch.Tensor) -> Any:
-        return forward(self, *inputs)
+    def named(self: torch.nn.Module, *inputs: torch.Tensor, **others: torch.Tensor) -> Any:
+        return forward(self, *inputs, *(others[name] for name in names[len(inputs) :]))
 
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("self", *names)]
     named.__signature__ = inspect.Signature(parameters)

@@ -15,7 +15,7 @@ from workbench.machine import memory
 from workbench.models import _check, _data, loaders
 from workbench.models._data import Read
 from workbench.models._keywords import keywords, require_as_many, require_keywords
-from workbench.models.calling import Calling, adapted
+from workbench.models.calling import Calling, adapted, numbered
 from workbench.models.folding import folded_parametrizations
 from workbench.plumbing.words import one_line
 from workbench.workload import AUTO, CALLS, PAIRS, Data, is_auto
@@ -136,7 +136,7 @@ def example_of(value: Any, what: str) -> Read:
 
 def _called(module: torch.nn.Module, read: Read, call: str, output: Any) -> torch.nn.Module:
     """The module, adapted where its inputs have names or its output is more than a tensor."""
-    count, names = len(read.data.inputs), read.names
+    count, names, output = len(read.data.inputs), read.names, numbered(module, output)
     if call not in (AUTO, *CALLS):
         raise WorkloadError(unknown("call", call, (AUTO, *CALLS)))
     if call == "keywords" and not names:

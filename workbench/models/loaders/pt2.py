@@ -19,7 +19,7 @@ from workbench.errors import WorkloadError
 from workbench.machine.memory import COPIES_OF_MODEL, refuse_beyond_memory
 from workbench.models._recompose import recompose
 from workbench.models._relayer import restore_layers
-from workbench.models.calling import with_parameters
+from workbench.models.calling import OUTPUT_NAMES, with_parameters
 from workbench.models.loaders._base import FileLoader
 from workbench.plumbing.words import one_line
 from workbench.workload import fits
@@ -59,6 +59,7 @@ class Pt2(FileLoader):
             recompose(program)
             module = torch.export.unflatten(program)
         names = [str(name) for name in program.graph_signature.user_inputs]
+        module.meta[OUTPUT_NAMES] = _output_names(program)
         module.__class__ = with_parameters(Exported, Exported.forward, names)
         module.features = tuple(
             tuple(length if isinstance(length, int) else None for length in example.shape[1:]) for example in examples
@@ -118,6 +119,13 @@ def _inputs(program: torch.export.ExportedProgram, path: Path) -> list[torch.Ten
     if not examples:
         raise WorkloadError(f"{path} takes no inputs; export a model that takes tensors [N, …]")
     return examples
+
+
+def _output_names(program: torch.export.ExportedProgram) -> tuple[str, ...]:
+    """The keys of the dictionary of tensors that the model gave; none where it gave something else."""
+    spec = program.call_spec.out_spec
+    plain = spec is not None and spec.type is dict and spec.num_leaves == spec.num_children
+    return tuple(map(str, spec.context)) if plain else ()
 
 
 def _refuse_training(program: torch.export.ExportedProgram, path: Path) -> None:

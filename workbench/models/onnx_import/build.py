@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,7 @@ from onnx.reference import ReferenceEvaluator
 from torch import fx, nn
 
 from workbench.errors import WorkloadError
+from workbench.models.calling import OUTPUT_NAMES
 from workbench.models.onnx_import import (
     families,  # noqa: F401  importing them registers the operators
     sizes,
@@ -57,14 +59,21 @@ def build(model: onnx.ModelProto, what: str, *, for_workload: bool = False) -> f
     )
     making.values.update(constants)
     for index, entry in enumerate(inputs):
-        making.values[entry.name] = making.graph.placeholder("inputs" if len(inputs) == 1 else f"inputs_{index}")
+        making.values[entry.name] = making.graph.placeholder(_as_parameter(entry.name, index))
     results = [entry for entry in graph.output if not (for_workload and _is_text(entry))] or graph.output
     _walk(graph, _needed(graph, results), making, what)
     outputs = tuple(_output(making, entry.name, what) for entry in results)
     making.graph.output(outputs[0] if len(outputs) == 1 else outputs)
     module = fx.GraphModule(making.root, making.graph)
     module.graph.eliminate_dead_code()
-    return fx.GraphModule(module, module.graph, class_name="OnnxModule")  # without what nothing uses any more
+    module = fx.GraphModule(module, module.graph, class_name="OnnxModule")  # without what nothing uses any more
+    module.meta[OUTPUT_NAMES] = tuple(entry.name for entry in results)
+    return module
+
+
+def _as_parameter(name: str, index: int) -> str:
+    """An input's name as one of forward's parameters, so that a dictionary of inputs finds it."""
+    return name if name.isidentifier() and not keyword.iskeyword(name) else f"inputs_{index}"
 
 
 def _needed(graph: onnx.GraphProto, results: Iterable[onnx.ValueInfoProto]) -> list[onnx.NodeProto]:
