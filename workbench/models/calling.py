@@ -12,7 +12,6 @@ import torch
 
 from workbench.workload import AUTO, Inputs, is_auto
 
-
 OUTPUT_NAMES = "output_names"
 """In a module's ``meta``: what a file calls the outputs that the module gives as a tuple, or its only one."""
 
