@@ -55,7 +55,14 @@ def nested():
     return keras.Model(inputs, layers.Dense(4)(layers.Flatten()(features(inputs))))
 
 
-MODELS = {"sequential": sequential, "residual": residual, "nested": nested}
+def normed():
+    """Norms over the channels of images, with and without a gain and a shift, and over features."""
+    parts = [layers.Conv2D(6, 3), layers.LayerNormalization(), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(8)]
+    norm = layers.LayerNormalization(center=False, scale=False, epsilon=1e-2)
+    return keras.Sequential([keras.Input((12, 10, 3)), *parts, norm, layers.Dense(4)])
+
+
+MODELS = {"sequential": sequential, "residual": residual, "nested": nested, "normed": normed}
 
 
 def trained(make):

@@ -135,6 +135,19 @@ def _batch_norm(layer: Any, value: Value) -> nn.Module:
     return norm
 
 
+@_register("LayerNormalization", turns=False)
+def _layer_norm(layer: Any, value: Value) -> nn.Module:
+    axes = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
+    if [axis % value.sample.dim() for axis in axes] != [value.sample.dim() - 1] or getattr(layer, "rms_scaling", False):
+        raise Unknown(layer)
+    norm = nn.LayerNorm(value.sample.shape[-1], eps=layer.epsilon)
+    with torch.no_grad():
+        for tensor, variable in ((norm.weight, layer.gamma), (norm.bias, layer.beta)):
+            if variable is not None:
+                tensor.copy_(variable.value)
+    return norm
+
+
 @_register("MaxPooling2D", "AveragePooling2D", turns=True)
 def _pooling(layer: Any, value: Value) -> nn.Module:
     around = _padding(layer, value, layer.pool_size)
