@@ -112,6 +112,13 @@ def test_the_waterfall_of_the_recipe_before_is_pale_until_its_own_comes(bench, s
     assert "stale" not in bench.waterfall.view
 
 
+def test_the_waterfall_of_another_workload_is_gone_at_once(bench, session, settle):
+    finish(session)
+    bench.bar.workload = "fashion-mlp"
+    settle()
+    assert bench.waterfall.view == {}
+
+
 def test_a_toggle_submits_its_recipe_and_the_page_is_at_work(bench, session, settle):
     bench.panel.recipe = INT8
     settle()

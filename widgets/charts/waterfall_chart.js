@@ -20,7 +20,7 @@ function render({ model, el }) {
     el.dataset.mark = stale ? "stale" : "";
     const drawn = panels?.map(({ title, bars }) =>
       h("section", { "aria-label": `${title}, step by step` }, [
-        h("p", { class: "wb-fall-title", "aria-hidden": "true" }, title),
+        h("p", { class: "wb-fall-title", "aria-hidden": "true" }, stale ? `${title}, of the run before` : title),
         h(
           "ol",
           {},

@@ -161,7 +161,8 @@ class Page(VBox):
         self.frame.kept = {"workload": state.workload, "recipe": self.panel.recipe, "baseline": self.panel.baseline}
         self.verdict.view = verdict.view(state)
         self.figures.view = views.figures(state)
-        self.waterfall.view = waterfall.view(state, titles) or {**self.waterfall.view, "stale": True}
+        before = {**self.waterfall.view, "stale": True} if state.latency else {}  # nothing is of another workload
+        self.waterfall.view = waterfall.view(state, titles) or before
         self.summary.mark = summary.mark(state)
         self.progress.view = views.progress(state)
         self._draw_tables(state)
