@@ -165,6 +165,8 @@ def wait_for_phase(page: Page, *phases: str) -> float:
 
 def shown_speedup(page: Page) -> Interval:
     """The speed-up as the page shows it: its interval, and the middle of that, the interval being symmetric in logs."""
-    shown = re.search(r"95 %: ([\d.,]+) – ([\d.,]+)×", page.locator(".wb-figure").nth(1).inner_text())
-    low, high = (float(number.replace(",", "")) for number in shown.groups())
+    shown = re.search(r"([\d.,]+) – ([\d.,]+)×( slower)?", page.locator(".wb-figure").nth(1).inner_text())
+    low, high = (float(number.replace(",", "")) for number in shown.groups()[:2])
+    if shown[3]:
+        low, high = 1 / high, 1 / low
     return Interval(value=math.sqrt(low * high), low=low, high=high)

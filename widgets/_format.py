@@ -160,11 +160,17 @@ def speed_difference(speedup: Interval, *, few: bool = False, done: bool = True)
 
 
 def speed_range(speedup: Interval, *, done: bool = True) -> str:
-    """The interval of a speed-up alone: "8.50 – 13.0×", "1.20 – 3.40× slower", or words where it holds 1."""
+    """The interval of a speed-up alone: "8.5 – 13×", "1.2 – 3.4× slower", or words where it holds 1."""
     if not decided(speedup, 1):
         return speed_difference(speedup, done=done)
     ends = (speedup.low, speedup.high) if speedup.low > 1 else (1 / speedup.high, 1 / speedup.low)
-    return " – ".join(map(significant, ends)) + ("×" if speedup.low > 1 else "× slower")
+    digits = 2 if ends[0] >= 1.1 else 3  # fewer would be no gain at all
+    return " – ".join(significant(end, digits) for end in ends) + ("×" if speedup.low > 1 else "× slower")
+
+
+def speed(speedup: Interval, *, rough: bool, few: bool = False, done: bool = True) -> str:
+    """A speed-up as far as it is sure: its value, or its range where that is ``rough``."""
+    return speed_range(speedup, done=done) if rough and not few else speed_difference(speedup, few=few, done=done)
 
 
 def unbroken(*parts: str) -> str:

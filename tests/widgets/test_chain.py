@@ -162,6 +162,11 @@ def test_the_waterfall_leads_from_the_baseline_over_each_link_to_now():
     assert not view["pending"]
 
 
+def test_a_share_that_is_known_roughly_is_a_range():
+    busy = in_fp32(7.9).model_copy(update={"speedup": Interval(value=7.9, low=2.0, high=31.8)})
+    assert bars(shown(busy))["Latency"][1]["text"] == "2.0 – 32×"
+
+
 def test_a_link_that_is_not_measured_yet_waits_and_nothing_stands_in_for_it():
     view = waterfall.view(shown(quantized(6.0)), {})
     assert view["pending"]

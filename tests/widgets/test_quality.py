@@ -81,15 +81,17 @@ def test_an_error_s_card_speaks_of_it_in_its_unit():
     assert lines(a_regression()) == ["+0.0123 (+0.0113 – +0.0133)", "on 2,000"]
 
 
-@pytest.mark.parametrize(("after", "tone", "arrow"), [(0.45, "worse", "▲"), (0.35, "better", "▼"), (0.4005, "", "")])
-def test_an_error_that_has_grown_is_worse_and_points_up(after, tone, arrow):
+@pytest.mark.parametrize(
+    ("after", "tone", "arrow"), [(0.45, "worse", "▲"), (0.35, "better", "▼"), (0.4015, "", "▲"), (0.4005, "", "")]
+)
+def test_an_error_that_has_grown_points_up_and_is_worse_where_that_is_not_accepted(after, tone, arrow):
     shown = card(a_regression(after=after))
     assert (shown["tone"], shown["arrow"]) == (tone, arrow)
 
 
-@pytest.mark.parametrize(("lost", "tone", "arrow"), [(0.02, "worse", "▼"), (-0.02, "better", "▲")])
-def test_a_share_that_has_fallen_is_worse_and_points_down(lost, tone, arrow):
-    loss = Interval(value=lost, low=lost - 0.01, high=lost + 0.01)
+@pytest.mark.parametrize(("lost", "tone", "arrow"), [(0.02, "worse", "▼"), (0.004, "", "▼"), (-0.02, "better", "▲")])
+def test_a_share_that_has_fallen_points_down_and_is_worse_where_that_is_not_accepted(lost, tone, arrow):
+    loss = Interval(value=lost, low=lost - 0.003, high=lost + 0.003)
     shown = card(a_result().model_copy(update={"quality_loss": loss}))
     assert (shown["tone"], shown["arrow"]) == (tone, arrow)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.results import a_result
@@ -97,9 +99,21 @@ def test_how_sure_it_is_stands_beside_it(result, level):
 
 
 def test_what_is_rough_is_a_range_in_words_too():
-    assert clauses(fast(13, half=0.2))[0] == ("10.4 – 15.6× faster", "better")
+    assert clauses(fast(13, half=0.2))[0] == ("10 – 16× faster", "better")
     slow = a_result().model_copy(update={"speedup": Interval(value=0.5, low=0.4, high=0.6)})
-    assert clauses(slow)[0] == ("1.67 – 2.50× slower", "worse")
+    assert clauses(slow)[0] == ("1.7 – 2.5× slower", "worse")
+
+
+def test_a_figure_that_reads_as_it_did_is_said_once():
+    assert clauses(with_loss(fast(13), 0.0004))[1] == ("accuracy 0.04 pt lower (92.0 %)", "")
+
+
+def test_while_it_trains_its_quality_is_promised_and_not_left_out():
+    state = reduce(of(fast(13)), Submitted(2, "fashion-cnn", {"steps": [{"do": "prune"}]}))
+    state = replace(state, quality=None)
+    training = events.Training(run=2, technique="prune", step=1, total_steps=9, epoch=0.1, loss=1.0)
+    told = [each["text"] for each in verdict.view(reduce(state, training))["clauses"]]
+    assert told[1] == "accuracy after training"
 
 
 def test_a_quiet_moment_is_offered_once_a_run_has_ended():

@@ -29,6 +29,11 @@ def bound(baseline: Quality, accepted: float) -> float:
     return baseline.value - worst if baseline.better == "higher" else baseline.value + worst
 
 
+def cost(loss: Interval, baseline: Quality, accepted: float) -> str:
+    """The tone of this loss itself: "worse" where it is more than what is accepted, or no number, else ""."""
+    return "" if loss.value <= limit(baseline, accepted) else "worse"
+
+
 def gain(loss: Interval, baseline: Quality, accepted: float) -> str:
     """The tone of a gain that costs this loss: "better" where that is accepted, as far as its value tells, else ""."""
     return "better" if math.isfinite(loss.value) and loss.value <= limit(baseline, accepted) else ""

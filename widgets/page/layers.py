@@ -134,8 +134,10 @@ def _change(layer: LayerReceipt) -> str:
 def _weight(state: LayerState | None) -> str:
     if state is None:
         return fmt.ABSENT
-    zeros = f" · {fmt.percent(state.sparsity, 0)} zeros" if state.sparsity >= _ZEROS_WORTH_SAYING else ""
-    return f"{_shape(state.weight_shape)} {dtype(state.dtype)} · {fmt.size(state.weight_bytes)}{zeros}"
+    parts = [f"{_shape(state.weight_shape)} {dtype(state.dtype)}", fmt.unbroken(fmt.size(state.weight_bytes))]
+    if state.sparsity >= _ZEROS_WORTH_SAYING:
+        parts.append(fmt.unbroken(f"{fmt.percent(state.sparsity, 0)} zeros"))
+    return " · ".join(parts)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -18,8 +18,8 @@ _MARGIN_OF_SHARES = 0.6
 nine in ten right answers of ten thousand."""
 
 
-def card(event: events.Quality) -> View:
-    """The large figure, whether it is better or worse and where it has moved, and two lines on that."""
+def card(event: events.Quality, accepted: float) -> View:
+    """The large figure, whether it is better or worse than is accepted, where it has moved, and two lines on that."""
     now, metric = event.variant, Metric.of(event.variant)
     known, decided = math.isfinite(now.value), fmt.decided(event.loss, 0.0)
     unit = "" if now.unit == "share" or not known else now.unit  # small beside the figure, unlike a per cent sign
@@ -28,7 +28,7 @@ def card(event: events.Quality) -> View:
         "value": fmt.quality_number(now.value, now.unit) if unit else fmt.quality(now.value, now.unit),
         "unit": unit,
         "form": "number" if known else "words",
-        "tone": {1: "worse", -1: "better", 0: ""}[decided],
+        "tone": {1: acceptance.cost(event.loss, event.baseline, accepted), -1: "better", 0: ""}[decided],
         "arrow": {1: "▲", -1: "▼", 0: ""}[metric.moved(decided)],
         "lines": ["every prediction the same", seen] if event.changed == 0 else _lines(event, metric, seen),
     }

@@ -13,6 +13,7 @@ from workbench.recipe import summary_of
 from workbench.widgets import _format as fmt
 from workbench.widgets.page import quality as _quality
 from workbench.widgets.page.metric import Metric
+from workbench.widgets.page.verdict import sureness
 
 
 class Entry(Protocol):
@@ -53,7 +54,7 @@ class Row:
             "when": fmt.when(self.finished_at),
             "latency": fmt.latency(result.variant.latency_ms.p50),
             "baseline": result.baseline.engine,
-            "speedup": fmt.speed_difference(result.speedup, few=result.few_calls),
+            "speedup": fmt.speed(result.speedup, rough=sureness(result) != "solid", few=result.few_calls),
             "quality": told if self.metric == metric else f"{quality.title} {told}",
             "change": fmt.quality_change(self.metric.moved(result.quality_loss.value), quality.unit, *figures),
             "size": fmt.size(result.variant.size_bytes),

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from workbench import events
-from workbench.receipt import Interval
+from workbench.receipt import Interval, Result
 from workbench.widgets import _format as fmt
 from workbench.widgets.page import acceptance
 from workbench.widgets.page.metric import Metric
@@ -66,14 +66,14 @@ def speed(state: PageState) -> View | None:
 
 def quality(state: PageState) -> View | None:
     """ "accuracy 0.3 pt lower (91.3 %, was 91.6 %)", red beyond the accepted loss only."""
-    if state.quality is None and state.awaits_training:
-        what = "the search" if state.searches else "training"
-        return _clause(f"{state.metric.title if state.metric else 'quality'} after {what}")
     if state.quality is None:
-        return None
+        trains = state.awaits_training or state.phase == "training"
+        what = "the search" if state.searches else "training"
+        return _clause(f"{state.metric.title if state.metric else 'quality'} after {what}") if trains else None
     event, metric = state.quality, Metric.of(state.quality.variant)
     before, now, loss = event.baseline.value, event.variant.value, event.loss
-    figures = f"({fmt.quality(now, metric.unit)}, was {fmt.quality(before, metric.unit)})"
+    told, was = fmt.quality(now, metric.unit), fmt.quality(before, metric.unit)
+    figures = f"({told})" if told == was else f"({told}, was {was})"
     if not math.isfinite(loss.value):
         return _clause(f"{metric.title} is no number {figures}", "worse")
     if event.changed == 0 or fmt.quality(now, metric.unit, 4) == fmt.quality(before, metric.unit, 4):
@@ -101,7 +101,7 @@ def gain(state: PageState) -> str:
     return acceptance.gain(event.loss, event.baseline, state.accepted) if event else ""
 
 
-def sureness(latency: events.Latency) -> str:
+def sureness(latency: events.Latency | Result) -> str:
     """ "solid", "rough" or "busy"."""
     if not latency.settled:
         return "busy"

@@ -171,11 +171,7 @@ def _speedup_card(state: PageState) -> View:
         done = state.latency.final
         few = state.latency.few_calls and done
         rough = verdict.sureness(state.latency) != "solid"
-        card["value"] = (
-            fmt.speed_range(speedup, done=done)
-            if rough and not few
-            else fmt.speed_difference(speedup, few=few, done=done)
-        )
+        card["value"] = fmt.speed(speedup, rough=rough, few=few, done=done)
         card["range"] = _range(speedup)
         card["form"] = "number" if fmt.decided(speedup, 1) and not (few or rough) else "words"
         card["tone"] = {1: verdict.gain(state), -1: "worse", 0: ""}[decided]
@@ -183,6 +179,8 @@ def _speedup_card(state: PageState) -> View:
         spread = f"95 %: {fmt.significant(speedup.low)} – {fmt.significant(speedup.high)}×"
         if speedup.vague:
             spread = "95 %: off by 2× or more"
+        elif " – " in card["value"]:
+            spread = "95 % interval"  # the figure tells it
         card["lines"] = [spread, f"against {state.latency.baseline_engine} {state.latency.baseline_precision}"]
     return card
 
@@ -209,7 +207,9 @@ def _quality_card(state: PageState) -> View:
     if state.awaits_training and not state.quality:
         what = "the search" if state.searches else "training"
         return card | {"lines": [f"known after {what}", state.awaits_training]}
-    return card | quality.card(state.quality) if state.quality else card
+    if state.phase == "training" and not state.quality:
+        return card | {"lines": ["estimated as it trains"]}
+    return card | quality.card(state.quality, state.accepted) if state.quality else card
 
 
 def _size_card(state: PageState) -> View:
@@ -239,7 +239,7 @@ def _verdict(state: PageState) -> View:
         return {"tone": "waiting", "text": f"{words}; it can be ended early with the best so far"}
     if state.busy and state.latency and "latency" in state.stale:
         return {"tone": "waiting", "text": "Working on it; the pale figures are those of the run before"}
-    if state.phase == "training" and state.latency and state.estimates:
+    if state.phase == "training" and state.latency:
         words = "Latency and size are those of the trained model; its quality is estimated until the training ends"
         return {"tone": "waiting", "text": words}
     if state.busy and not state.verdict:

@@ -21,6 +21,9 @@ _FLOOR = 0.5
 _SPREAD = 0.25
 """What is left below the least quality, of how far the figures lie apart."""
 
+_WIDE = 0.25
+"""Half widths of a link's speed beyond this leave it no single figure: it is told as a range."""
+
 _LEAST_SPREAD = 0.005
 """Of the largest figure: differences below this shall look small."""
 
@@ -62,10 +65,11 @@ def _measures(whole: Result, accepted: float) -> list[_Measure]:
     quality = Metric.of(whole.variant.quality)
 
     def speed(link: chain.Link) -> tuple[str, str]:
+        wide = link.speed.half_width > _WIDE
         if link.decided > 0:
-            return fmt.ratio(link.speed.value), link.gain(accepted)
+            return fmt.speed(link.speed, rough=wide), link.gain(accepted)
         if link.decided < 0:
-            return fmt.times(link.speed.value), "worse"
+            return fmt.speed(link.speed, rough=wide), "worse"
         return ("rough" if link.few_calls or link.speed.vague else "same"), ""
 
     def moved(link: chain.Link) -> tuple[str, str]:
