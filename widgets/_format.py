@@ -175,7 +175,8 @@ def speed(speedup: Interval, *, rough: bool, few: bool = False, done: bool = Tru
 
 def unbroken(*parts: str) -> str:
     """Parts of a line that is broken between them only."""
-    return " · ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts)
+    kept = (part.replace(" ", "\N{NO-BREAK SPACE}").replace("–", "–\N{WORD JOINER}") for part in parts)
+    return " · ".join(kept)
 
 
 def signed_text(text: str) -> str:

@@ -28,7 +28,8 @@ def card(result: Result) -> dict:
 
 def lines(result: Result) -> list[str]:
     """Of the card of quality, with plain spaces."""
-    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in card(result)["lines"]]
+    plain = str.maketrans({"\N{NO-BREAK SPACE}": " ", "\N{WORD JOINER}": ""})
+    return [line.translate(plain) for line in card(result)["lines"]]
 
 
 @pytest.mark.parametrize(
