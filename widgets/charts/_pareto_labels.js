@@ -111,11 +111,13 @@ function labels(scene, card) {
     const corner = { x: to.x, y: front[i].y };
     return [boxOf(front[i], corner, 1), boxOf(corner, to, 1)];
   });
-  const { y: ends } = scene.scale;
+  const { x: across, y: up } = scene.scale;
   const bars = emphasised(scene).flatMap(({ point, at }) => {
-    const [x, low, high] = [at.x * width, ...(point.quality_ends ?? [point.quality, point.quality])];
-    const [one, other] = [low, high].map((quality) => ({ x, y: (1 - share(quality, ends)) * height }));
-    return at.angle === null ? [boxOf(one, other, 1)] : [];
+    if (at.angle !== null) return [];
+    const [x, y] = [at.x * width, (1 - at.y) * height];
+    const high = (point.quality_ends ?? [point.quality]).map((end) => ({ x, y: (1 - share(end, up)) * height }));
+    const wide = (point.ms_ends ?? [point.ms]).map((end) => ({ x: share(Math.log10(end), across) * width, y }));
+    return [high, wide].map((ends) => boxOf(ends[0], ends.at(-1) ?? ends[0], 1));
   });
   /** @type {Box[]} */
   const taken = [];

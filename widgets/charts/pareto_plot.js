@@ -77,7 +77,7 @@ function render({ model, el }) {
     write(parts.empty, now ? "" : "Every recipe that was measured becomes a point here.");
     if (parts.details.open) writeTwin();
     atPoint.draw(now);
-    if (!zooming.dragging()) chart.redraw(last);
+    if (!zooming.dragging()) chart.redraw(last || !now);
   };
   let wired = false;
   const wire = () => {
