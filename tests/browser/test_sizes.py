@@ -89,6 +89,15 @@ def test_nothing_is_cut_off_either_of_a_recipe_with_steps(sized, picture, width,
 
 @pytest.mark.usefixtures("measured")
 @ONLY_VOILA
+def test_no_tab_is_cut_off_on_a_phone(sized):
+    page = sized(*PHONE)
+    for name in ("Summary", "History", "Take away"):
+        the_page.tab(page, name)
+        assert (name, page.evaluate(UNREADABLE)) == (name, [])
+
+
+@pytest.mark.usefixtures("measured")
+@ONLY_VOILA
 def test_the_verdict_stays_in_sight_however_far_one_scrolls_down_a_phone(sized):
     page = sized(*PHONE)
     page.locator(".wb-main").evaluate("(main) => main.scrollTo(0, main.scrollHeight)")
@@ -108,6 +117,7 @@ def test_the_toggles_are_a_sheet_that_takes_the_focus_and_escape_gives_it_back(s
     assert button.get_attribute("aria-expanded") == "true"
     assert page.evaluate("document.activeElement.classList.contains('wb-side')")
     expect(toggle).to_be_in_viewport(ratio=1)
+    assert the_page.card(page, "Model").get_by_text("fashion-cnn").bounding_box()["width"] > 40  # what is set is told
     the_page.tab_to(page, toggle)
     picture(page, "sheet-390x844")
     assert page.evaluate(UNREADABLE) == []

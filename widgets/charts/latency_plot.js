@@ -174,7 +174,7 @@ function render({ model, el }) {
     write(parts.empty, empty);
     const medians = sides.map((side) => `${side.name} on ${side.engine}: median ${side.label}`);
     parts.drawing.setAttribute("aria-label", ["Latency", ...medians].join("; "));
-    const dotted = sides.length && "dotted: median of undisturbed calls";
+    const dotted = sides.length && "dotted: undisturbed median";
     write(
       parts.note,
       [mark === "recalled" && "earlier figures", !steady && "not steady yet", dotted].filter(Boolean).join(" · "),

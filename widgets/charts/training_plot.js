@@ -28,7 +28,7 @@ function figure({ points = [], estimates = [], metric = "", epochs = 0 }, card) 
   const margin = { l: 52, r: estimates.length ? 58 : 14, t: 12, b: 40 };
   const layout = { xaxis, yaxis, margin };
   if (!estimates.length) return { data: [line, last], layout };
-  const beside = axis(card, `${metric}, set aside`, { ...RIGHT, range: reach(estimates) });
+  const beside = axis(card, metric, { ...RIGHT, range: reach(estimates) });
   return { data: [line, last, estimated(estimates, card)], layout: { ...layout, yaxis2: beside } };
 }
 

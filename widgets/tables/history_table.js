@@ -1,9 +1,9 @@
-/** @type {(row: HistoryRow, here: boolean, actions: HTMLElement) => HTMLElement} */
-function rowOf(row, here, actions) {
+/** @type {(row: HistoryRow, here: boolean, actions: HTMLElement, headings: string[]) => HTMLTableRowElement} */
+function rowOf(row, here, actions, headings) {
   const look = { type: "button", class: "wb-link", "data-row": row.id, "aria-current": here ? "true" : null };
   /** @param {string} text */
   const number = (text) => h("td", { class: "wb-number" }, text);
-  return h(
+  const whole = h(
     "tr",
     { class: here ? "wb-here" : null },
     h("th", { scope: "row" }, h("button", look, row.recipe)),
@@ -13,6 +13,7 @@ function rowOf(row, here, actions) {
     [row.speedup, row.quality, row.change, row.size].map(number),
     h("td", {}, actions),
   );
+  return nameCells(whole, headings);
 }
 
 /** @param {Rendered<HistoryTableTraits>} rendered */
@@ -29,7 +30,7 @@ function render({ model, el }) {
   ];
   const about = "Finished runs, newest first: choose one to see it again";
   const caption = h("caption", { class: "wb-offscreen" }, about);
-  const whole = h("table", { class: "wb-table" }, caption, h("thead", {}, h("tr", {}, columns)), body);
+  const whole = h("table", { class: "wb-table wb-stacks" }, caption, h("thead", {}, h("tr", {}, columns)), body);
   const nothing = "Nothing here yet. Every finished run of this workload is kept here, across sessions.";
   const empty = h("p", { class: "wb-empty" }, nothing);
   el.append(h("div", { class: "wb-scroll", tabindex: "0", role: "region", "aria-label": "History" }, empty, whole));
@@ -38,9 +39,10 @@ function render({ model, el }) {
     write(quality, model.get("quality_heading"));
     whole.hidden = !rows.length;
     empty.hidden = rows.length > 0;
+    const headings = columns.map((each) => each.textContent ?? "");
     const newestFirst = [...rows].reverse().map((row) => {
       const actions = rowActions(model, { id: row.id, name: `${row.recipe}, ${row.when}` });
-      return rowOf(row, row.id === model.get("selected"), actions);
+      return rowOf(row, row.id === model.get("selected"), actions, headings);
     });
     keepingFocus(body, () => body.replaceChildren(...newestFirst));
   };
