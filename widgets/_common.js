@@ -39,6 +39,9 @@ function root(el, name) {
   el.classList.add("wb", `wb-${name}`);
 }
 
+/** How long what moves takes, in milliseconds: no time where a person wants no motion. */
+const motionMs = () => (matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 200);
+
 /** The element that an event is about. @param {Event} event */
 function targetOf(event) {
   return /** @type {HTMLElement} */ (event.target);

@@ -34,6 +34,7 @@ function trace(marks, scene, more) {
   return {
     x: places.map(({ ms }) => ms),
     y: places.map(({ quality }) => quality),
+    ids: marks.map(({ point, kind }) => `${kind} ${point.id ?? ""}`), // a mark stays the same one, and slides
     customdata: marks.map((mark) => [mark.point.id ?? 0, hoverText(mark, scene)]),
     text: marks.map(({ point }) => point.label),
     mode: "markers",

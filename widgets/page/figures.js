@@ -31,7 +31,8 @@ function render({ model, el }) {
       const { el: box, range, interval, one, label, number, unit, value, direction, said, short, lines } = cards[i];
       write(label, figure.label);
       label.title = figure.label;
-      write(number, figure.value);
+      const isNews = box.dataset.mark !== figure.mark; // not while calls are timed: it would take their time
+      (isNews ? count : write)(number, figure.value);
       write(unit, figure.unit && ` ${figure.unit}`);
       write(said, figure.direction?.text ?? "");
       write(short, figure.direction?.short ?? "");
