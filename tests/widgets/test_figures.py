@@ -17,7 +17,7 @@ from workbench.widgets.charts import histogram
 from workbench.widgets.charts.front import pareto_front
 from workbench.widgets.page import layers, views
 from workbench.widgets.page.runs import Row
-from workbench.widgets.page.state import PageState, reduce
+from workbench.widgets.page.state import PageState, of_result, reduce
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,14 @@ def test_a_dozen_calls_give_no_verdict_anywhere_on_the_page():
     card = view["cards"][1]
     assert (card["value"], card["tone"], card["arrow"], view["verdict"]["tone"]) == ("too rough to tell", "", "", "")
     assert Row(1, result, "2026-11-28T12:00:00", "int8", 0).history(None)["speedup"] == "too rough to tell"
+
+
+def test_once_a_run_is_over_nothing_is_promised_of_it_any_more():
+    latency = of_result(of_few_calls(a_result(speedup=6.0))).latency.model_copy(update={"final": False})
+    live = reduce(PageState(run=1, phase="working"), latency)
+    over = reduce(live, events.Cancelled(run=1))
+    assert [views.figures(each)["cards"][1]["value"] for each in (live, over)] == ["5.9 – 6.1×", "too rough to tell"]
+    assert [views.figures(each)["cards"][2]["lines"] for each in (live, over)] == [[], ["not measured"]]
 
 
 def test_the_history_gives_no_single_figure_where_the_page_gave_none():

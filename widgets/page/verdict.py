@@ -51,11 +51,12 @@ def speed(state: PageState) -> View | None:
     if state.latency is None:
         return None
     latency = state.latency
-    if latency.few_calls and latency.final:
+    done = is_done(state)
+    if latency.few_calls and done:
         return _clause("speed too rough to tell")
     decided = fmt.decided(latency.speedup, 1)
     if not decided:
-        rough = "speed too rough to tell" if latency.final else "speed not known yet"
+        rough = "speed too rough to tell" if done else "speed not known yet"
         return _clause(rough if latency.speedup.vague else "as fast")
     tone = "worse" if decided < 0 else gain(state)
     if sureness(latency) == "solid":
@@ -99,6 +100,11 @@ def gain(state: PageState) -> str:
     """The tone of a gain: "better" once the loss of quality is known and accepted."""
     event = None if "quality" in state.stale else state.quality
     return acceptance.gain(event.loss, event.baseline, state.accepted) if event else ""
+
+
+def is_done(state: PageState) -> bool:
+    """Whether no more calls of the run that is shown will be timed: it is measured, or over."""
+    return state.phase in events.ENDINGS or (state.latency is not None and state.latency.final)
 
 
 def sureness(latency: events.Latency | Result) -> str:

@@ -20,6 +20,7 @@ _NO_CALLS = {
     "cancelled": "No calls were timed before the run was cancelled.",
     "failed": "No calls were timed: the run failed.",
 }
+_NO_QUALITY = {"training": "estimated as it trains", "cancelled": "not measured", "failed": "not measured"}
 _MARGIN = 1.15
 
 
@@ -168,7 +169,7 @@ def _speedup_card(state: PageState) -> View:
     if state.latency:
         speedup = state.latency.speedup
         decided = _decided_speed(state.latency)
-        done = state.latency.final
+        done = verdict.is_done(state)
         few = state.latency.few_calls and done
         rough = verdict.sureness(state.latency) != "solid"
         card["value"] = fmt.speed(speedup, rough=rough, few=few, done=done)
@@ -204,12 +205,15 @@ def _quality_card(state: PageState) -> View:
         card["direction"] = quality.direction(state.metric)
     if state.phase == "training" and state.estimates:
         return card | {"mark": ""} | quality.estimate_card(state.estimates[-1][1])
-    if state.awaits_training and not state.quality:
-        what = "the search" if state.searches else "training"
-        return card | {"lines": [f"known after {what}", state.awaits_training]}
-    if state.phase == "training" and not state.quality:
-        return card | {"lines": ["estimated as it trains"]}
-    return card | quality.card(state.quality, state.accepted) if state.quality else card
+    if state.quality:
+        return card | quality.card(state.quality, state.accepted)
+    return card | {"lines": _why_no_quality(state)}
+
+
+def _why_no_quality(state: PageState) -> list[str]:
+    if state.awaits_training:
+        return ["known after the search" if state.searches else "known after training", state.awaits_training]
+    return [_NO_QUALITY[state.phase]] if state.phase in _NO_QUALITY else []
 
 
 def _size_card(state: PageState) -> View:
