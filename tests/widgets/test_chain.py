@@ -63,7 +63,9 @@ def test_a_step_s_effect_is_the_quotient_of_two_speedups_whatever_the_machine_s_
 
 
 def test_what_made_it_slower_says_how_much_slower():
-    assert effects(shown(quantized(2.0), in_fp32(4.0)))["quantize"]["text"].startswith("2.00× slower · ")
+    effect = effects(shown(quantized(2.0), in_fp32(4.0)))["quantize"]
+    assert effect["text"].startswith("2.00× slower · ")
+    assert effect["against"] == "1.8 – 2.2× slower than what comes before it"
 
 
 def test_the_engine_has_an_effect_of_its_own():

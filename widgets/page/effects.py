@@ -40,8 +40,9 @@ def _against(link: chain.Link) -> str:
     spread = f"{fmt.significant(speed.low)} – {fmt.ratio(speed.high)}"
     if link.same_kernels:
         return "no difference: the same kernels as without it"
+    before = f"the baseline, {baseline}" if link.begins else "what comes before it"
     if link.decided:
-        return f"{spread} over {f'the baseline, {baseline}' if link.begins else 'what comes before it'}"
+        return f"{spread} over {before}" if link.decided > 0 else f"{fmt.speed_range(speed)} than {before}"
     if link.few_calls or speed.vague:
         return "measured too roughly to tell"
     return f"no difference {f'from {baseline}' if link.begins else 'with or without it'}: {spread}"
