@@ -32,6 +32,7 @@ function render({ model, el }) {
   };
   const wait = counting("quiet_requests", "", "Measure when quiet");
   const train = counting("train_requests", "wb-primary", "");
+  const sureness = h("span", { class: "wb-sureness" }, pill, wait, train);
   const amount = h("output", { class: "wb-amount" });
   const of = h("span", { class: "wb-of" });
   /** @param {number} direction */
@@ -60,9 +61,7 @@ function render({ model, el }) {
     more,
     of,
   );
-  el.append(
-    h("div", { class: "wb-verdict-row" }, clauses, pill, wait, train, h("span", { class: "wb-space" }), accept),
-  );
+  el.append(h("div", { class: "wb-verdict-row" }, clauses, sureness, h("span", { class: "wb-space" }), accept));
   follow(model, ["view", "accepted"], () => {
     const { clauses: said, stale, sure, wait: waits, train: trains, accepted } = model.get("view");
     const parts = said.map(({ part, text, tone }) =>
