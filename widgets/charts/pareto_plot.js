@@ -19,7 +19,9 @@ function wrapped(text, most) {
 function figure(scene, card) {
   const { scale, metric, batch } = scene;
   const line = Math.floor(scale.height / 6); // characters, of six pixels on average
-  const height = [metric.axis, metric.axis_direction].flatMap((text) => (text ? wrapped(text, line) : [])).join("<br>");
+  const [named, directed] = [metric.axis, metric.axis_direction].map((text) => (text ? wrapped(text, line) : []));
+  // a low plot has no room for all of it; the card says the direction too
+  const height = (named.length + directed.length > 3 ? named : [...named, ...directed]).join("<br>");
   const latency = `latency of a call at batch ${batch}, ms, logarithmic`;
   // copies, since Plotly writes into them
   const y = {

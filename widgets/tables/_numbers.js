@@ -82,7 +82,7 @@ function histogramOf(side) {
   const rows = { class: "wb-bins-rows", tabindex: "0", role: "region", "aria-label": `${side.title}, as a table` };
   const table = h("details", { class: "wb-bins-table" }, h("summary", {}, "Table"), h("div", rows, binsTable(side)));
   const facts = h("p", { class: "wb-note" }, side.facts.join(" · "));
-  return h("section", { "aria-label": `Weights ${side.title}` }, h("h4", {}, side.title), drawing, ends, facts, table);
+  return h("section", { "aria-label": `Weights ${side.title}` }, h("h3", {}, side.title), drawing, ends, facts, table);
 }
 
 /** What is known of a layer's weights, drawn. @param {LayerTableTraits["detail"]} detail @param {string} layer */

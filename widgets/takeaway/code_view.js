@@ -43,7 +43,7 @@ function block(model, trait, label) {
 function render({ model, el }) {
   root(el, "code-view");
   const [python, recipe] = [block(model, "python", "Copy as Python"), block(model, "recipe", "Copy recipe")];
-  write(recipe.title, "Recipe");
+  write(recipe.title, "Recipe as JSON");
   follow(model, ["title"], () => write(python.title, model.get("title")));
   el.append(python.el, recipe.el);
 }
