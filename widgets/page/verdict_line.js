@@ -61,7 +61,7 @@ function render({ model, el }) {
     more,
     of,
   );
-  el.append(h("div", { class: "wb-verdict-row" }, clauses, sureness, h("span", { class: "wb-space" }), accept));
+  el.append(h("div", { class: "wb-verdict-row" }, clauses, sureness, accept));
   follow(model, ["view", "accepted"], () => {
     const { clauses: said, stale, sure, wait: waits, train: trains, accepted } = model.get("view");
     const parts = said.map(({ part, text, tone }) =>
