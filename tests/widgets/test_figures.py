@@ -111,11 +111,15 @@ def test_a_dozen_calls_give_no_verdict_anywhere_on_the_page():
 
 
 def test_once_a_run_is_over_nothing_is_promised_of_it_any_more():
-    latency = of_result(of_few_calls(a_result(speedup=6.0))).latency.model_copy(update={"final": False})
+    latency = of_result(of_few_calls(a_result(speedup=6.0))).latency
+    unsteady = latency.variant.model_copy(update={"steady": False})
+    latency = latency.model_copy(update={"final": False, "variant": unsteady})
     live = reduce(PageState(run=1, phase="working"), latency)
     over = reduce(live, events.Cancelled(run=1))
     assert [views.figures(each)["cards"][1]["value"] for each in (live, over)] == ["5.9 – 6.1×", "too rough to tell"]
     assert [views.figures(each)["cards"][2]["lines"] for each in (live, over)] == [[], ["not measured"]]
+    calls = [views.figures(each)["cards"][0]["lines"][1].partition(" · ")[2] for each in (live, over)]
+    assert [told.replace("\N{NO-BREAK SPACE}", " ") for told in calls] == ["not steady yet", "never steady"]
 
 
 def test_the_history_gives_no_single_figure_where_the_page_gave_none():

@@ -175,10 +175,8 @@ function render({ model, el }) {
     const medians = sides.map((side) => `${side.name} on ${side.engine}: median ${side.label}`);
     parts.drawing.setAttribute("aria-label", ["Latency", ...medians].join("; "));
     const dotted = sides.length && "dotted: undisturbed median";
-    write(
-      parts.note,
-      [mark === "recalled" && "earlier figures", !steady && "not steady yet", dotted].filter(Boolean).join(" · "),
-    );
+    const unsteady = !steady && (live ? "not steady yet" : "never steady");
+    write(parts.note, [mark === "recalled" ? "earlier figures" : unsteady, dotted].filter(Boolean).join(" · "));
     parts.note.title = sides.length ? ABOUT : "";
     const cells = sides.map((side) => [`${side.name} (${side.engine})`, ...side.cells]);
     parts.twin.replaceChildren(

@@ -156,7 +156,8 @@ def _latency_card(state: PageState) -> View:
         card["value"] = fmt.latency(now.p50)
         card["form"] = "number"
         rate = [fmt.throughput(state.throughput)] if state.throughput and now.steady else []
-        calls = [f"{now.n:,} calls"] if now.steady else [f"{now.n:,} calls", "not steady yet"]
+        unsteady = "never steady" if verdict.is_done(state) else "not steady yet"
+        calls = [f"{now.n:,} calls"] if now.steady else [f"{now.n:,} calls", unsteady]
         card["lines"] = [
             fmt.unbroken(f"was {fmt.latency(before.p50)}", f"p95 {fmt.latency(now.p95)}"),
             fmt.unbroken(*rate, *calls),
