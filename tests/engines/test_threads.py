@@ -58,6 +58,6 @@ def test_openvino_compiles_for_that_many_threads_whatever_the_batch(batch):
     runners = prepared("openvino", variant("mlp", "fp32"), images("mlp", 4))
     for runner in runners:
         runner(images("mlp", batch))
-    requests = [runner._request if batch == 4 else runner._any_batch for runner in runners]
+    requests = [runner._request if batch == 4 else runner._any_size for runner in runners]
     used = [request.get_compiled_model().get_property("INFERENCE_NUM_THREADS") for request in requests]
     assert used == list(COUNTS)

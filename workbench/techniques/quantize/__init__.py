@@ -83,9 +83,9 @@ class Quantize(Technique):
         title="Rounding",
     )
     calibration: Literal["range", "moving-average", "percentile", "mse", "entropy"] = option(
-        "percentile",
+        "mse",
         "how ranges are chosen: from smallest to largest, the moving average of these over batches, 99.99 % of the "
-        "values, the least squared error (for activations in few bits), or the least Kullback–Leibler divergence",
+        "values, the least squared error, or the least Kullback–Leibler divergence",
         when={"scheme": schemes.those_and_auto(lambda each: each.is_calibrated)},
         title="Calibration",
     )
