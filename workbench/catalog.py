@@ -35,6 +35,8 @@ class OptionInfo(_Frozen):
     """Whether it counts the epochs that the step trains for."""
     precisions: dict[str, str] = {}
     """By choice the precision it asks for, where it asks for any."""
+    headings: dict[str, str] = {}
+    """By choice what it stands under in a list, where it stands under anything."""
     entry: str = ""
     """Of a mapping: what each entry is for ("layer"); the choices are its values then."""
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 
 import pytest
@@ -147,6 +148,12 @@ def test_the_browser_is_told_which_options_make_a_step_train(panel):
         step = Recipe.parse(steps=[{"do": technique.name}]).steps[0]
         assert step.training_epochs() == sum(getattr(step, name) for name in counted)
     assert [sent(panel, "prune")["finetune_epochs"]["trains"], sent(panel, "distill")["epochs"]["trains"]] == [True] * 2
+
+
+def test_schemes_stand_under_headings_each_of_which_comes_once(panel):
+    schemes = sent(panel, "quantize")["scheme"]["choices"]
+    headings = [heading for heading, _ in itertools.groupby(choice["heading"] for choice in schemes)]
+    assert headings == ["Weights and activations", "Floats", "Weights alone", ""]  # auto stands by itself
 
 
 def test_the_browser_is_told_which_precision_each_choice_asks_for(panel):

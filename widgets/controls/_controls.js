@@ -70,16 +70,22 @@ function segmented(label, choices, change) {
 }
 
 /**
- * One of several in a list that opens; refused ones say why in the list itself.
+ * One of several in a list that opens, neighbours under a common heading; refused ones say why in the list itself.
  * @param {string} label
- * @param {{ value: string, text: string }[]} choices
+ * @param {{ value: string, text: string, heading?: string }[]} choices
  * @param {(value: string) => void} change
  * @returns {Control}
  */
 function choice(label, choices, change) {
   const id = unique("choice");
   const options = choices.map(({ value, text }) => h("option", { value, "data-text": text }, text));
-  const select = h("select", { id, class: "wb-field", onchange: () => change(select.value) }, options);
+  const select = h("select", { id, class: "wb-field", onchange: () => change(select.value) });
+  choices.forEach(({ heading }, index) => {
+    const last = select.lastElementChild;
+    if (!heading) select.append(options[index]);
+    else if (last?.getAttribute("label") === heading) last.append(options[index]);
+    else select.append(h("optgroup", { label: heading }, [options[index]]));
+  });
   return {
     el: labelled(id, label, select),
     set(value) {

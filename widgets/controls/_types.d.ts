@@ -7,6 +7,8 @@ interface Choice {
   text: string;
   /** What the layers are to be computed in where this is chosen; null: as before. */
   precision: string | null;
+  /** What it stands under in a list; "" for nothing. */
+  heading: string;
 }
 
 interface Written {

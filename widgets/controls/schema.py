@@ -72,6 +72,7 @@ def _option(option: OptionInfo) -> dict[str, Any]:
                 "value": choice,
                 "text": choice.replace("-", " ") if control == "segmented" else choice,
                 "precision": option.precisions.get(choice),
+                "heading": option.headings.get(choice, ""),
             }
             for choice in choices
         ],

@@ -115,6 +115,7 @@ def _options(schema: dict[str, Any]) -> Iterator[OptionInfo]:
         if name == "do":
             continue
         field = {**field.get("anyOf", [{}])[0], **field}  # of one that may be absent
+        asked = field.get("precisions", {})
         kinds = {"number": "number", "integer": "integer", "boolean": "flag", "string": "text"}
         yield OptionInfo(
             name=name,
@@ -130,6 +131,7 @@ def _options(schema: dict[str, Any]) -> Iterator[OptionInfo]:
             maximum_when=field.get("maximum_when", {}),
             default_when=field.get("default_when", {}),
             trains=field.get("trains", False),
-            precisions=field.get("precisions", {}),
+            precisions=asked,
+            headings={choice: precisions.find(precision).kind for choice, precision in asked.items()},
             entry=field.get("entry", ""),
         )

@@ -78,6 +78,13 @@ class Precision:
         return bool(self.weights and self.activations) and self.weights.bits < 8
 
     @property
+    def kind(self) -> str:
+        """What it changes, as a heading over such precisions."""
+        if self.weights_only:
+            return "Weights alone"
+        return "Weights and activations" if self.weights else "Floats"
+
+    @property
     def short(self) -> str:
         """Its name in a sentence: "int8"."""
         return self.name.partition("-")[0]
