@@ -92,7 +92,7 @@ function techniqueCard(technique, panel) {
   const { name, title, options: declared } = technique;
   const look = { type: "button", role: "switch", class: "wb-switch", "aria-checked": "false", title: technique.help };
   const toggle = h("button", look, h("span", { class: "wb-track", "aria-hidden": "true" }), title);
-  /** @type {Record<string, OptionValue>} */
+  /** What a person set it to, as long as it is off; defaults may be others by then. @type {Record<string, OptionValue>} */
   const remembered = {};
   /** @param {Recipe} recipe */
   const putIn = (recipe) => {
@@ -110,7 +110,10 @@ function techniqueCard(technique, panel) {
     panel.edit(({ recipe }) => {
       const step = stepOf(recipe, name);
       if (step) {
-        Object.assign(remembered, step);
+        for (const option of declared) {
+          if (step[option.name] === defaultOf(technique, step, option)) delete remembered[option.name];
+          else remembered[option.name] = step[option.name];
+        }
         recipe.steps = recipe.steps.filter((other) => other !== step);
       } else putIn(recipe);
     }, name);
