@@ -17,14 +17,13 @@ from tests.browser.servers import PATIENCE_SECONDS
 from workbench.recipe import Recipe
 
 OPENING_BYTES = 7_000_000
-PLACE_OF_AN_INT8_POINT = """(plot) => {
-    for (const { text, x, y } of plot.data) {
-        const index = (text ?? []).findIndex((label) => label.includes("int8"));
-        if (index < 0) continue;
-        const { xaxis, yaxis } = plot._fullLayout;
-        const { left, top } = plot.getBoundingClientRect();
-        return [left + xaxis._offset + xaxis.d2p(x[index]), top + yaxis._offset + yaxis.d2p(y[index])];
-    }
+PLACES_OF_INT8_POINTS = """(plot) => {
+    const { xaxis, yaxis } = plot._fullLayout;
+    const { left, top } = plot.getBoundingClientRect();
+    const place = (x, y) => [left + xaxis._offset + xaxis.d2p(x), top + yaxis._offset + yaxis.d2p(y)];
+    const places = plot.data.flatMap(({ text, x, y }) =>
+        (text ?? []).flatMap((label, i) => (label.includes("int8") ? [place(x[i], y[i])] : [])));
+    return places.length ? places : null;
 }"""
 SAME_MEDIAN = """([figure, chart]) =>
     document.querySelector("[data-phase]").dataset.phase === "finished" &&
@@ -64,14 +63,17 @@ def test_the_page_asks_for_nothing_outside_this_machine(page, host):
 
 
 def on_an_int8_point(page, drawing) -> tuple[float, float]:
-    """Where the mouse rests on one; a chart that has just got new figures may be drawn once more, with other axes."""
+    """Where the mouse rests on one, and on no other that lies over it.
+
+    A chart that has just got new figures may be drawn once more, with other axes.
+    """
     while True:
-        x, y = page.wait_for_function(PLACE_OF_AN_INT8_POINT, arg=drawing.element_handle()).json_value()
-        page.mouse.move(x - 2, y)
-        page.mouse.move(x, y)
-        with contextlib.suppress(TimeoutError):
-            drawing.locator(".hoverlayer .hovertext").wait_for(timeout=1500)
-            return x, y
+        for x, y in page.wait_for_function(PLACES_OF_INT8_POINTS, arg=drawing.element_handle()).json_value():
+            page.mouse.move(x - 2, y)
+            page.mouse.move(x, y)
+            with contextlib.suppress(TimeoutError):
+                drawing.locator(".hoverlayer .hovertext", has_text="int8").wait_for(timeout=1500)
+                return x, y
 
 
 def test_a_point_of_the_plot_shows_its_run_as_it_was_until_it_is_measured_again(plain):
