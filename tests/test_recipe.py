@@ -112,7 +112,7 @@ def test_recipes_that_differ_in_one_thing_read_differently():
         [],
         *([{**prune, **change}] for change in ({}, {"amount": 0.4}, {"kind": "weights"}, {"criterion": "l2"})),
         *([{**prune, **change}] for change in ({"finetune_epochs": 0}, {"learning_rate": 0.01})),
-        *([{**quantize, **change}] for change in ({}, {"calibration": "mse"}, {"overrides": {"conv1": "fp32"}})),
+        *([{**quantize, **change}] for change in ({}, {"calibration": "percentile"}, {"overrides": {"conv1": "fp32"}})),
         *([{**distill, **change}] for change in ({}, {"temperature": 2.0}, {"labels": "hard"})),
         [distill, prune, quantize],
     ]

@@ -142,6 +142,11 @@ class Recipe(BaseModel):
         return [_digest([self.seed, dumped[: n + 1]]) for n in range(len(dumped))]
 
     @property
+    def open_step(self) -> Technique | None:
+        """The step that leaves choices to a search; ``None`` where none does."""
+        return next((step for step in self.steps if step.searches()), None)
+
+    @property
     def precision(self) -> str:
         """The name of the precision that the recipe asks the layers to be computed in: the last step's that asks."""
         return next((step.precision for step in reversed(self.steps) if step.precision), "fp32")

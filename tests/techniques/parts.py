@@ -5,6 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from workbench import engines
+
+ENGINES_OF_BYTES = [
+    name for name, each in engines.registered().items() if "int8-static" in each.precisions and not each.slow_to_prepare
+]
+"""Those with kernels for bytes, eager's imitation among them, that are ready in a moment."""
+
 
 class Residual(nn.Module):
     """Batch normalisation, a residual addition and a strided shortcut."""

@@ -81,14 +81,7 @@ def test_what_is_added_on_the_way_is_not_rounded(scheme):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize(
-    "name",
-    [
-        name
-        for name, each in engines.registered().items()
-        if "int8-static" in each.precisions and not each.slow_to_prepare
-    ],
-)
+@pytest.mark.parametrize("name", parts.ENGINES_OF_BYTES)
 def test_every_engine_with_kernels_for_bytes_runs_it(name, scheme):
     engine = engines.find(name)
     if reason := engine.why_not(scheme, "cpu"):

@@ -133,14 +133,7 @@ def test_seven_bits_are_trained_where_the_engine_saturates(parts_and_data):
     assert all("weights in 7 bits" in remark for remark in variant.remarks.values())
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        name
-        for name, each in engines.registered().items()
-        if "int8-static" in each.precisions and not each.slow_to_prepare
-    ],
-)
+@pytest.mark.parametrize("name", parts.ENGINES_OF_BYTES)
 def test_every_engine_runs_what_was_trained_whatever_the_sign_of_its_scales(parts_and_data, name):
     engine = engines.find(name)
     if reason := engine.why_not("int4-static", "cpu"):

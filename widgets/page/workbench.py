@@ -196,7 +196,7 @@ class Workbench(Page):
 
     def _adopt(self, state: _state.PageState) -> None:
         """Ask from now on for what a search has found: its run is the one that is shown."""
-        searches = any(step.searches() for step in Recipe.parse(self.panel.recipe).steps)
+        searches = Recipe.parse(self.panel.recipe).open_step is not None
         if state.mixture is None or state.result is None or not searches:
             return
         self._holds = True

@@ -15,7 +15,7 @@ from workbench.workload import Workload, is_auto
 def python(workload: Workload, recipe: dict[str, Any], baseline: str = "auto") -> str:
     """A few lines of Python that make ``workload``'s model faster by ``recipe``, and say how to measure it again."""
     against = "" if baseline == "auto" else f", baseline={json.dumps(baseline)}"
-    searches = any(step.searches() for step in Recipe.parse(recipe or None).steps)
+    searches = Recipe.parse(recipe or None).open_step is not None
     measured = f"wb.run(workload, recipe{against}).result()"
     return "\n".join(
         [

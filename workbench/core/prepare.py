@@ -61,7 +61,7 @@ def _applied(recipe: Recipe, module: torch.nn.Module, example: Inputs, context: 
     if reason := blocked.first_reason(recipe.steps, module):
         raise WorkbenchError(reason)
     require_place(recipe.place)
-    if searching := next((step for step in recipe.steps if step.searches()), None):
+    if searching := recipe.open_step:
         raise WorkbenchError(
             f"{searching.summary()!r} takes a search, which runs make: give the recipe of a result, "
             "wb.run(workload, recipe).result().recipe"

@@ -17,7 +17,7 @@ from workbench.core.ablation import Ablations, Beginning
 from workbench.core.baseline import Baselines
 from workbench.core.judging import Judgements
 from workbench.core.measurement import Measurement
-from workbench.core.mixing import Mixes, Wanted, open_step
+from workbench.core.mixing import Mixes, Wanted
 from workbench.core.mixing.searching import searched
 from workbench.core.placing import completions, require_place
 from workbench.core.questions import Questions
@@ -178,7 +178,7 @@ class Core:
 
     def _waits_for_a_word(self, asked: Asked, train_up_to_s: float | None) -> bool:
         """Whether it trains or searches for longer than it may; then that is told, and what is known before it."""
-        searches = open_step(asked.recipe) is not None
+        searches = asked.recipe.open_step is not None
         if searches and train_up_to_s is None:
             return False
         seconds = self._search_seconds(asked) if searches else self._rehearsed(asked)
@@ -189,7 +189,7 @@ class Core:
 
     def _resolved(self, asked: Asked, enough: Callable[[], bool]) -> Asked:
         """The same with what a search found in place of what its recipe leaves to one; ``enough`` ends that."""
-        if open_step(asked.recipe) is None:
+        if asked.recipe.open_step is None:
             return asked
         workload, context = asked.workload, asked.context
         self._shelf.variant(workload, _without_search(asked.recipe), context)  # what comes before tells of itself

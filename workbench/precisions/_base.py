@@ -90,6 +90,19 @@ class Precision:
         return self.name.partition("-")[0]
 
 
+def half(name: str, dtype: str, *, order: int, instructions: frozenset[str]) -> Precision:
+    """Floats of two bytes in place of four, which torch calls ``dtype``."""
+    return Precision(
+        name=name,
+        help="half the bits",
+        order=order,
+        dtype=dtype,
+        cast=dtype,
+        instructions=instructions,
+        without_them=f"this processor has no {name} instructions, so every value is widened to float32 and back",
+    )
+
+
 def static(
     name: str,
     bits: int,

@@ -12,7 +12,7 @@ import torch
 from workbench.core.mixing.bench import settled
 from workbench.core.mixing.layers import Layers
 from workbench.core.mixing.models import Models
-from workbench.core.mixing.wanted import Wanted, open_step
+from workbench.core.mixing.wanted import Wanted
 from workbench.core.placing import completions
 from workbench.core.sensitivity import quantized_apart
 from workbench.core.shelf import Shelf
@@ -28,7 +28,7 @@ from workbench.techniques.quantize import Quantize
 from workbench.techniques.quantize.schemes import KEPT, TRIED
 from workbench.workload import Data, LoadedWorkload
 
-__all__ = ["Mixes", "Mixing", "Wanted", "open_step"]
+__all__ = ["Mixes", "Mixing", "Wanted"]
 
 _OF_LAYERS = 0.6
 """Of the time, what may be over once layers were looked at, so that some is left for whole models."""
@@ -84,7 +84,7 @@ class Mixing:
         kept = others.model_copy(update={"place": recipe.place})
         self._metric, self._budget = workload.task.metric, wanted.budget
         self._judging = _judging(workload, wanted.examples, recipe.seed)
-        if own := open_step(recipe):
+        if own := recipe.open_step:
             own.require_choice(shelf.variant(workload, completions(kept)[0], context).module)
         fixed = own.overrides if own else {}
         self._bench = settled(workload, kept, {step.scheme: step for step in steps}, fixed, shelf, context)

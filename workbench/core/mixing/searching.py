@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from workbench.core.mixing import Mixes
-from workbench.core.mixing.wanted import Wanted, open_step
+from workbench.core.mixing.wanted import Wanted
 from workbench.errors import Cancelled
 from workbench.measure import quality
 from workbench.mixtures import Mixture
@@ -45,7 +45,7 @@ def searched(
 
     quietly = replace(context, checkpoint=checkpoint, progress=lambda message, done, total: None)
     with contextlib.suppress(_Enough):
-        for found in mixes.of(workload, recipe, Wanted(open_step(recipe).budget), model, quietly):
+        for found in mixes.of(workload, recipe, Wanted(recipe.open_step.budget), model, quietly):
             best = found if found.recipe else best
             yield found
             if has_enough():

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workbench.errors import WorkbenchError
-from workbench.recipe import Recipe
-from workbench.techniques.quantize import Quantize
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,3 @@ class Wanted:
             raise WorkbenchError(f"examples is {self.examples}; look at 1 or more")
         if not self.seconds > 0:
             raise WorkbenchError(f"seconds is {self.seconds:g}; give it some")
-
-
-def open_step(recipe: Recipe) -> Quantize | None:
-    """The step that leaves the schemes of layers to a search; ``None`` where none does."""
-    return next((step for step in recipe.steps if step.searches()), None)

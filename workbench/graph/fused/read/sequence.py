@@ -274,15 +274,11 @@ class SequenceOps(LineOps, MoveOps, MaskOps, AttentionOps, RecurrentOps, RangeOp
 
     @reads("aten.reshape.default", "aten.view.default", views=True)
     def _reshape(self, node, x, sizes):
-        if (
-            isinstance(x, Ids)
-            and tuple(filled(sizes, math.prod(seen(node, x.value).sizes))) == seen(node, x.value).sizes
-        ):
-            return x
-        view = seen(node, x)
+        view = seen(node, x.value if isinstance(x, Ids) else x)
         sizes = filled(sizes, math.prod(view.sizes))
         if tuple(sizes) == view.sizes:
             return x
+        view = seen(node, x)  # ids have no other shape
         if isinstance(x, View) and len(sizes) == 2 and x.covers_base and x.dims[1] == (Part(x.base.image[2], 1),):
             x = self._as_image(node, x) or x  # a whole line: the linear layer behind it puts its weights in this order
         if isinstance(x, Value) and sizes[0] == BATCH:
