@@ -214,17 +214,24 @@ def test_without_patience_others_don_t_prolong_it(monkeypatch):
 
 
 def test_a_side_slower_than_before_is_measured_until_it_is_as_fast_again():
-    work = counting(500)
+    def lasting(us: int):
+        def call() -> None:
+            end = time.perf_counter_ns() + 1000 * us  # by the clock: as long on a processor that slows down meanwhile
+            while time.perf_counter_ns() < end:
+                pass
 
-    def slow_for_a_while():
-        for _ in range(3 if time.perf_counter() < slow_until else 1):
-            work()
+        return call
 
+    quick, slow = lasting(25), lasting(75)
     paces = Pace(), Pace()
-    *_, before = compare(work, work, budget_s=0.3, paces=paces)
+    *_, before = compare(quick, quick, budget_s=0.3, paces=paces)
     assert paces[0].quickest_ms == before.baseline.p50
     slow_until = time.perf_counter() + 1.5
-    *_, last = compare(slow_for_a_while, work, target=0.02, budget_s=0.2, patience_s=60.0, paces=paces)
+
+    def slow_for_a_while() -> None:
+        (slow if time.perf_counter() < slow_until else quick)()
+
+    *_, last = compare(slow_for_a_while, quick, target=0.02, budget_s=0.2, patience_s=60.0, paces=paces)
     assert last.elapsed_s > 1.4
     assert last.settled
     assert last.slowed == 1
