@@ -45,7 +45,13 @@ PARTS = [
         "--quantize int4-weights --quantize-group-size 64 --quantize-rounding nearest --quantize-calibration entropy "
         "--quantize-correct-biases false --quantize-epochs 2 --quantize-learning-rate 0.01 "
         '--quantize-calibration-samples 8 --quantize-overrides {"fc1":"fp32"}',
-        {"do": "quantize", "scheme": "int4-weights", "group_size": 64, "calibration": "entropy", "calibration_samples": 8}
+        {
+            "do": "quantize",
+            "scheme": "int4-weights",
+            "group_size": 64,
+            "calibration": "entropy",
+            "calibration_samples": 8,
+        }
         | {"rounding": "nearest", "correct_biases": False, "epochs": 2, "learning_rate": 0.01}
         | {"overrides": {"fc1": "fp32"}},
     ),

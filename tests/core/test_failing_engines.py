@@ -63,6 +63,33 @@ def test_so_it_is_in_a_run():
     assert SAID in str(run_on("native")[-1])
 
 
+class AnglesBetween(torch.nn.Module):
+    """A third of its products is part of what the native engine has no kernel for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.left, self.right = torch.nn.Linear(16, 64), torch.nn.Linear(64, 16), torch.nn.Linear(64, 16)
+        self.head = torch.nn.Linear(16, 64)
+
+    def forward(self, x):
+        x = torch.relu(self.first(x))
+        return self.head(torch.atan2(self.left(x), self.right(x)))
+
+
+def test_int8_goes_to_another_engine_where_native_would_leave_products_to_be_imitated():
+    model, inputs = AnglesBetween().eval(), torch.rand(64, 16)
+
+    def prepared(engine: str, steps: list) -> wb.Runner:
+        recipe = {"steps": steps, "place": {"engine": engine, "threads": 1}}
+        return wb.prepare(model, inputs, recipe, calibration=(inputs, None))
+
+    assert "PyTorch" in {row.layer: row.kernel for row in prepared("native", []).receipt}["left"]
+    with pytest.raises(EngineError, match=r"aten.atan2.default .*; too little of the model is left to run native"):
+        prepared("native", [{"do": "quantize"}])
+    rows = {row.layer: row for row in prepared("auto", [{"do": "quantize"}]).receipt}
+    assert (rows["left"].reality, rows["left"].compute_dtype) == ("real", "int8")
+
+
 @pytest.mark.usefixtures("native_is_off")
 def test_a_run_refuses_an_engine_that_computes_something_else_and_auto_goes_on():
     told = run_on("auto")

@@ -100,7 +100,9 @@ def prepare(variant: Variant, inputs: torch.Tensor) -> Runner:
 def prepare_in_pieces(variant: Variant, inputs: torch.Tensor) -> Runner:
     """A runner that is cut wherever it may be, and native wherever one block by itself can be."""
     refuse_changed_constants(variant.graph.graph)
-    pieces = [_longest_native(variant.graph, [block]) or Piece([block]) for block in _blocks(variant.graph)]
+    aside, blocks = _blocks(variant.graph)
+    pieces = [Piece([aside])] if aside else []
+    pieces += [_longest_native(variant.graph, [block]) or Piece([block]) for block in blocks]
     return PiecewiseRunner(variant, variant.graph, pieces, (inputs[:2],), 1, lambda: None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ HALF_ISAS = [isa for isa in ISAS if isa in ("amx", "avx512bf16", "reference")]  
 UNIT_ROUNDOFF = 2**-8  # of bf16
 EPSILON = float(np.finfo(np.float32).eps)
 WIDTHS = st.sampled_from([1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 129])  # around one and four vectors
+NO_MASK = {"mask": None, "by_head": False, "by_query": False, "seed": 0}
 EXPONENTIAL = 2 * EPSILON  # activation.inl: below 2⁻²²
 
 
@@ -131,7 +132,8 @@ def attentions(draw) -> dict:
     return {
         "batch": draw(st.integers(1, 2)), "queries": draw(edge), "keys": draw(edge), "heads": draw(st.integers(1, 3)),
         "size": draw(features), "value_size": draw(features), "causal": draw(st.booleans()),
-        "seed": draw(st.integers(0, 999)),
+        "mask": draw(st.sampled_from([None, "shows", "hides", "adds"])), "by_head": draw(st.booleans()),
+        "by_query": draw(st.booleans()), "seed": draw(st.integers(0, 999)),
     }  # fmt: skip
 
 
@@ -162,25 +164,38 @@ class Attended:
         return np.einsum("bhqk,bkhn->bqhn", self.shares, np.abs(self.value))
 
 
+def mask_of(c: dict, rng: np.random.Generator) -> np.ndarray:
+    """[batch, masks, rows, keys], of which one may stand for all heads and for all queries."""
+    shape = c["batch"], c["heads"] if c["by_head"] else 1, c["queries"] if c["by_query"] else 1, c["keys"]
+    seen = rng.random(shape) < 0.6
+    if c["mask"] == "shows":
+        return seen.astype(np.float32)
+    added = rng.standard_normal(shape) if c["mask"] == "adds" else 0.0
+    return np.where(seen, added, -np.inf).astype(np.float32)
+
+
 def attended(isa: str, c: dict, *, halves: bool) -> Attended:
     rng = np.random.default_rng(c["seed"])
     heads, size, value_size, queries, keys = (c[name] for name in ("heads", "size", "value_size", "queries", "keys"))
     shapes = [(c["batch"], count, heads, n) for count, n in ((queries, size), (keys, size), (keys, value_size))]
     parts = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
-    image = np.concatenate([part.reshape(c["batch"], -1) for part in parts], 1)
-    starts = np.cumsum([0, *(4 * part[0].size for part in parts)])
+    mask = mask_of(c, rng)
+    image = np.concatenate([part.reshape(c["batch"], -1) for part in [*parts, mask]], 1)
+    *starts, mask_start = np.cumsum([0, *(4 * part[0].size for part in parts)])
     tensors = [
         Tensor(
             Place.INPUT, count, 1, n, Dtype.F32, pixel_pitch=heads * n * 4, row_pitch=heads * n * 4, offset=int(start)
         )
-        for (_, count, _, n), start in zip(shapes, starts, strict=False)
+        for (_, count, _, n), start in zip(shapes, starts, strict=True)
     ]
     scratch = rows(Place.ARENA, heads, records.attention_scratch_floats(keys, size, value_size))
     tensors += [rows(Place.OUTPUT, queries, heads * value_size), scratch]
+    _, masks, mask_rows, _ = mask.shape
+    tensors.append(replace(rows(Place.INPUT, masks * mask_rows, keys), offset=int(mask_start)))
     scale = 1 / math.sqrt(size)
     record = records.attention(
         (0, 1, 2), 3, 4, (4 * size, 4 * size, 4 * value_size), heads, Epilogue(), scale=scale, causal=c["causal"],
-        halves=halves,
+        mask=5 if c["mask"] else None, masks=masks, mask_shows=c["mask"] == "shows", halves=halves,
     )  # fmt: skip
     got = np.empty((c["batch"], queries, heads, value_size), np.float32)
     kernel = run(isa, image, tensors, record, scratch.size_bytes, got)
@@ -188,8 +203,11 @@ def attended(isa: str, c: dict, *, halves: bool) -> Attended:
     scores = np.einsum("bqhi,bkhi->bhqk", query, key) * scale
     if c["causal"]:
         scores = np.where(np.arange(keys) <= np.arange(queries)[:, None], scores, -np.inf)
-    shares = np.exp(scores - scores.max(-1, keepdims=True))
-    shares /= shares.sum(-1, keepdims=True)
+    if c["mask"]:
+        scores = scores + (np.where(mask != 0, 0, -np.inf) if c["mask"] == "shows" else mask.astype(np.float64))
+    sees = np.isfinite(scores).any(-1, keepdims=True)  # a query that sees no key gets nothing
+    shares = np.exp(scores - np.where(sees, scores.max(-1, keepdims=True), 0))
+    shares /= np.where(sees, shares.sum(-1, keepdims=True), 1)
     return Attended(kernel, got, query, key, value, shares, scale)
 
 
@@ -223,14 +241,14 @@ def test_attention_in_bf16_rounds_what_it_multiplies_and_sums_in_float32(isa, c)
 
 @pytest.mark.parametrize("isa", HALF_ISAS)
 def test_attention_in_bf16_is_that_of_its_rounded_inputs(isa):
-    c = {"batch": 1, "queries": 1, "keys": 1, "heads": 1, "size": 5, "value_size": 35, "causal": False, "seed": 0}
+    c = {"batch": 1, "queries": 1, "keys": 1, "heads": 1, "size": 5, "value_size": 35, "causal": False, **NO_MASK}
     a = attended(isa, c, halves=True)  # a single key has the whole share, whatever its score
     np.testing.assert_array_equal(a.got, torch.from_numpy(a.value).bfloat16().float().numpy())
 
 
 @pytest.mark.parametrize("isa", [isa for isa in ISAS if isa not in HALF_ISAS])
 def test_an_instruction_set_that_gains_nothing_by_bf16_attends_in_float32(isa):
-    c = {"batch": 1, "queries": 5, "keys": 7, "heads": 2, "size": 9, "value_size": 3, "causal": True, "seed": 0}
+    c = {"batch": 1, "queries": 5, "keys": 7, "heads": 2, "size": 9, "value_size": 3, "causal": True, **NO_MASK}
     plain, permitted = (attended(isa, c, halves=halves) for halves in (False, True))
     assert permitted.kernel == f"attention_f32_{isa}"
     np.testing.assert_array_equal(permitted.got, plain.got)

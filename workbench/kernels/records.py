@@ -183,9 +183,9 @@ def elementwise(
     return _record(head + epilogue.integers, [*epilogue.floats, a_scale, b_scale, bias, b_bias], *arrays)
 
 
-def image_in(output: int, epilogue: Epilogue, scale: float = 1.0) -> Record:
-    """The program's float NCHW input times ``scale``, into channels-last pixels."""
-    return _record([Kind.IMAGE_IN, output, *epilogue.integers], [*epilogue.floats, scale])
+def image_in(input: int, output: int, epilogue: Epilogue, scale: float = 1.0) -> Record:
+    """Float planes of the program's input, NCHW, times ``scale``, into channels-last pixels."""
+    return _record([Kind.IMAGE_IN, input, output, *epilogue.integers], [*epilogue.floats, scale])
 
 
 def image_out(input: int) -> Record:
@@ -224,15 +224,20 @@ def attention(
     *,
     scale: float,
     causal: bool,
+    mask: int | None = None,
+    masks: int = 1,
+    mask_shows: bool = False,
     halves: bool = False,
 ) -> Record:
     """softmax(query · keyᵀ · scale) · value for each head.
 
     ``parts``: the first head's queries, keys and values, one row of channels for each token; the next head's begin
-    ``head_pitches`` bytes on. ``scratch``: :func:`attention_scratch_floats` for each head. ``halves``: products may be
-    of bf16, where the instruction set multiplies these faster.
+    ``head_pitches`` bytes on. ``scratch``: :func:`attention_scratch_floats` for each head. ``mask``: ``masks`` (one, or
+    one for each head) on top of each other, of one row of keys or one for each query, see ``AttentionArgs`` in
+    ``src/kernel_table.h``. ``halves``: products may be of bf16, where the instruction set multiplies these faster.
     """
-    head = [Kind.ATTENTION, *parts, output, scratch, *head_pitches, heads, int(causal), int(halves)]
+    numbers = [*head_pitches, heads, int(causal), int(mask_shows), masks, int(halves)]
+    head = [Kind.ATTENTION, *parts, output, scratch, _or_none(mask), *numbers]
     return _record(head + epilogue.integers, [*epilogue.floats, scale])
 
 

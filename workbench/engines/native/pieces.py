@@ -17,7 +17,7 @@ from workbench.engines._times import median_times_ms, node_times_ms
 from workbench.engines.native.runner import NativeRunner
 from workbench.errors import EngineError
 from workbench.graph import layer_of
-from workbench.graph.fused.cut import Piece
+from workbench.graph.fused.cut import MASKS, Piece
 from workbench.graph.fused.lower.storage import lowered
 from workbench.graph.fused.nodes import (
     batch_symbol,
@@ -232,7 +232,7 @@ def _torch_kernels(variant: Variant, piece: Piece) -> dict[str, Kernel]:
     called: dict[str, list[str]] = defaultdict(list)
     reasons: dict[str, list[str]] = defaultdict(list)
     for block in piece.blocks:
-        for node in block.nodes:
+        for node in block.nodes if block.reason != MASKS else []:  # their layers are those that the masks are for
             if (layer := layer_of(node)) and not shown(node).startswith("aten::_"):
                 called[layer].append(shown(node))
                 reasons[layer].append(block.reason)

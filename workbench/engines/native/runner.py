@@ -50,7 +50,7 @@ _WAKING_S = 1e-3
 
 
 class ProgramRunner(Runner):
-    """A compiled program of one input, float32 in its memory. May be called from several threads at once."""
+    """A compiled program, its inputs float32 in its memory. May be called from several threads at once."""
 
     def __init__(
         self, graph: Graph, example: Inputs, threads: int, checkpoint: Callable[[], None] = lambda: None
@@ -58,7 +58,7 @@ class ProgramRunner(Runner):
         self._graph, self._example = graph, example
         self._form, self._outputs = InputForm.of(example), graph.output_shape
         self._threads = min(threads, usable_threads())
-        self._table_rows = min((len(op.table) for op in graph.ops if isinstance(op, Embedding)), default=0)
+        self._table_rows = _table_rows(graph)
         inputs = self._in_memory(example)
         self.isa = kernels.chosen_isa()
         emitted = build(graph, self.isa, inputs, checkpoint)
@@ -79,7 +79,7 @@ class ProgramRunner(Runner):
         graph, facts = restore(path)
         example = torch.zeros(facts["batch"], *facts["features"], dtype=getattr(torch, facts["dtype"]))
         outside = math.prod(facts["features"]), math.prod(graph.output_shape)
-        if outside != (math.prod(graph.input.shape), math.prod(graph.output.shape)):
+        if outside != (sum(math.prod(value.shape) for value in graph.inputs), math.prod(graph.output.shape)):
             raise EngineError(f"{path} says of inputs and outputs what its program doesn't; save the model again")
         return cls(graph, (example,), threads or usable_threads())
 
@@ -91,7 +91,7 @@ class ProgramRunner(Runner):
             given = self._in_memory(inputs)
             plan = self._plan(given)
         elif self._table_rows:
-            self._check_ids(given)
+            self._check_ids(inputs)
         outputs = self._empty_like(plan.outputs)
         self._run(given.data_ptr(), outputs.data_ptr(), plan.batch, plan.chunk, plan.threads)
         return outputs
@@ -141,18 +141,19 @@ class ProgramRunner(Runner):
         self._run = _refuse_to_run
 
     def _in_memory(self, inputs: Inputs) -> torch.Tensor:
-        """What a program reads: float32, also of whole numbers."""
-        [given] = self._form.fit(inputs)
-        given = given.float()
-        if self._table_rows:
-            self._check_ids(given)
-        return given
+        """What a program reads: float32, also of whole numbers; of several inputs, those of an example side by side."""
+        fitting = self._form.fit(inputs)
+        self._check_ids(fitting)
+        if len(fitting) == 1:
+            return fitting[0].float()
+        return torch.cat([each.flatten(1).float() for each in fitting], 1)
 
-    def _check_ids(self, inputs: torch.Tensor) -> None:
-        low, high = (float(end) for end in torch.aminmax(inputs))
-        if not (low >= 0 and high < self._table_rows):
-            wrong = low if not low >= 0 else high
-            raise EngineError(f"token {wrong:g} is outside the embedding's {self._table_rows} rows")
+    def _check_ids(self, inputs: Inputs) -> None:
+        for number, rows in self._table_rows.items():
+            low, high = (float(end) for end in torch.aminmax(inputs[number]))
+            if not (low >= 0 and high < rows):
+                wrong = low if not low >= 0 else high
+                raise EngineError(f"token {wrong:g} is outside the embedding's {rows} rows")
 
     def _timed_threads(self, inputs: torch.Tensor) -> int:
         return self._threads if self._plan(inputs).threads > 1 else 1
@@ -203,6 +204,16 @@ class NativeRunner(ProgramRunner):
                 continue
             ran |= {layer: judge(self._variant, layer, layer in quantized, name, dtype, why) for layer in op.layers}
         return ran
+
+
+def _table_rows(graph: Graph) -> dict[int, int]:
+    """By input that rows are looked up by, of how many the smallest table has."""
+    found: dict[int, int] = {}
+    for op in graph.ops:
+        if isinstance(op, Embedding):
+            number = graph.inputs.index(op.inputs[0])
+            found[number] = min(len(op.table), found.get(number, len(op.table)))
+    return found
 
 
 def _computed_in(op: Weighted | Embedding, asked: Precision) -> tuple[str, str]:

@@ -2,8 +2,8 @@
 
 Nodes that depend on the same inputs make a branch. Within it a cut is made only where a single float tensor [batch, …]
 of it crosses: what lies between two such places is a block, and a block is run by one of the two as a whole.
-Neighbouring blocks of a kind make a piece. What a branch gets from others may be read by any of its blocks; a native
-piece reads one tensor.
+Neighbouring blocks of a kind make a piece. What a branch gets from others may be read by any of its blocks. What
+masks of scores are computed by is set aside first: these are read all along.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from workbench.graph.fused.nodes import (
     unneeded_nodes,
 )
 from workbench.graph.fused.ops import Weighted
+from workbench.graph.fused.read.attention import hides_scores
 from workbench.graph.fused.read.reader import Reader
 from workbench.graph.fused.read.writes import names_of, sharing_memory, written_by
 from workbench.plumbing.lazy import lazy
@@ -37,7 +38,11 @@ else:
     torch = lazy("torch")
 
 TOO_LITTLE = "this piece has no layer with weights, so a program of its own would cost more than it saves"
-_ONE_TENSOR = "a native program takes one tensor and gives one, float32 [batch, …], and this piece does something else"
+_OTHER_TENSORS = (
+    "a native program takes [batch, …] of floats, tokens or masks and gives one tensor of float32, and this piece does "
+    "something else"
+)
+MASKS = "masks of scores are computed once, by PyTorch, and read by native attention"
 _LEAST_SHARE = 0.5
 """Of the multiplications in layers with weights: with less than that native, a peer that runs the whole is faster."""
 _LEAST_BESIDE_IMITATED = 0.9
@@ -89,8 +94,8 @@ def cut(module: torch.fx.GraphModule) -> list[Piece]:
     EngineError
         Where nothing of it is worth running native; with the first operation that has no kernel.
     """
-    blocks = _blocks(module)
-    pieces: list[Piece] = []
+    aside, blocks = _blocks(module)
+    pieces = [Piece([aside])] if aside else []
     while blocks:
         piece = _longest_native(module, blocks)
         if piece is None or not any(isinstance(op, Weighted) for op in piece.graph.ops):
@@ -135,29 +140,26 @@ def _work(module: torch.fx.GraphModule, node: torch.fx.Node) -> int:
 
 def _longest_native(module: torch.fx.GraphModule, blocks: list[Block]) -> Piece | None:
     """The first blocks that one native program can run; ``None``, and the reason in the block, for none."""
-    source, *others = blocks[0].reads or inputs_of(module.graph)[:1]
-    if others or not (source.op == "placeholder" or _may_cross(source, batch_symbol(module.graph))):
-        blocks[0].reason = _ONE_TENSOR
-        return None
-    reader, made = Reader(module, source), {source}
-    readable = 0
+    reader, batch, readable = Reader(module), batch_symbol(module.graph), 0
     try:
         for block in blocks:
-            if not made.issuperset(block.reads):
-                break
+            for source in _needed(module, block) if readable == 0 else block.reads:
+                if source not in reader.known:
+                    if not _may_enter(source, batch):
+                        raise EngineError(_OTHER_TENSORS)
+                    reader.take(source)
             for node in block.nodes:
                 reader.visit(node)
-            made.update(block.nodes)
             readable += 1
     except EngineError as error:
         blocks[readable].reason = str(error)
     for count in range(readable, 0, -1):
         piece = Piece(blocks[:count])
         if len(piece.results) != 1 or _changes_what_others_read(piece):
-            blocks[0].reason = _ONE_TENSOR
+            blocks[0].reason = _OTHER_TENSORS
             continue
         try:
-            piece.graph = _read(module, source, piece)
+            piece.graph = _read(module, piece)
         except EngineError as error:  # its result lies in memory in an order that only a kernel understands
             blocks[0].reason = str(error)
         else:
@@ -165,8 +167,15 @@ def _longest_native(module: torch.fx.GraphModule, blocks: list[Block]) -> Piece 
     return None
 
 
-def _read(module: torch.fx.GraphModule, source: torch.fx.Node, piece: Piece) -> Graph:
-    reader = Reader(module, source)
+def _needed(module: torch.fx.GraphModule, block: Block) -> list[torch.fx.Node]:
+    """What a program that begins with this block takes; the model's first input where it depends on none."""
+    return block.reads or inputs_of(module.graph)[:1]
+
+
+def _read(module: torch.fx.GraphModule, piece: Piece) -> Graph:
+    reader = Reader(module)
+    for source in piece.sources or inputs_of(module.graph)[:1]:
+        reader.take(source)
     for node in piece.nodes:
         reader.visit(node)
     return reader.graph(piece.results[0])
@@ -184,26 +193,55 @@ def _changes_what_others_read(piece: Piece) -> bool:
     return False
 
 
-def _blocks(module: torch.fx.GraphModule) -> list[Block]:
-    """The model between all the places where it may be cut, in an order in which it can be run."""
+def _blocks(module: torch.fx.GraphModule) -> tuple[Block | None, list[Block]]:
+    """What makes masks of scores, and the rest of the model between all the places where it may be cut, in an order in
+    which it can be run."""
     free = free_nodes(module.graph) | unneeded_nodes(module.graph)
-    return [block for branch in _branches(module.graph, free) for block in _cut_branch(branch, free)]
+    masks = _makes_masks(module, free)
+    branches = _branches(module.graph, free, masks)
+    if _changes_would_be_missed([masks, *branches]):
+        masks, branches = [], [sorted(node for branch in [masks, *branches] for node in branch)]
+    aside = _block(masks, free) if masks else None
+    if aside:
+        aside.reason = MASKS
+    return aside, [block for branch in branches for block in _cut_branch(branch, free)]
 
 
-def _branches(graph: torch.fx.Graph, free: set[torch.fx.Node]) -> list[list[torch.fx.Node]]:
-    """Nodes that depend on the same inputs; branches of fewer inputs first, as others may need them."""
-    inputs = inputs_of(graph)
-    depends = {node: frozenset([node]) for node in inputs}
+def _makes_masks(module: torch.fx.GraphModule, free: set[torch.fx.Node]) -> list[torch.fx.Node]:
+    """The nodes that masks of scores are computed by, where no layer with weights is among them."""
+    batch = batch_symbol(module.graph)
+    found: set[torch.fx.Node] = set()
+    for node in module.graph.nodes:
+        if node.op == "call_function" and node not in free and hides_scores(node) and _is_of_examples(node, batch):
+            before = _computes(node, free)
+            if not any(_work(module, each) for each in before):
+                found |= before
+    return sorted(found)
+
+
+def _computes(node: torch.fx.Node, free: set[torch.fx.Node]) -> set[torch.fx.Node]:
+    """The node, and all that it is computed from."""
+    found, waiting = set(), [node]
+    while waiting:
+        each = waiting.pop()
+        if each.op == "call_function" and each not in free and each not in found:
+            found.add(each)
+            waiting += each.all_input_nodes
+    return found
+
+
+def _branches(graph: torch.fx.Graph, free: set[torch.fx.Node], made: list[torch.fx.Node]) -> list[list[torch.fx.Node]]:
+    """Nodes that depend on the same inputs, beside which there is what was ``made`` before; branches of fewer inputs
+    first, as others may need them."""
+    inputs, before = inputs_of(graph), set(made)
+    depends = {node: frozenset([node]) for node in (*inputs, *made)}
     found: dict[frozenset[torch.fx.Node], list[torch.fx.Node]] = {}
     for node in graph.nodes:
-        if node.op == "call_function" and node not in free:
+        if node.op == "call_function" and node not in free and node not in before:
             on = frozenset().union(*(depends[used] for used in _reads(node, free))) or frozenset(inputs)
             depends[node] = on
             found.setdefault(on, []).append(node)
-    branches = [found[on] for on in sorted(found, key=len)]
-    if _changes_would_be_missed(branches):
-        return [sorted(node for branch in branches for node in branch)]
-    return branches
+    return [found[on] for on in sorted(found, key=len)]
 
 
 def _changes_would_be_missed(branches: list[list[torch.fx.Node]]) -> bool:
@@ -258,14 +296,26 @@ def _readers(node: torch.fx.Node, free: set[torch.fx.Node]) -> set[torch.fx.Node
     return {user for user in node.users if user.op in ("call_function", "output") and user not in free}
 
 
-def _may_cross(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:
-    """Whether a program may begin with this tensor: float32 [batch, …] with the batch its only free size.
-
-    Its batch may be a multiple of the model's, as where both of a pair go through one encoder.
-    """
+def _may_enter(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:
+    """Whether a program may take it: an input of the model, floats, tokens, or a mask of scores."""
+    if node.op == "placeholder":
+        return True
     value = traced(node)
-    if not isinstance(value, torch.Tensor) or value.dtype is not torch.float32 or not 2 <= value.dim() <= 4:
-        return False
-    examples = batch_of(node)
+    tokens = isinstance(value, torch.Tensor) and value.dtype in (torch.int64, torch.int32) and value.dim() == 2
+    return _may_cross(node, batch) or ((tokens or hides_scores(node)) and _is_of_examples(node, batch))
+
+
+def _may_cross(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:
+    """Whether a program may begin with this tensor: float32 [batch, …] with the batch its only free size."""
+    value = traced(node)
+    return isinstance(value, torch.Tensor) and value.dtype is torch.float32 and _is_of_examples(node, batch)
+
+
+def _is_of_examples(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:
+    """Whether it gives [batch, …] of one to three fixed sizes.
+
+    The batch may be a multiple of the model's, as where both of a pair go through one encoder.
+    """
+    value, examples = traced(node), batch_of(node)
     plain = examples is not None and batch is not None and (examples / batch).is_Integer
-    return plain and all(isinstance(size, int) for size in value.shape[1:])
+    return plain and 2 <= value.dim() <= 4 and all(isinstance(size, int) for size in value.shape[1:])

@@ -50,7 +50,7 @@ class Value:
 class Graph:
     """Operations in an order in which they can run. ``output_shape``: as the model gives it, without the batch."""
 
-    input: Value
+    inputs: list[Value]
     output: Value
     ops: list[Op]
     output_shape: tuple[int, ...]

@@ -135,6 +135,12 @@ def is_batch_size(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:
     return isinstance(size, torch.SymInt) and size.node.expr == batch
 
 
+def is_number(node: torch.fx.Node, batch: sympy.Expr | None) -> bool:
+    """Whether it gives how many examples there are, asked of a tensor or worked out from a tensor's size."""
+    number = node.meta.get("val")
+    return isinstance(number, torch.SymInt) and number.node.expr == batch
+
+
 def takes_batch_for_a_number(node: torch.fx.Node) -> bool:
     """Whether it computes with the size of the batch, rather than make a tensor of that size."""
     if not is_overload(node):

@@ -249,9 +249,11 @@ class Heads:
 
 @dataclass(eq=False, kw_only=True)
 class Attention(TakesQuantization):
-    """softmax(query · keyᵀ · scale) · value of its three inputs; causal: a query sees the keys up to its own place.
+    """softmax(query · keyᵀ · scale + mask) · value of its three inputs.
 
-    ``halves``: products may be of bf16, where the instruction set has them.
+    ``causal``: a query sees the keys up to its own place. ``mask`` is [masks · queries, keys] or, the same for each
+    query, [masks, keys]; ``masks``: one, or one for each head. ``mask_shows``: it isn't added, but shows the keys where
+    it isn't 0. ``halves``: products may be of bf16, where the instruction set has them.
     """
 
     query: Heads
@@ -259,7 +261,14 @@ class Attention(TakesQuantization):
     value: Heads
     scale: float
     causal: bool
+    mask: Value | None = None
+    masks: int = 1
+    mask_shows: bool = False
     halves: bool = False
+
+    @property
+    def reads(self) -> list[Value]:
+        return [*self.inputs, *([self.mask] if self.mask is not None else [])]
 
 
 # Of each element by itself

@@ -27,7 +27,7 @@ else:
     np = lazy("numpy")
     torch = lazy("torch")
 
-FORMAT = 2
+FORMAT = 3
 """Counts on where files of before would be read wrongly: operations mean something else, or have other fields."""
 _HEAD = "workbench_program"
 _KINDS = {name: kind for room in (ir, ops) for name, kind in vars(room).items() if is_dataclass(kind)}

@@ -46,7 +46,8 @@ void attend(const AttentionArgs& a, int64_t row, const float* panels, float* sco
     for (int m = 0; m < M; ++m) {
         float* own = scores + m * padded;
         const int64_t seen = a.causal ? std::min(row + m + 1, a.keys) : a.keys;
-        shares[m] = a.epilogue.inverse_step / exponentials(own, own, seen, splat(a.scale));
+        const float step = mask_scores(a, row + m, seen, own) ? a.epilogue.inverse_step : 0.0f;
+        shares[m] = step / exponentials(own, own, seen, splat(a.scale));
         std::fill(own + seen, own + a.keys, 0.0f);
     }
     const auto* value = reinterpret_cast<const float*>(a.value);

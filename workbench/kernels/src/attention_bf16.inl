@@ -175,7 +175,8 @@ void attend_halves(const AttentionArgs& a, int64_t row, const Packed& packed) {
     for (int m = 0; m < M; ++m) {
         auto* scores = reinterpret_cast<float*>(packed.scores + m * packed.score_bytes);
         const int64_t seen = a.causal ? std::min(row + m + 1, a.keys) : a.keys;
-        gains[m] = a.epilogue.inverse_step / shares_of(scores, seen, padded, a.scale);
+        const float step = mask_scores(a, row + m, seen, scores) ? a.epilogue.inverse_step : 0.0f;
+        gains[m] = step / shares_of(scores, seen, padded, a.scale);
     }
     const int64_t bytes = bytes_of(a.epilogue.output_type);
     for (int64_t c = 0; c < a.value_size; c += kPanel) {

@@ -230,17 +230,19 @@ struct GroupArgs {
 };
 
 // One head: softmax(query · keyᵀ · scale) · value, all floats; row r of each lies r strides (bytes) on. Causal: query
-// r sees the keys up to r. The epilogue has no scale and bias; its inverse_step is multiplied in. The bf16 kernel rounds
-// what goes into a product, the shares before they are divided by their sum, and sums in float.
+// r sees the keys up to r. A mask is a float for each key: it shows those where it isn't 0, or is added to the scaled
+// scores, where -infinity hides a key. A query that sees none gets zeros. The epilogue has no scale and bias; its
+// inverse_step is multiplied in. The bf16 kernel rounds what goes into a product, the shares before they are divided by
+// their sum, and sums in float.
 struct AttentionArgs {
-    const uint8_t *query, *key, *value;
-    int64_t query_stride, key_stride, value_stride;
+    const uint8_t *query, *key, *value, *mask;  // mask: null for none
+    int64_t query_stride, key_stride, value_stride, mask_stride;
     uint8_t* output;
     int64_t output_stride;
     int64_t queries, keys;
     int64_t size, value_size;  // floats in a query and a key, and in a value
     float scale;               // > 0
-    bool causal;
+    bool causal, mask_shows;
     float* scratch;  // attention_scratch() floats
     Epilogue epilogue;
 };

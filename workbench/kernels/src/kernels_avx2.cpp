@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "attention_mask.h"
 #include "kernel_table.h"
 #include "vector_avx2.h"
 

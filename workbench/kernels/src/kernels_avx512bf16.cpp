@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "attention_mask.h"
 #include "kernel_table.h"
 #include "vector_avx512.h"
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "attention_mask.h"
 #include "kernel_table.h"
 #include "vector_neon.h"
 

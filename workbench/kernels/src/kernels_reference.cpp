@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "attention_mask.h"
 #include "kernel_table.h"
 
 namespace wb {
@@ -425,13 +426,14 @@ void attention(const AttentionArgs& a) {
             }
             a.scratch[key] = sum;
         }
-        const float all = exponentials(a.scratch, seen, a.scale);
+        const float step = mask_scores(a, row, seen, a.scratch) ? a.epilogue.inverse_step : 0.0f;
+        const float gain = step / exponentials(a.scratch, seen, a.scale);
         for (int64_t c = 0; c < a.value_size; ++c) {
             float sum = 0;
             for (int64_t key = 0; key < seen; ++key) {
                 sum += rounded(a.scratch[key]) * rounded(read<float>(a.value + key * a.value_stride, c));
             }
-            write(sum * (a.epilogue.inverse_step / all), a.output + row * a.output_stride + c * bytes_of(a.epilogue.output_type), a.epilogue);
+            write(sum * gain, a.output + row * a.output_stride + c * bytes_of(a.epilogue.output_type), a.epilogue);
         }
     }
 }

@@ -54,8 +54,8 @@ private:
 // Planes of floats become pixels: of bytes by one kernel, else a strip of each plane is converted on the stack and spread.
 class ImageInStep final : public Step {
 public:
-    ImageInStep(const KernelTable& kernels, const Tensor& output, const ElementwiseArgs& args)
-        : kernels_(kernels), output_(output), args_(args) {}
+    ImageInStep(const KernelTable& kernels, const Tensor& input, const Tensor& output, const ElementwiseArgs& args)
+        : kernels_(kernels), input_(input), output_(output), args_(args) {}
 
     int64_t tasks(int64_t batch) const override { return batch * output_.height; }
 
@@ -65,7 +65,7 @@ public:
         int64_t rows = 1;
         for (int64_t task = begin; task < end; task += rows) {
             const int64_t image = task / output_.height, y = task % output_.height;
-            const uint8_t* from = frame.base[1] + image * frame.image_stride[1] + y * row;
+            const uint8_t* from = frame.at(input_, image) + y * row;
             uint8_t* to = frame.at(output_, image) + y * output_.row_pitch;
             if (bytes) {
                 rows = std::min(end - task, output_.height - y);
@@ -110,7 +110,7 @@ private:
     }
 
     const KernelTable& kernels_;
-    Tensor output_;
+    Tensor input_, output_;
     ElementwiseArgs args_;
 };
 
@@ -179,13 +179,18 @@ std::unique_ptr<Step> make_elementwise(const KernelTable& kernels, const Tensors
 }
 
 std::unique_ptr<Step> make_image_in(const KernelTable& kernels, const Tensors& tensors, Record& record) {
+    const Tensor* input = tensor_of(tensors, record);
     const Tensor* output = tensor_of(tensors, record);
+    const bool planes = input->place == Place::input && input->dtype == Dtype::f32 && input->dense();
+    if (!planes || input->height * input->width * input->channels != output->height * output->width * output->channels) {
+        throw BuildError("a program's input image doesn't fit");
+    }
     ElementwiseArgs args{};
     args.a_type = Dtype::f32;
     args.b_type = Dtype::none;
     args.epilogue = read_epilogue(record, *output, nullptr);
     args.a_scale = record.real();
-    return std::make_unique<ImageInStep>(kernels, *output, args);
+    return std::make_unique<ImageInStep>(kernels, *input, *output, args);
 }
 
 std::unique_ptr<Step> make_image_out(const KernelTable& kernels, const Tensors& tensors, Record& record) {

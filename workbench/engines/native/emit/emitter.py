@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING
 from workbench.engines.native.emit.epilogue import epilogue_of
 from workbench.engines.native.emit.operations import Operations
 from workbench.engines.native.emit.tensors import dtype_of
-from workbench.graph.fused.ir import Graph
+from workbench.graph.fused.ir import Graph, Value
 from workbench.graph.fused.ops import Convert, Op
 from workbench.kernels import arena, records
-from workbench.kernels.program import Builder, Program
+from workbench.kernels.program import Builder, Program, Tensor
 from workbench.kernels.records import Dtype, Place
 from workbench.plumbing.lazy import lazy
 
@@ -38,9 +39,9 @@ def emit(graph: Graph, isa: str, vectors: dict[Op, int] | int = 2) -> Emitted:
 
 class _Emitter(Operations):
     def emit(self, isa: str) -> Emitted:
-        taken = self._input()
+        taken = self._inputs()
         for op in self.graph.ops:
-            if op is not taken:
+            if op not in taken:
                 self._operation(op)
         self._output()
         arena_bytes = arena.plan(self.storages)
@@ -48,17 +49,20 @@ class _Emitter(Operations):
         for tensor, number in zip(self.tensors, self.storage_of, strict=True):
             start = 0 if number is None else self.storages[number].offset
             builder.tensor(replace(tensor, offset=tensor.offset + start))
-        input_bytes, output_bytes = (4 * math.prod(v.shape) for v in (self.graph.input, self.graph.output))
-        program = builder.build(isa, input_bytes, output_bytes, arena_bytes)
+        program = builder.build(isa, sum(map(_bytes, self.graph.inputs)), _bytes(self.graph.output), arena_bytes)
         return Emitted(program, tuple(self.ops), arena_bytes)
 
     # The two ends
 
-    def _input(self) -> Op | None:
-        """Bring the input in; returns the conversion that was done on the way, if there was one."""
-        value = self.graph.input
+    def _inputs(self) -> list[Op]:
+        """Bring the inputs in, which lie one behind the other; returns the conversions that were done on the way."""
+        starts = itertools.accumulate(map(_bytes, self.graph.inputs), initial=0)
+        taken = [self._input(value, start) for value, start in zip(self.graph.inputs, starts, strict=False)]
+        return [op for op in taken if op is not None]
+
+    def _input(self, value: Value, start: int) -> Op | None:
         if len(value.shape) != 3:
-            self.of_value[value] = self._outside(value, Place.INPUT)
+            self.of_value[value] = self._outside(value, Place.INPUT, start)
             return None
         first = self.graph.only_reader(value)
         converted = first if isinstance(first, Convert) else None
@@ -69,7 +73,11 @@ class _Emitter(Operations):
         epilogue, scale = epilogue_of(None, target), 1.0
         if target.quant:
             scale = float(np.float32(1.0 / target.quant.step))
-        self._step(records.image_in(output, epilogue, scale), converted, [output])
+        channels, *image = value.shape
+        planes = self._add(
+            replace(Tensor.of(Place.INPUT, channels, math.prod(image), 1, Dtype.F32), offset=start), None
+        )
+        self._step(records.image_in(planes, output, epilogue, scale), converted, [output])
         return converted
 
     def _output(self) -> None:
@@ -87,3 +95,8 @@ class _Emitter(Operations):
             self._step(records.image_out(view), None, [view])
         else:
             self._copy(value, number, self._outside(value, Place.OUTPUT), None)
+
+
+def _bytes(value: Value) -> int:
+    """Of an input or output of the program, in float32."""
+    return 4 * math.prod(value.shape)

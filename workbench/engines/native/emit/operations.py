@@ -172,7 +172,7 @@ class Operations(RowsInTheirOwnRange):
             self._part(self._dense(value, op), (heads.rows, 1, heads.size), heads.offset, heads.row_stride)
             for value, heads in zip(op.inputs, places, strict=True)
         ]
-        output = self._tensor(op.output)
+        mask, output = None if op.mask is None else self._dense(op.mask, op), self._tensor(op.output)
         floats = records.attention_scratch_floats(op.key.rows, op.key.size, op.value.size)
         number = self._scratch(Tensor.of(Place.ARENA, op.query.heads, 1, floats, Dtype.F32))
         epilogue = epilogue_of(None, op.output)
@@ -180,9 +180,10 @@ class Operations(RowsInTheirOwnRange):
             epilogue = replace(epilogue, inverse_step=1 / op.output.quant.step)
         record = records.attention(
             tuple(parts), output, number, tuple(4 * heads.head_stride for heads in places), op.query.heads,
-            epilogue, scale=op.scale, causal=op.causal, halves=op.halves,
+            epilogue, scale=op.scale, causal=op.causal, mask=mask, masks=op.masks, mask_shows=op.mask_shows,
+            halves=op.halves,
         )  # fmt: skip
-        self._step(record, op, [*parts, output, number])
+        self._step(record, op, [*parts, output, number, mask])
 
     # Of each element by itself
 

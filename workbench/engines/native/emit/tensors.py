@@ -57,8 +57,8 @@ class Tensors:
         part = replace(tensor, channels=widths[place], offset=start, pads=(0, 0, 0, 0))
         return self._add(part, self.storage_of[number])
 
-    def _outside(self, value: Value, place: Place) -> int:
-        return self._add(Tensor.of(place, *value.image, Dtype.F32), None)
+    def _outside(self, value: Value, place: Place, start: int = 0) -> int:
+        return self._add(replace(Tensor.of(place, *value.image, Dtype.F32), offset=start), None)
 
     def _add(self, tensor: Tensor, storage: int | None) -> int:
         self.tensors.append(tensor)

@@ -41,8 +41,8 @@ _lock = threading.Lock()
 
 def key_of(graph: Graph, isa: str, batch: int) -> str:
     """What picks for this graph are remembered by; ``batch`` is the one they are measured with."""
-    numbers: dict[Value, int] = {graph.input: 0}
-    facts: list = [_machine(), isa, batch, graph.input.shape]
+    numbers = {value: number for number, value in enumerate(graph.inputs)}
+    facts: list = [_machine(), isa, batch, [value.shape for value in graph.inputs]]
     for op in graph.ops:
         numbers[op.output] = len(numbers)
         facts.append([[numbers[value] for value in op.reads], *_facts(op), _value_facts(op.output)])

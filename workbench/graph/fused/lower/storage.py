@@ -40,6 +40,8 @@ def give_every_kernel_its_storage(graph: Graph) -> Graph:
         float_pool = isinstance(op, Pool) and op.output.quant is None
         if float_conv or float_pool or isinstance(op, _TAKES_FLOATS):
             op.inputs = [as_floats(value) for value in op.inputs]
+        if isinstance(op, Attention) and op.mask is not None:
+            op.mask = as_floats(op.mask)
         ops.append(op)
     graph.ops = ops
     graph.output = as_floats(graph.output)

@@ -1,12 +1,14 @@
-"""Reading masks that are constants: numbers in the place of some elements, scores that a softmax is not to see."""
+"""Reading masks: numbers in the place of some elements, scores that a softmax is not to see."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from workbench.graph.fused.ir import Value
 from workbench.graph.fused.nodes import unknown
-from workbench.graph.fused.ops import Multiply, Sum
-from workbench.graph.fused.read.attention import AS_GOOD_AS_INFINITE, Scores
+from workbench.graph.fused.ops import Multiply, Scale, Sum
+from workbench.graph.fused.read.attention import AS_GOOD_AS_INFINITE, CHOICES, FILLS, Mask, Scores
 from workbench.graph.fused.read.operators import reads
 from workbench.plumbing.lazy import lazy
 
@@ -19,22 +21,34 @@ else:
 class MaskOps:
     """The part of the reader that knows masks."""
 
-    @reads(
-        "aten.masked_fill.Scalar", "aten.masked_fill_.Scalar", "aten.masked_fill.Tensor", "aten.masked_fill_.Tensor",
-        views=True,
-    )  # fmt: skip
+    @reads(*FILLS, views=True, live=2)
     def _masked_fill(self, node, x, mask, value):
         """x · 0 + value under the mask, where an infinity of x would become NaN."""
         if isinstance(x, Scores):
             if not float(value) <= AS_GOOD_AS_INFINITE:
                 raise unknown(node, f"of scores with {float(value):g}")
-            return x.without(node, mask)
+            return self._hidden(node, x, mask, value) if isinstance(mask, Mask) else x.without(node, mask)
         kept = self._pairwise(node, Multiply, x, (~mask).float(), 1)
         return self._pairwise(node, Sum, kept, torch.where(mask, value, 0.0).float(), 1)
 
-    @reads("aten.where.self", "aten.where.ScalarOther", "aten.where.ScalarSelf", views=True, live=3)
+    def _hidden(self, node, scores: Scores, hides: Mask, value: float) -> Scores:
+        """Scores with ``value`` in their place where ``hides`` isn't 0: it is added, which leaves as little of them."""
+        if math.isinf(value):
+            return scores.masked(node, self._mask(node, hides, shows=True, factor=-1.0, shift=1.0), shows=True)
+        return scores.masked(node, self._mask(node, hides, factor=float(value)))
+
+    def _mask(self, node, mask: Mask, *, shows: bool = False, **scale: float) -> Mask:
+        if not mask.shows:
+            raise unknown(node, "by a mask of numbers")
+        made = self._add_op(node, Scale, [mask.value], Value(mask.value.shape), **scale)
+        return Mask(made, mask.sizes, shows)
+
+    @reads(*CHOICES, views=True, live=3)
     def _where(self, node, condition, x, other):
         constant = torch.Tensor, int, float
+        if isinstance(condition, Mask) and isinstance(x, Scores) and isinstance(other, constant):
+            hides = self._mask(node, condition, shows=True, factor=-1.0, shift=1.0)
+            return self._masked_fill(node, x, hides, other)
         if isinstance(condition, constant) and isinstance(other, constant):
             return self._masked_fill(node, x, ~condition, other)
         if isinstance(condition, constant) and isinstance(x, constant):

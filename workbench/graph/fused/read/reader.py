@@ -19,8 +19,8 @@ from workbench.graph.fused.nodes import (
     counts_examples,
     free_nodes,
     inputs_of,
-    is_batch_size,
     is_dequantization,
+    is_number,
     operator_of,
     result_of,
     shown,
@@ -31,7 +31,7 @@ from workbench.graph.fused.nodes import (
     unneeded_nodes,
 )
 from workbench.graph.fused.ops import Activate, Activation, Concat, Conv, Flatten, Multiply, Op, Pool, TransposedConv
-from workbench.graph.fused.read.attention import Scores
+from workbench.graph.fused.read.attention import Mask, Scores, hides_scores
 from workbench.graph.fused.read.constants import SIZES_ALONE, ConstantOps
 from workbench.graph.fused.read.operators import OPERATORS, Operator, reads
 from workbench.graph.fused.read.ranges import QuantizedWeight, by_output
@@ -43,6 +43,7 @@ from workbench.plumbing.lazy import lazy
 
 if TYPE_CHECKING:
     import numpy as np
+    import sympy
     import torch
 else:
     np = lazy("numpy")
@@ -71,7 +72,8 @@ def read(module: torch.fx.GraphModule) -> Graph:
     source, *others = inputs_of(module.graph)
     if others:
         raise EngineError(f"a program of the native engine takes one tensor; this model takes {1 + len(others)}")
-    reader, unneeded = Reader(module, source), unneeded_nodes(module.graph)
+    reader, unneeded = Reader(module), unneeded_nodes(module.graph)
+    reader.take(source)
     for node in module.graph.nodes:
         if node.op == "call_function" and node not in unneeded:
             reader.visit(node)
@@ -79,23 +81,26 @@ def read(module: torch.fx.GraphModule) -> Graph:
 
 
 class Reader(SequenceOps, ConstantOps):
-    """Reads a part of an exported module: visit its nodes from ``source`` on, in order, then ask for the graph."""
+    """Reads a part of an exported module: take what it depends on, visit its nodes in order, then ask for the graph."""
 
-    def __init__(self, module: torch.fx.GraphModule, source: torch.fx.Node):
+    def __init__(self, module: torch.fx.GraphModule):
         self.module = module
-        shape = tuple(int(size) for size in traced(source).shape[1:])
-        if _is_line(source):  # channels and length: it comes in by planes, as an image of height 1 does
-            self.input = Value((shape[0], 1, shape[1]))
-            first = view_of(self.input).reshaped([BATCH, *shape])
-        else:
-            self.input = Value(shape)
-            first = self.input if traced(source).dtype.is_floating_point else Ids(self.input, whole=True)
-        self.known: dict[torch.fx.Node, Any] = {source: first}
+        self.inputs: list[Value] = []
+        self.known: dict[torch.fx.Node, Any] = {}
         self.free = free_nodes(module.graph)
-        self.batch = batch_of(source)
+        self.batch: sympy.Expr | None = None
         self.ops: list[Op] = []
         self.numbers: set[torch.fx.Node] = set()
         """Those that give each example's own number in the batch."""
+
+    def take(self, source: torch.fx.Node) -> None:
+        """Make what ``source`` gives, [batch, …], an input of the program; all are of as many examples."""
+        if self.inputs and batch_of(source) != self.batch:
+            raise unknown(source, "of another number of examples")
+        self.batch = batch_of(source)
+        value, known = _input_of(source)
+        self.inputs.append(value)
+        self.known[source] = known
 
     def visit(self, node: torch.fx.Node) -> None:
         """Take one operation in; :class:`EngineError` where no kernel takes it."""
@@ -113,7 +118,7 @@ class Reader(SequenceOps, ConstantOps):
             if batch != BATCH:
                 raise unknown(result, "whose result doesn't begin with the batch")
             output = self._as_output(result, self.known[result])
-        return Graph(self.input, output, self.ops, tuple(shape))
+        return Graph(self.inputs, output, self.ops, tuple(shape))
 
     def _value_of(self, node: torch.fx.Node) -> Any:
         """What a node stands for; constants are computed when they are first asked for."""
@@ -125,7 +130,7 @@ class Reader(SequenceOps, ConstantOps):
         return self.known[node]
 
     def _call(self, node: torch.fx.Node) -> Any:
-        if is_batch_size(node, self.batch):
+        if is_number(node, self.batch):
             return BATCH
         if operator_of(node) == "aten._assert_tensor_metadata.default":  # as exported, so it holds
             return None
@@ -364,6 +369,20 @@ def _unknown_where_it_fails(node: torch.fx.Node) -> Iterator[None]:
     except Exception as error:
         cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise unknown(node, f"as used here: {cause}") from error
+
+
+def _input_of(source: torch.fx.Node) -> tuple[Value, Any]:
+    """The value that an input is in memory, and what it stands for to those that read it."""
+    shape = tuple(int(size) for size in traced(source).shape[1:])
+    if hides_scores(source):
+        masks, queries, keys = shape
+        value = Value((masks * queries, keys))
+        return value, Mask(value, shape, shows=traced(source).dtype is torch.bool)
+    if _is_line(source):  # channels and length: it comes in by planes, as an image of height 1 does
+        value = Value((shape[0], 1, shape[1]))
+        return value, view_of(value).reshaped([BATCH, *shape])
+    value = Value(shape)
+    return value, value if traced(source).dtype.is_floating_point else Ids(value, whole=True)
 
 
 def _is_line(node: torch.fx.Node) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.graph.fused.ir import Value
 from workbench.graph.fused.nodes import by_channel, operator_of, unknown
 from workbench.graph.fused.ops import Embedding, Flatten, LayerNorm, Multiply, Op, Pairwise, Pool, Scale, Slice, Sum
-from workbench.graph.fused.read.attention import AttentionOps, Scores, hidden_by
+from workbench.graph.fused.read.attention import AttentionOps, Mask, Scores, hidden_by
 from workbench.graph.fused.read.lines import LineOps
 from workbench.graph.fused.read.masks import MaskOps
 from workbench.graph.fused.read.moves import MoveOps
@@ -43,7 +43,7 @@ class Ids:
 
 def live(argument: Any) -> bool:
     """Whether it depends on the model's input."""
-    return isinstance(argument, (Value, View, Ids, Scores, States, OwnRange, Rounded))
+    return isinstance(argument, (Value, View, Ids, Scores, Mask, States, OwnRange, Rounded))
 
 
 class SequenceOps(LineOps, MoveOps, MaskOps, AttentionOps, RecurrentOps, RangeOps):
@@ -149,7 +149,7 @@ class SequenceOps(LineOps, MoveOps, MaskOps, AttentionOps, RecurrentOps, RangeOp
 
     @reads("aten.embedding.default", views=True, live=2)
     def _embedding(self, node, table, ids, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
-        if not isinstance(ids, Ids) or ids.value is not self.input or len(ids.value.shape) != 1:
+        if not isinstance(ids, Ids) or ids.value not in self.inputs or len(ids.value.shape) != 1:
             raise unknown(node, "of anything but the model's own input [batch, tokens]")
         if len(table) > _MOST_ROWS:
             raise unknown(node, f"with {len(table)} rows, more than float32 has whole numbers in a row")
@@ -197,10 +197,14 @@ class SequenceOps(LineOps, MoveOps, MaskOps, AttentionOps, RecurrentOps, RangeOp
         if isinstance(b, torch.Tensor) and b.numel() == 1:
             b = float(b)
         if isinstance(b, (int, float)):
-            if isinstance(a, Scores) and kind is Multiply and b > 0 and not a.shares:
+            if isinstance(a, Scores) and kind is Multiply and b > 0 and not (a.shares or a.mask):
                 return replace(a, scale=a.scale * float(b))
             number = {"factor": float(b)} if kind is Multiply else {"shift": float(b) * alpha}
             return self._mapped(node, Scale, a, **number)
+        if isinstance(b, Scores) and live(a) and alpha == 1:
+            a, b = b, a
+        if isinstance(a, Scores) and live(b) and kind is Sum and alpha == 1:
+            return a.masked(node, self._as_mask(node, b))
         if isinstance(a, Scores) and isinstance(b, torch.Tensor) and kind is Sum:
             return a.without(node, hidden_by(node, b * alpha))
         if isinstance(b, torch.Tensor) and isinstance(a, View) and _by_channel(a, b):
