@@ -237,7 +237,7 @@ def mixed_precision(
 
 
 def load_program(path: str | os.PathLike, threads: int | None = None) -> Runner:
-    """Load a ``native.safetensors``, as saving a model writes it, and return what runs it: ``f(x) -> Tensor``.
+    """Load a ``native.safetensors``, as saving a model writes it, and return what runs it: ``f(*inputs) -> Tensor``.
 
     It needs neither the model it was made of nor its code. The kernels are those of this machine; what is fastest here
     is found at the first load. Its receipt was saved beside it.

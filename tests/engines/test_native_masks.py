@@ -107,6 +107,18 @@ class TorchEncoder(nn.Module):
         return self.head(self.encoder(self.words(ids), src_key_padding_mask=ids == PAD)[:, 0])
 
 
+class Pooled(Shown):
+    """Told by an input of its own which tokens are shown, also to the mean over them at the end."""
+
+    def forward(self, ids, mask):
+        x = self.words(ids)
+        parts = (self.split(layer(x)) for layer in (self.query, self.key, self.value))
+        mixed = self.attend(*parts, mask[:, None, None, :].bool())
+        x = self.norm(x + self.out(mixed.transpose(1, 2).flatten(2)))
+        shown = mask.unsqueeze(-1).float()
+        return self.head((x * shown).sum(1) / shown.sum(1).clamp(min=1e-9))
+
+
 def sentences(batch: int, seed: int = 0) -> torch.Tensor:
     """Ids [batch, tokens] that end in padding; in every fourth no token is left but the first."""
     generator = torch.Generator().manual_seed(seed)
@@ -145,6 +157,19 @@ def test_a_sentence_of_padding_alone_is_what_torch_makes_of_it(made):
     ids = sentences(3)
     ids[1] = PAD
     assert (prepared(made)(ids) - made(ids)).abs().max().item() <= tolerance("fp32", made(ids))
+
+
+@pytest.mark.parametrize("made", [Pooled], indirect=True)
+def test_a_mask_that_is_an_input_leaves_all_layers_native(made):
+    def inputs(batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        ids = sentences(batch, seed=batch)
+        return ids, (ids != PAD).long()
+
+    runner = engines.find("native").prepare(Variant(made, "fp32"), inputs(4), threads=1)
+    assert not [layer for layer, kernel in runner.kernels.items() if "PyTorch" in kernel.name]
+    for batch in (4, 1, 7):
+        expected = made(*inputs(batch))
+        assert (runner(*inputs(batch)) - expected).abs().max().item() <= tolerance("fp32", expected)
 
 
 class FromWeights(Masked):

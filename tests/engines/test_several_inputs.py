@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+import workbench as wb
 from tests.engines.models import tolerance
 from tests.engines.several_inputs import MODELS, WORDS, examples, variant
 from workbench import engines
 from workbench.engines import Runner
-from workbench.engines.native.pieces import PiecewiseRunner
 from workbench.engines.native.runner import NativeRunner
 from workbench.errors import EngineError
 from workbench.measure.fidelity import require_faithful
@@ -120,8 +120,8 @@ def test_what_is_saved_takes_the_same_inputs_and_gives_the_same(engine, name, pr
         assert (torch.from_numpy(computed) - outputs).abs().max().item() <= tolerance("fp32", outputs)
 
 
-@pytest.mark.parametrize("name", ["tokens", "tokens of 32 bits", "bytes"])
-def test_a_model_of_one_input_of_whole_numbers_is_one_native_program(name):
+@pytest.mark.parametrize("name", ["two tables", "tokens", "tokens of 32 bits", "bytes"])
+def test_a_model_whose_operations_all_have_kernels_is_one_native_program(name):
     made = runner("native", "fp32", name)
     assert isinstance(made, NativeRunner)
     assert not any("PyTorch" in kernel.name for kernel in made.kernels.values())
@@ -139,10 +139,18 @@ def test_a_model_of_one_input_of_whole_numbers_is_one_native_program(name):
 @pytest.mark.parametrize("precision", ["fp32", "int8-static"])
 def test_layers_that_depend_on_one_tensor_are_native_whatever_the_model_takes(name, native, precision):
     made = runner("native", precision, name)
-    assert isinstance(made, PiecewiseRunner)
     assert native <= {layer for layer, kernel in made.kernels.items() if "PyTorch" not in kernel.name}
     work = made.layer_work(examples(name, 4))
     assert native <= set(work)
+
+
+def test_a_program_of_several_inputs_is_loaded_without_its_model(tmp_path):
+    made, inputs = runner("native", "int8-static", "two tables"), examples("two tables", 3)
+    assert "native.safetensors" in [path.name for path in made.save(tmp_path)]
+    loaded = wb.load_program(tmp_path / "native.safetensors", threads=1)
+    assert torch.equal(loaded(*inputs), made(*inputs))
+    with pytest.raises(EngineError, match=r"prepared for input 1 as \[batch, 12\]"):
+        loaded(*reversed(inputs))
 
 
 def test_a_token_without_a_row_is_refused_by_the_native_engine():

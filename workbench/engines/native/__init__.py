@@ -59,6 +59,6 @@ class Native(Engine):
         refuse_changed_constants(module.graph)
         try:
             graph = read(module)
-        except EngineError:  # it takes several tensors, or a part of it has no kernel: PyTorch runs that part
+        except EngineError:  # a part of it has no kernel: PyTorch runs that part
             return PiecewiseRunner(variant, module, cut(module), example, threads, checkpoint)
         return NativeRunner(variant, lowered(graph, variant.precision), example, threads, checkpoint)

@@ -77,11 +77,13 @@ class ProgramRunner(Runner):
     def load(cls, path: Path | str, threads: int | None = None) -> ProgramRunner:
         """The program in a file that :meth:`NativeRunner.save` wrote; see :func:`workbench.load_program`."""
         graph, facts = restore(path)
-        example = torch.zeros(facts["batch"], *facts["features"], dtype=getattr(torch, facts["dtype"]))
-        outside = math.prod(facts["features"]), math.prod(graph.output_shape)
-        if outside != (sum(math.prod(value.shape) for value in graph.inputs), math.prod(graph.output.shape)):
+        features, dtypes = facts["features"], [getattr(torch, name) for name in facts["dtypes"]]
+        outside = [*map(math.prod, features), math.prod(graph.output_shape)]
+        if outside != [math.prod(value.shape) for value in (*graph.inputs, graph.output)]:
             raise EngineError(f"{path} says of inputs and outputs what its program doesn't; save the model again")
-        return cls(graph, (example,), threads or usable_threads())
+        each = zip(features, dtypes, strict=True)
+        example = tuple(torch.zeros(facts["batch"], *shape, dtype=dtype) for shape, dtype in each)
+        return cls(graph, example, threads or usable_threads())
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
         # A call has a few microseconds: the usual case is known by its shape and goes straight through.
@@ -146,7 +148,7 @@ class ProgramRunner(Runner):
         self._check_ids(fitting)
         if len(fitting) == 1:
             return fitting[0].float()
-        return torch.cat([each.flatten(1).float() for each in fitting], 1)
+        return torch.cat([each.reshape(len(each), -1).float() for each in fitting], 1)
 
     def _check_ids(self, inputs: Inputs) -> None:
         for number, rows in self._table_rows.items():
@@ -187,8 +189,8 @@ class NativeRunner(ProgramRunner):
 
     def save(self, directory: str | Path) -> list[Path]:
         path = Path(directory) / PROGRAM.name
-        [features], [dtype] = self._form.features, self._form.dtypes
-        facts = {"features": features, "dtype": str(dtype).removeprefix("torch."), "batch": len(self._example[0])}
+        dtypes = [str(dtype).removeprefix("torch.") for dtype in self._form.dtypes]
+        facts = {"features": self._form.features, "dtypes": dtypes, "batch": len(self._example[0])}
         store(self._graph, path, facts)
         return [save_program(self._variant, self._example, directory), path]
 

@@ -43,6 +43,7 @@ _OTHER_TENSORS = (
     "something else"
 )
 MASKS = "masks of scores are computed once, by PyTorch, and read by native attention"
+_LOOKS_UP = "aten.embedding.default"
 _LEAST_SHARE = 0.5
 """Of the multiplications in layers with weights: with less than that native, a peer that runs the whole is faster."""
 _LEAST_BESIDE_IMITATED = 0.9
@@ -124,7 +125,7 @@ def _work(module: torch.fx.GraphModule, node: torch.fx.Node) -> int:
     """Multiplications of a node with weights, for one example."""
     result = traced(node)
     result = result[0] if isinstance(result, (tuple, list)) else result
-    if not isinstance(result, torch.Tensor) or operator_of(node) == "aten.embedding.default":
+    if not isinstance(result, torch.Tensor) or operator_of(node) == _LOOKS_UP:
         return 0
     sizes = result.shape[2:] if str(operator_of(node)).startswith("aten.conv") else result.shape[:-1]
     places = math.prod(size for size in sizes if isinstance(size, int))
@@ -198,7 +199,7 @@ def _blocks(module: torch.fx.GraphModule) -> tuple[Block | None, list[Block]]:
     which it can be run."""
     free = free_nodes(module.graph) | unneeded_nodes(module.graph)
     masks = _makes_masks(module, free)
-    branches = _branches(module.graph, free, masks)
+    branches = _branches(module, free, masks)
     if _changes_would_be_missed([masks, *branches]):
         masks, branches = [], [sorted(node for branch in [masks, *branches] for node in branch)]
     aside = _block(masks, free) if masks else None
@@ -230,18 +231,28 @@ def _computes(node: torch.fx.Node, free: set[torch.fx.Node]) -> set[torch.fx.Nod
     return found
 
 
-def _branches(graph: torch.fx.Graph, free: set[torch.fx.Node], made: list[torch.fx.Node]) -> list[list[torch.fx.Node]]:
-    """Nodes that depend on the same inputs, beside which there is what was ``made`` before; branches of fewer inputs
-    first, as others may need them."""
-    inputs, before = inputs_of(graph), set(made)
+def _branches(
+    module: torch.fx.GraphModule, free: set[torch.fx.Node], made: list[torch.fx.Node]
+) -> list[list[torch.fx.Node]]:
+    """Nodes that depend on the same inputs, or on what was ``made`` before.
+
+    Branches of fewer inputs first, as others may need them; of as many, those without layers first: PyTorch runs these,
+    and between two native ones they would part a program.
+    """
+    inputs, before = inputs_of(module.graph), set(made)
     depends = {node: frozenset([node]) for node in (*inputs, *made)}
     found: dict[frozenset[torch.fx.Node], list[torch.fx.Node]] = {}
-    for node in graph.nodes:
+    for node in module.graph.nodes:
         if node.op == "call_function" and node not in free and node not in before:
             on = frozenset().union(*(depends[used] for used in _reads(node, free))) or frozenset(inputs)
             depends[node] = on
             found.setdefault(on, []).append(node)
-    return [found[on] for on in sorted(found, key=len)]
+    layers = {on for on, nodes in found.items() if any(_is_layer(module, node) for node in nodes)}
+    return [found[on] for on in sorted(found, key=lambda on: (len(on), on in layers))]
+
+
+def _is_layer(module: torch.fx.GraphModule, node: torch.fx.Node) -> bool:
+    return operator_of(node) == _LOOKS_UP or _work(module, node) > 0
 
 
 def _changes_would_be_missed(branches: list[list[torch.fx.Node]]) -> bool:

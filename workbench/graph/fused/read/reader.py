@@ -62,18 +62,16 @@ _ACTIVATIONS = {
 
 
 def read(module: torch.fx.GraphModule) -> Graph:
-    """Read an exported module of one input, float or with quantize/dequantize pairs.
+    """Read an exported module, float or with quantize/dequantize pairs.
 
     Raises
     ------
     EngineError
-        Naming the first operation that has no kernel here, or saying that there are several inputs.
+        Naming the first operation that has no kernel here.
     """
-    source, *others = inputs_of(module.graph)
-    if others:
-        raise EngineError(f"a program of the native engine takes one tensor; this model takes {1 + len(others)}")
     reader, unneeded = Reader(module), unneeded_nodes(module.graph)
-    reader.take(source)
+    for source in inputs_of(module.graph):
+        reader.take(source)
     for node in module.graph.nodes:
         if node.op == "call_function" and node not in unneeded:
             reader.visit(node)
@@ -381,7 +379,7 @@ def _input_of(source: torch.fx.Node) -> tuple[Value, Any]:
     if _is_line(source):  # channels and length: it comes in by planes, as an image of height 1 does
         value = Value((shape[0], 1, shape[1]))
         return value, view_of(value).reshaped([BATCH, *shape])
-    value = Value(shape)
+    value = Value(shape or (1,))
     return value, value if traced(source).dtype.is_floating_point else Ids(value, whole=True)
 
 
