@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import workbench as wb
 from tests.engines.models import tolerance
 from workbench import engines
 from workbench.engines.native.pieces import PiecewiseRunner
@@ -170,6 +171,50 @@ def test_a_mask_that_is_an_input_leaves_all_layers_native(made):
     for batch in (4, 1, 7):
         expected = made(*inputs(batch))
         assert (runner(*inputs(batch)) - expected).abs().max().item() <= tolerance("fp32", expected)
+
+
+class Sloped(Masked):
+    """Each head adds its own slope times the distance of query and key, as ALiBi does (Press et al. 2021)."""
+
+    def forward(self, ids):
+        x = self.words(ids)
+        parts = (self.split(layer(x)) for layer in (self.query, self.key, self.value))
+        places = torch.arange(TOKENS)
+        slopes = torch.tensor([0.5, 0.25]).view(HEADS, 1, 1)
+        mixed = self.attend(*parts, -slopes * (places[:, None] - places).abs())
+        return self.head(self.norm(x + self.out(mixed.transpose(1, 2).flatten(2)))[:, 0])
+
+    def attend(self, query, key, value, bias):
+        return F.scaled_dot_product_attention(query, key, value, bias)
+
+
+class SlopedByHand(Sloped):
+    def attend(self, query, key, value, bias):
+        return torch.softmax(self.scores(query, key) + bias.to(query.dtype), -1) @ value
+
+
+class InWindows(Sloped):
+    """A query sees its neighbours alone."""
+
+    def attend(self, query, key, value, bias):
+        return F.scaled_dot_product_attention(query, key, value, bias[0] > -1)
+
+
+class InWindowsByHand(Sloped):
+    def attend(self, query, key, value, bias):
+        return torch.softmax(self.scores(query, key).masked_fill(bias[0] < -1, float("-inf")), -1) @ value
+
+
+@pytest.mark.parametrize("made", [Sloped, SlopedByHand, InWindows, InWindowsByHand], indirect=True)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_constants_are_added_to_scores_in_one_program(made, precision, tmp_path):
+    if reason := engines.find("native").why_not(precision, "cpu"):
+        pytest.skip(reason)
+    runner, ids = prepared(made, precision), sentences(5)
+    assert isinstance(runner, NativeRunner)
+    assert (runner(ids) - made(ids)).abs().max().item() <= tolerance(precision, made(ids))
+    runner.save(tmp_path)
+    assert torch.equal(wb.load_program(tmp_path / "native.safetensors", threads=1)(ids), runner(ids))
 
 
 class FromWeights(Masked):

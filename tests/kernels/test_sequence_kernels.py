@@ -132,7 +132,7 @@ def attentions(draw) -> dict:
     return {
         "batch": draw(st.integers(1, 2)), "queries": draw(edge), "keys": draw(edge), "heads": draw(st.integers(1, 3)),
         "size": draw(features), "value_size": draw(features), "causal": draw(st.booleans()),
-        "mask": draw(st.sampled_from([None, "shows", "hides", "adds"])), "by_head": draw(st.booleans()),
+        "mask": draw(st.sampled_from([None, "shows", "hides", "adds", "constant"])), "by_head": draw(st.booleans()),
         "by_query": draw(st.booleans()), "seed": draw(st.integers(0, 999)),
     }  # fmt: skip
 
@@ -170,7 +170,9 @@ def mask_of(c: dict, rng: np.random.Generator) -> np.ndarray:
     seen = rng.random(shape) < 0.6
     if c["mask"] == "shows":
         return seen.astype(np.float32)
-    added = rng.standard_normal(shape) if c["mask"] == "adds" else 0.0
+    if c["mask"] == "constant":
+        seen[:] = seen[:1]
+    added = 0.0 if c["mask"] == "hides" else rng.standard_normal((1, *shape[1:]))
     return np.where(seen, added, -np.inf).astype(np.float32)
 
 
@@ -195,7 +197,8 @@ def attended(isa: str, c: dict, *, halves: bool) -> Attended:
     scale = 1 / math.sqrt(size)
     record = records.attention(
         (0, 1, 2), 3, 4, (4 * size, 4 * size, 4 * value_size), heads, Epilogue(), scale=scale, causal=c["causal"],
-        mask=5 if c["mask"] else None, masks=masks, mask_shows=c["mask"] == "shows", halves=halves,
+        mask=5 if c["mask"] in ("shows", "hides", "adds") else None, masks=masks, mask_shows=c["mask"] == "shows",
+        bias=mask[0] if c["mask"] == "constant" else None, halves=halves,
     )  # fmt: skip
     got = np.empty((c["batch"], queries, heads, value_size), np.float32)
     kernel = run(isa, image, tensors, record, scratch.size_bytes, got)

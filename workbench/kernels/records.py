@@ -227,6 +227,7 @@ def attention(
     mask: int | None = None,
     masks: int = 1,
     mask_shows: bool = False,
+    bias: np.ndarray | None = None,
     halves: bool = False,
 ) -> Record:
     """softmax(query · keyᵀ · scale) · value for each head.
@@ -234,11 +235,14 @@ def attention(
     ``parts``: the first head's queries, keys and values, one row of channels for each token; the next head's begin
     ``head_pitches`` bytes on. ``scratch``: :func:`attention_scratch_floats` for each head. ``mask``: ``masks`` (one, or
     one for each head) on top of each other, of one row of keys or one for each query, see ``AttentionArgs`` in
-    ``src/kernel_table.h``. ``halves``: products may be of bf16, where the instruction set multiplies these faster.
+    ``src/kernel_table.h``; or ``bias``, constants [masks, queries or 1, keys]. ``halves``: products may be of bf16,
+    where the instruction set multiplies these faster.
     """
+    if bias is not None:
+        masks = len(bias)
     numbers = [*head_pitches, heads, int(causal), int(mask_shows), masks, int(halves)]
     head = [Kind.ATTENTION, *parts, output, scratch, _or_none(mask), *numbers]
-    return _record(head + epilogue.integers, [*epilogue.floats, scale])
+    return _record(head + epilogue.integers, [*epilogue.floats, scale], _f32(np.zeros(0) if bias is None else bias))
 
 
 def attention_scratch_floats(keys: int, size: int, value_size: int) -> int:

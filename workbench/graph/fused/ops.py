@@ -253,7 +253,8 @@ class Attention(TakesQuantization):
 
     ``causal``: a query sees the keys up to its own place. ``mask`` is [masks · queries, keys] or, the same for each
     query, [masks, keys]; ``masks``: one, or one for each head. ``mask_shows``: it isn't added, but shows the keys where
-    it isn't 0. ``halves``: products may be of bf16, where the instruction set has them.
+    it isn't 0. ``bias``: a constant mask in its place, float32 [masks, queries or 1, keys]. ``halves``: products may be
+    of bf16, where the instruction set has them.
     """
 
     query: Heads
@@ -264,6 +265,7 @@ class Attention(TakesQuantization):
     mask: Value | None = None
     masks: int = 1
     mask_shows: bool = False
+    bias: np.ndarray | None = None
     halves: bool = False
 
     @property

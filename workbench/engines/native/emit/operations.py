@@ -181,7 +181,7 @@ class Operations(RowsInTheirOwnRange):
         record = records.attention(
             tuple(parts), output, number, tuple(4 * heads.head_stride for heads in places), op.query.heads,
             epilogue, scale=op.scale, causal=op.causal, mask=mask, masks=op.masks, mask_shows=op.mask_shows,
-            halves=op.halves,
+            bias=op.bias, halves=op.halves,
         )  # fmt: skip
         self._step(record, op, [*parts, output, number, mask])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.graph.fused.ir import Value
 from workbench.graph.fused.nodes import arguments_of, operator_of, traced, unknown
@@ -31,10 +31,11 @@ AS_GOOD_AS_INFINITE = -1e9
 class Mask:
     """What hides scores, of ``sizes`` [masks, queries, keys] for each example, where one may stand for all of them.
 
-    ``value`` has its rows. ``shows``: it isn't added to scores, but shows those where it isn't 0.
+    ``rows``: a value that has them, or float32 constants of these sizes. ``shows``: it isn't added to scores, but shows
+    those where it isn't 0.
     """
 
-    value: Value
+    rows: Value | torch.Tensor
     sizes: tuple[int, int, int]
     shows: bool
 
@@ -62,12 +63,12 @@ class Scores:
             raise unknown(node, "of scores and a mask of another kind")
         return replace(self, mask=mask)
 
-    def without(self, node, hidden: torch.Tensor) -> Scores:
-        """Those that aren't ``hidden``, where that is nothing, or what comes later; others are refused."""
-        later = hides_later_keys(hidden, self.query.sizes[2], self.key.sizes[2])
-        if self.shares or later is None:
-            raise unknown(node, "of scores other than those of later keys")
-        return replace(self, causal=self.causal or later)
+    def with_constant(self, node, mask: torch.Tensor) -> Scores:
+        """Those to which a constant is added, or that one of bools shows."""
+        known = known_mask(node, mask, self.query.sizes[2], self.key.sizes[2])
+        if self.shares:
+            raise unknown(node, "of scores behind their softmax")
+        return self.masked(node, known) if isinstance(known, Mask) else replace(self, causal=self.causal or known)
 
 
 class AttentionOps:
@@ -115,17 +116,16 @@ class AttentionOps:
         query, key, value = (seen(node, part) for part in (query, key, value))
         if dropout:
             raise unknown(node, "with dropout")
-        own = None
         if isinstance(mask, torch.Tensor):
-            is_causal = hides_later_keys(hidden_by(node, mask), query.sizes[2], key.sizes[2])
+            mask = known_mask(node, mask, query.sizes[2], key.sizes[2])
         elif mask is not None:
-            own = self._as_mask(node, mask)
-        if is_causal is None:
-            raise unknown(node, "with a mask that hides others than later keys")
+            mask = self._as_mask(node, mask)
+        if isinstance(mask, bool):
+            is_causal, mask = mask, None
         if enable_gqa:
             key, value = (part.repeated(1, query.sizes[1] // part.sizes[1], each=True) for part in (key, value))
         scale = 1 / math.sqrt(query.sizes[-1]) if scale is None else float(scale)
-        return self._attend(node, query, key, value, scale, causal=is_causal, mask=own)
+        return self._attend(node, query, key, value, scale, causal=is_causal, mask=mask)
 
     def _as_mask(self, node, x) -> Mask:
         """What is added to scores, its rows copied one after the other where it isn't a mask already."""
@@ -146,10 +146,9 @@ class AttentionOps:
             raise unknown(node, f"of sizes {query.sizes[1:]}, {key.sizes[1:]} and {value.sizes[1:]}")
         if mask and not mask.fits(q.heads, q.rows, k.rows):
             raise unknown(node, f"with a mask of sizes {mask.sizes}")
-        hiding = dict(mask=mask.value, masks=mask.sizes[0], mask_shows=mask.shows) if mask else {}
         output = Value((q.rows, q.heads * v.size))
         bases = [view.base for view in views]
-        fields = dict(query=q, key=k, value=v, scale=scale, causal=causal, **hiding)
+        fields = dict(query=q, key=k, value=v, scale=scale, causal=causal, **(_hiding(mask) if mask else {}))
         made = self._add_op(node, Attention, bases, output, **fields)
         return view_of(made).reshaped([BATCH, q.rows, q.heads, v.size]).permuted([0, 2, 1, 3])
 
@@ -190,19 +189,28 @@ def _takes_for_mask(user: torch.fx.Node, mask: torch.fx.Node, dtype: torch.dtype
     return name in ("aten.add.Tensor", "aten.add_.Tensor")
 
 
-def hidden_by(node, mask: torch.Tensor) -> torch.Tensor:
-    """Which scores a mask hides: one of bools shows the others, one of numbers is added to them, and only hides."""
-    if mask.dtype is torch.bool:
-        return ~mask
-    hidden = mask <= AS_GOOD_AS_INFINITE
-    if mask[~hidden].any():
-        raise unknown(node, "with a bias on scores")
-    return hidden
+def known_mask(node, mask: torch.Tensor, queries: int, keys: int) -> bool | Mask:
+    """What a constant that shows scores, or is added to them, comes to.
+
+    ``False``: it changes none; ``True``: it hides keys behind a query's own place, and nothing else.
+    """
+    added = torch.zeros(mask.shape).masked_fill(~mask, -math.inf) if mask.dtype is torch.bool else mask.float()
+    hidden = added <= AS_GOOD_AS_INFINITE
+    if not added[~hidden].any():
+        later = torch.ones(queries, keys, dtype=torch.bool).triu(1)
+        if not hidden.any():
+            return False
+        if hidden.shape[-2:] == later.shape and torch.equal(hidden, later.expand_as(hidden)):
+            return True
+    sizes = (1,) * (4 - added.dim()) + tuple(added.shape)
+    if len(sizes) != 4 or sizes[0] != 1 or sizes[3] not in (1, keys):
+        raise unknown(node, f"with a mask of sizes {list(mask.shape)}")
+    rows = added.reshape(sizes[1:]).expand(-1, -1, keys).contiguous()
+    return Mask(rows, tuple(rows.shape), shows=False)
 
 
-def hides_later_keys(hidden: torch.Tensor, queries: int, keys: int) -> bool | None:
-    """Whether queries see all keys but those behind their own place; ``False``: they see all; ``None``: others."""
-    later = torch.ones(queries, keys, dtype=torch.bool).triu(1)
-    if not hidden.any():
-        return False
-    return True if torch.equal(hidden, later.expand_as(hidden)) else None
+def _hiding(mask: Mask) -> dict[str, Any]:
+    """A mask as fields of :class:`Attention`."""
+    if isinstance(mask.rows, torch.Tensor):
+        return {"bias": mask.rows.numpy()}
+    return {"mask": mask.rows, "masks": mask.sizes[0], "mask_shows": mask.shows}

@@ -27,7 +27,7 @@ class MaskOps:
         if isinstance(x, Scores):
             if not float(value) <= AS_GOOD_AS_INFINITE:
                 raise unknown(node, f"of scores with {float(value):g}")
-            return self._hidden(node, x, mask, value) if isinstance(mask, Mask) else x.without(node, mask)
+            return self._hidden(node, x, mask, value) if isinstance(mask, Mask) else x.with_constant(node, ~mask)
         kept = self._pairwise(node, Multiply, x, (~mask).float(), 1)
         return self._pairwise(node, Sum, kept, torch.where(mask, value, 0.0).float(), 1)
 
@@ -40,7 +40,7 @@ class MaskOps:
     def _mask(self, node, mask: Mask, *, shows: bool = False, **scale: float) -> Mask:
         if not mask.shows:
             raise unknown(node, "by a mask of numbers")
-        made = self._add_op(node, Scale, [mask.value], Value(mask.value.shape), **scale)
+        made = self._add_op(node, Scale, [mask.rows], Value(mask.rows.shape), **scale)
         return Mask(made, mask.sizes, shows)
 
     @reads(*CHOICES, views=True, live=3)

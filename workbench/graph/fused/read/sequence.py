@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.graph.fused.ir import Value
 from workbench.graph.fused.nodes import by_channel, operator_of, unknown
 from workbench.graph.fused.ops import Embedding, Flatten, LayerNorm, Multiply, Op, Pairwise, Pool, Scale, Slice, Sum
-from workbench.graph.fused.read.attention import AttentionOps, Mask, Scores, hidden_by
+from workbench.graph.fused.read.attention import AttentionOps, Mask, Scores
 from workbench.graph.fused.read.lines import LineOps
 from workbench.graph.fused.read.masks import MaskOps
 from workbench.graph.fused.read.moves import MoveOps
@@ -206,7 +206,7 @@ class SequenceOps(LineOps, MoveOps, MaskOps, AttentionOps, RecurrentOps, RangeOp
         if isinstance(a, Scores) and live(b) and kind is Sum and alpha == 1:
             return a.masked(node, self._as_mask(node, b))
         if isinstance(a, Scores) and isinstance(b, torch.Tensor) and kind is Sum:
-            return a.without(node, hidden_by(node, b * alpha))
+            return a.with_constant(node, b * alpha)
         if isinstance(b, torch.Tensor) and isinstance(a, View) and _by_channel(a, b):
             return replace(a, base=self._by_channel(node, kind, a.base, b.float().reshape(-1) * alpha))
         if isinstance(b, torch.Tensor):
