@@ -7,7 +7,7 @@ import workbench as wb
 from workbench import engines
 from workbench.recipe import Recipe
 
-SCHEMES = ("int8-static", "int8-dynamic", "bf16", "fp16", "int8-weights", "int4-weights")
+SCHEMES = ("int8-static", "int8-dynamic", "bf16", "fp16", "int8-weights", "int4-weights", "fp8-e4m3")
 READY_AT_ONCE = [name for name, engine in engines.registered().items() if not engine.slow_to_prepare]
 PAIRS = [
     (scheme, name)

@@ -227,7 +227,7 @@ def test_what_is_saved_needs_nothing_of_ours_and_keeps_its_bits(few, scheme, tmp
     loaded = torch.export.load(tmp_path / "model.pt2")
     assert torch.equal(loaded.module()(inputs), variant.graph(inputs))
     assert not any("workbench" in str(node.target) for node in loaded.graph.nodes)
-    assert {tensor.dtype for tensor in loaded.state_dict.values()} & {torch.int8, torch.uint8}
+    assert any(tensor.element_size() == 1 for tensor in loaded.state_dict.values())
 
 
 def test_int4_is_short_for_int4_weights_and_group_sizes_have_limits():

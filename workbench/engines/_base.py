@@ -156,6 +156,8 @@ class Engine(ABC):
 
     def lacks(self, precision: str) -> str:
         """Why a precision isn't among :attr:`precisions`, with what to choose."""
+        if find_precision(precision).is_imitated:
+            return f"{self.title} has no kernel for {precision}; choose eager, which imitates it"
         if find_precision(precision).weights_only:
             return (
                 f"{self.title} isn't given models whose weights alone are quantized; choose native, or eager, which "

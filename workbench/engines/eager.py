@@ -18,17 +18,20 @@ from workbench.engines._times import median_times_ms, node_times_ms
 from workbench.graph.layers import in_graph, owners
 from workbench.machine.devices import kind_of
 from workbench.plumbing.lazy import lazy
+from workbench.precisions import find as find_precision
 from workbench.workload import Data
 
 if TYPE_CHECKING:
     import torch
 
+    from workbench.graph.layers import Layer
     from workbench.variant import Variant
     from workbench.workload import Inputs
 else:
     torch = lazy("torch")
 
 SIMULATED = "eager PyTorch imitates integers: it rounds to fewer bits, then computes in float32"
+_OF_FLOATS = "eager PyTorch multiplies no float32 by floats of eight bits: weights become float32 at each call"
 
 
 class Eager(Engine):
@@ -54,6 +57,8 @@ class Eager(Engine):
     def refuses_here(self, precision: str, device: str) -> str | None:
         if precision == "int8-dynamic" and device == "mps":
             return "eager int8-dynamic computes its scales in float64, which mps doesn't have; use the CPU"
+        if find_precision(precision).is_imitated and device == "mps":
+            return f"{precision} is of floats that mps doesn't have; use the CPU"
         return None
 
     def runner(
@@ -86,7 +91,7 @@ class EagerRunner(Runner):
         if self._variant.graph is not None:
             quantized = quantized_layers(self._variant)
             return {
-                call.name: judge(self._variant, call.name, call.name in quantized, call.operation, "float32", SIMULATED)
+                call.name: self._judged(call, call.name in quantized)
                 for call in in_graph(self._variant.graph.graph)
                 if call.weighs
             }
@@ -98,6 +103,10 @@ class EagerRunner(Runner):
             for name, layer in self._variant.module.named_modules()
             if name in called and any(True for _ in layer.parameters(recurse=False))
         }
+
+    def _judged(self, call: Layer, quantized: bool) -> Kernel:
+        why = _OF_FLOATS if self._variant.formats_of(call.name).is_imitated else SIMULATED
+        return judge(self._variant, call.name, quantized, call.operation, "float32", why)
 
     def layer_times_ms(self, inputs: Inputs | torch.Tensor, repeats: int = 20) -> dict[str, float]:
         """Median time of each leaf module; in an int8 graph rounding counts to the layer it feeds."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import EngineError
-from workbench.graph.packed import dequantize_groups, packed_bytes, packed_groups, unpacked_groups
+from workbench.graph.packed import dequantize_floats, dequantize_groups, packed_bytes, packed_groups, unpacked_groups
 from workbench.plumbing.lazy import lazy
 from workbench.plumbing.quiet import quiet
 from workbench.workload import Data, Inputs, free_of
@@ -22,6 +22,7 @@ else:
     torch = lazy("torch")
 
 __all__ = [
+    "dequantize_floats",
     "dequantize_groups",
     "export",
     "layer_of",

@@ -25,6 +25,16 @@ def dequantize_groups(
     return weights.flatten(1)[:, :inputs]
 
 
+def dequantize_floats(stored: torch.Tensor, scales: torch.Tensor, axis: int) -> torch.Tensor:
+    """Weights float32 from floats of eight bits, whose channels lie along ``axis``: a function that graphs call.
+
+    ``scales`` is float32 [channels]. PyTorch's own operation for integers multiplies no floats of eight bits.
+    """
+    along = [1] * stored.dim()
+    along[axis] = -1
+    return stored.float() * scales.view(along)
+
+
 def packed_groups(weights: torch.Tensor, bits: int) -> torch.Tensor:
     """What :func:`unpacked_groups` reads: uint8 of whole numbers [outputs, groups, group size] of ``bits`` bits."""
     codes = (weights > 0 if bits == 1 else weights + 2 ** (bits - 1)).to(torch.uint8)

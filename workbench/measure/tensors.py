@@ -65,7 +65,7 @@ class Weight:
     levels: Callable[[], torch.Tensor] | None = None
     """The whole numbers themselves; None of floats."""
     scales: Callable[[], torch.Tensor] | None = None
-    """What these are multiplied by, in any shape; None of floats."""
+    """What the numbers are multiplied by, in any shape; None where nothing is."""
 
 
 def layer_owning(parameter: str) -> str:
@@ -195,8 +195,8 @@ def _quantized_weight(graph: torch.fx.GraphModule, dequantize: torch.fx.Node, fe
     if dequantize.target is dequantize_groups:
         _, _, bits, _, inputs = dequantize.args
         dtype, shape = f"int{bits}", (len(tensor), inputs)
-    grid = partial(_whole_numbers, graph, dequantize), partial(_factors, graph, dequantize)
-    return Weight(dtype, shape, partial(_folded, graph, dequantize), *grid)
+    levels = None if tensor.is_floating_point() else partial(_whole_numbers, graph, dequantize)
+    return Weight(dtype, shape, partial(_folded, graph, dequantize), levels, partial(_factors, graph, dequantize))
 
 
 def _whole_numbers(graph: torch.fx.GraphModule, dequantize: torch.fx.Node) -> torch.Tensor:

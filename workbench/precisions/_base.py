@@ -27,11 +27,20 @@ class Integers:
 
 
 @dataclass(frozen=True)
+class Floats:
+    """Floats of eight bits times a scale; ``dtype`` is torch's name of them, ``scales`` as :class:`Integers` have."""
+
+    dtype: str
+    scales: Literal["channel"] = "channel"
+    bits: int = 8
+
+
+@dataclass(frozen=True)
 class Precision:
     """Number formats for a layer or a whole model.
 
     A precision is one of three: what the model has (neither ``cast`` nor ``weights``), floats of another size
-    (``cast``), or integers (``weights``, and ``activations`` unless weights alone are smaller).
+    (``cast``), or numbers times scales (``weights``, and ``activations`` unless weights alone are smaller).
     """
 
     name: str
@@ -45,7 +54,7 @@ class Precision:
     """Shorter names that recipes may use."""
     cast: str | None = None
     """torch's name of the floats that weights and activations become."""
-    weights: Integers | None = None
+    weights: Integers | Floats | None = None
     activations: Integers | None = None
     rounding: float = STEPS
     """How far two engines' outputs may be apart, relative to their norm, for summing and rounding in another order."""
@@ -71,6 +80,11 @@ class Precision:
     def is_calibrated(self) -> bool:
         """Whether examples decide the ranges of activations beforehand."""
         return self.activations is not None and self.activations.scales == "calibrated"
+
+    @property
+    def is_imitated(self) -> bool:
+        """Whether no engine here has a kernel for it."""
+        return isinstance(self.weights, Floats)
 
     @property
     def few_bits(self) -> bool:
@@ -100,6 +114,18 @@ def half(name: str, dtype: str, *, order: int, instructions: frozenset[str]) -> 
         cast=dtype,
         instructions=instructions,
         without_them=f"this processor has no {name} instructions, so every value is widened to float32 and back",
+    )
+
+
+def eight_bit_floats(name: str, dtype: str, *, order: int, aliases: tuple[str, ...] = ()) -> Precision:
+    """Weights in floats of one byte, which torch calls ``dtype``, activations in float32."""
+    return Precision(
+        name=name,
+        help="linear and recurrent layers, weights alone",
+        order=order,
+        dtype=dtype,
+        aliases=aliases,
+        weights=Floats(dtype),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.plumbing.lazy import lazy
-from workbench.precisions import Integers
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +20,7 @@ def quantizable_layers(module: torch.nn.Module, formats: Precision) -> list[str]
     kinds = (nn.Linear, nn.MultiheadAttention)
     if formats.is_calibrated:
         kinds += _convolutions()
-    if formats.weights == Integers(8, "channel"):
+    if formats.weights and formats.weights.scales == "channel" and formats.weights.bits == 8:
         kinds += (nn.GRU, nn.LSTM)
     if formats.weights_only and formats.weights.scales == "channel":
         kinds += (nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d)

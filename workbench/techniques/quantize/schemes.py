@@ -48,10 +48,11 @@ TELLING = tuple(
     name
     for name in OF_LAYERS
     if not 4 < SCHEMES[name].weights.bits < 8
+    and not SCHEMES[name].is_imitated
     and not ((activations := SCHEMES[name].activations) and activations.bits < 8)
 )
-"""Those of them that tell layers apart: seven to five bits lose hardly more than eight, activations in few bits more in
-the layers where weights in few bits do; each takes as long to look at."""
+"""Those of them that tell layers apart: seven to five bits lose hardly more than eight, nor do floats of eight,
+activations in few bits more in the layers where weights in few bits do; each takes as long to look at."""
 TRIED = tuple(name for name in TELLING if SCHEMES[name].weights.bits >= 4 and not SCHEMES[name].multiplied_as)
 """Those of them with kernels of their own, so that they may be faster, in as many bits as most layers bear."""
 LayerScheme = Annotated[

@@ -1,4 +1,4 @@
-"""Weights in eight bits or fewer, what they are multiplied by left alone."""
+"""Weights in eight bits or fewer, whole numbers or floats, what they are multiplied by left alone."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from workbench.graph import dequantize_groups, layer_of, packed_groups
+from workbench.graph import dequantize_floats, dequantize_groups, layer_of, packed_groups
 from workbench.graph.layers import weights_of
-from workbench.precisions import Integers
+from workbench.precisions import Floats, Integers
 from workbench.techniques.quantize.calls import LINEAR
 from workbench.techniques.quantize.constants import constant_of, is_constant
 from workbench.techniques.quantize.groups import Groups
-from workbench.techniques.quantize.rounding import Rounded, known, rounded, steps
+from workbench.techniques.quantize.rounding import Formats, Rounded, known, rounded
 
 aten = torch.ops.aten
 _OUTPUT_AXIS = {
@@ -29,7 +29,7 @@ _OUTPUT_AXIS = {
 
 def weights_quantized(
     graph: torch.fx.GraphModule,
-    formats: Integers,
+    formats: Formats,
     *,
     group_size: int,
     takes: Callable[[str | None], bool],
@@ -59,7 +59,7 @@ def weights_quantized(
                     if by_groups:
                         found[key] = _groups(graph, values, formats, group_size, done)
                     else:
-                        found[key] = _channels(graph, values, formats.bits, axis, done)
+                        found[key] = _channels(graph, values, formats, axis, done)
             node.replace_input_with(weight, found[key])
             if not weight.users:
                 graph.graph.erase_node(weight)
@@ -69,7 +69,7 @@ def weights_quantized(
 
 def rounded_already(
     graph: torch.fx.GraphModule,
-    formats: Integers,
+    formats: Formats,
     numbers: Mapping[str, torch.Tensor],
     *,
     group_size: int,
@@ -87,18 +87,18 @@ def rounded_already(
 
 
 def _channels(
-    graph: torch.fx.GraphModule, weight: torch.Tensor, bits: int, axis: int, done: Rounded | None
+    graph: torch.fx.GraphModule, weight: torch.Tensor, formats: Formats, axis: int, done: Rounded | None
 ) -> torch.fx.Node:
-    if done:
-        values, scales = Groups(axis).back(done[0], weight), done[1]
-    else:
-        others = [other for other in range(weight.dim()) if other != axis]
-        scales = steps(weight.abs().amax(others, keepdim=True), 2 ** (bits - 1) - 1)
-        values = (weight / scales).round()
-    scales, number = scales.flatten(), _number(graph)
-    zero_points = torch.zeros(len(scales), dtype=torch.int64)
-    tensors = {"values": values.to(torch.int8), "scales": scales, "zero_points": zero_points}
+    groups = Groups(axis)
+    numbers, scales = done or rounded(groups.of(weight), formats)
+    values, scales, number = groups.back(numbers, weight), scales.flatten(), _number(graph)
+    floats = isinstance(formats, Floats)
+    tensors = {"values": values.to(getattr(torch, formats.dtype) if floats else torch.int8), "scales": scales}
+    if not floats:
+        tensors["zero_points"] = torch.zeros(len(scales), dtype=torch.int64)
     constants = [_constant(graph, f"_weight{number}_{name}", tensor) for name, tensor in tensors.items()]
+    if floats:
+        return graph.graph.call_function(dequantize_floats, (*constants, axis))
     dequantize = torch.ops.quantized_decomposed.dequantize_per_channel.default
     return graph.graph.call_function(dequantize, (*constants, axis, -128, 127, torch.int8))
 
