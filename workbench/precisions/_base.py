@@ -16,13 +16,13 @@ ONNX Runtime and OpenVINO on eight models in int8 and bf16, none was further fro
 class Integers:
     """Whole numbers of ``bits`` bits times a scale; of one bit −1 and 1.
 
-    ``scales``: of weights, one for each output channel ("channel") or for each group of its inputs ("group"); of
-    activations, one found beforehand from examples ("calibrated") or one for each call ("call"). ``levels``: how many
-    numbers are used, symmetric about zero, where it isn't all.
+    ``scales``: of weights, one for each output channel ("channel"), for each group of its inputs ("group") or for the
+    whole layer ("tensor"); of activations, one found beforehand from examples ("calibrated") or one for each call
+    ("call"). ``levels``: how many numbers are used, symmetric about zero, where it isn't all.
     """
 
     bits: int
-    scales: Literal["channel", "group", "calibrated", "call"]
+    scales: Literal["channel", "group", "tensor", "calibrated", "call"]
     levels: int | None = None
 
 
@@ -31,7 +31,7 @@ class Floats:
     """Floats of eight bits times a scale; ``dtype`` is torch's name of them, ``scales`` as :class:`Integers` have."""
 
     dtype: str
-    scales: Literal["channel"] = "channel"
+    scales: Literal["channel", "tensor"] = "channel"
     bits: int = 8
 
 

@@ -75,6 +75,12 @@ class Quantize(Technique):
         ge=8,
         le=256,
     )
+    granularity: Literal["channel", "tensor"] = option(
+        "channel",
+        "of weights in eight bits: a scale for each output channel, or one number for all weights of a layer",
+        when={"scheme": schemes.those_and_auto(schemes.in_bytes)},
+        title="Scales of weights",
+    )
     rounding: Literal["nearest", "learned"] = option(
         "learned",
         "of weights in few bits: each to the nearest number, or by 32 training examples or more, so that the layer's "
@@ -160,7 +166,7 @@ class Quantize(Technique):
     @property
     def asked(self) -> list[Precision]:
         """All that layers are asked to be, in the order in which a graph is changed: ranges are of exact values."""
-        asked = [SCHEMES[name] for name in self.precisions]
+        asked = [self._in_detail(SCHEMES[name]) for name in self.precisions]
         return sorted(asked, key=lambda each: (each.weights_only, not each.is_calibrated, each.order))
 
     def of_layer(self, layer: str | None) -> str:
@@ -171,7 +177,11 @@ class Quantize(Technique):
 
     def formats_of(self, layer: str | None) -> Precision:
         """The number formats that it asks of a layer, by name; of what is outside of any where ``None``."""
-        return precisions.find(self.of_layer(layer))
+        return self._in_detail(precisions.find(self.of_layer(layer)))
+
+    def _in_detail(self, formats: Precision) -> Precision:
+        """``formats`` with the scales that the options ask for."""
+        return schemes.with_one_scale(formats) if self.granularity == "tensor" else formats
 
     @classmethod
     def preload(cls) -> None:
@@ -221,8 +231,6 @@ class Quantize(Technique):
             raise WorkbenchError(f"no layer of this model became {self.scheme}: {self._nothing(working.unlike)}")
         layers = {name: layer for name, layer in variant.module.named_modules() if name in fp32}
         reasons = {name: self._reason(layer, name, working.unlike) for name, layer in layers.items()}
-        rounding_inputs = sorted(layer for layer in quantized if self.formats_of(layer).activations)
-        remarks = dict.fromkeys(rounding_inputs, remark) if remark else {}
         return variant.having(
             module=working.module,
             precision=self.scheme,
@@ -233,9 +241,20 @@ class Quantize(Technique):
                 if (asked := self.of_layer(layer)) not in (self.scheme, KEPT)
             },
             unchanged={**variant.unchanged, **reasons},
-            remarks={**variant.remarks, **remarks},
+            remarks={**variant.remarks, **self._remarks(quantized, remark)},
             notices=(*variant.notices, *([worse] if worse else []), *self._notices(graph, working)),
         )
+
+    def _remarks(self, layers: Collection[str], of_inputs: str | None) -> dict[str, str]:
+        """By layer what there is to say of how it is quantized; ``of_inputs`` of all whose inputs are rounded."""
+        found = {}
+        for layer in sorted(layers):
+            formats = self.formats_of(layer)
+            whole = "one scale for all its weights" if formats.weights.scales == "tensor" else None
+            told = [each for each in (of_inputs if formats.activations else None, whole) if each]
+            if told:
+                found[layer] = "; ".join(told)
+        return found
 
     def working(self, module: torch.nn.Module, context: Context) -> Working:
         """What it makes of ``module``; see :meth:`apply`."""

@@ -104,12 +104,13 @@ class FewBits(torch.fx.Interpreter):
         if name not in self._found:
             exact = constant_of(self.module, node.args[1])
             axis = 1 if node.target in TRANSPOSED else 0
-            groups = Groups(axis)
+            groups = Groups.sharing(self._formats, axis, 0)
             rows, trained = groups.of(exact), self._trained.get(layer_of(node))
             done = None if trained is None else known(rows, groups.of(trained))
-            seen = None if inputs is None or done else inputs_of_channels(node, inputs, exact)
+            seen = None if inputs is None or done or groups.whole else inputs_of_channels(node, inputs, exact)
             numbers, scales = done or self._of_channels(rows, seen)
-            self._found[name] = _Weight(exact, groups.back(numbers, exact).contiguous(), scales.flatten(), axis)
+            whole_numbers, scales = groups.back(numbers, exact).contiguous(), groups.by_channel(scales, exact)
+            self._found[name] = _Weight(exact, whole_numbers, scales, axis)
         return self._found[name]
 
     def _of_channels(self, weights: torch.Tensor, seen: list[torch.Tensor] | None) -> Rounded:

@@ -20,9 +20,10 @@ def quantizable_layers(module: torch.nn.Module, formats: Precision) -> list[str]
     kinds = (nn.Linear, nn.MultiheadAttention)
     if formats.is_calibrated:
         kinds += _convolutions()
-    if formats.weights and formats.weights.scales == "channel" and formats.weights.bits == 8:
+    by_groups = formats.weights and formats.weights.scales == "group"
+    if formats.weights and formats.weights.bits == 8 and not by_groups:
         kinds += (nn.GRU, nn.LSTM)
-    if formats.weights_only and formats.weights.scales == "channel":
+    if formats.weights_only and not by_groups:
         kinds += (nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d)
     return [name for name, layer in module.named_modules() if isinstance(layer, kinds)]
 

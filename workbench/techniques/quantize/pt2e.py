@@ -13,6 +13,7 @@ from workbench.graph import layer_of
 from workbench.graph.layers import weights_of
 from workbench.graph.quantized import allow_other_layouts
 from workbench.plumbing.quiet import quiet
+from workbench.precisions import Integers
 from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR, TRANSPOSED, Takes
 from workbench.techniques.quantize.hidden import hide, uncover
 from workbench.techniques.quantize.observers import OBSERVERS
@@ -95,17 +96,31 @@ def _config_for(convolution: torch.fx.Node, config: QuantizationConfig) -> Quant
     return replace(config, weight=replace(config.weight, ch_axis=axis))
 
 
-def static_config(calibration: str, bits: Bits) -> QuantizationConfig:
-    """Weights int8 per output channel, symmetric; activations uint8 per tensor, ranges from calibration."""
-    return _config(OBSERVERS[calibration], bits, dynamic=False)
+class _SamePerChannelObserver(PerChannelMinMaxObserver):
+    """Gives each channel the range of the whole weight: kernels take a scale for each.
+
+    Only what has "PerChannel" in its name is told by torchao where the channels are.
+    """
+
+    def calculate_qparams(self) -> tuple[torch.Tensor, torch.Tensor]:
+        whole = self.min_val.amin().expand_as(self.min_val), self.max_val.amax().expand_as(self.max_val)
+        return self._calculate_qparams(*whole)
 
 
-def dynamic_config(bits: Bits) -> QuantizationConfig:
-    """Weights int8 per output channel, symmetric; activations uint8 per tensor, ranges from each batch."""
-    return _config(PlaceholderObserver, bits, dynamic=True)
+def static_config(calibration: str, bits: Bits, *, whole: bool = False) -> QuantizationConfig:
+    """Weights int8 per output channel, symmetric; activations uint8 per tensor, ranges from calibration.
+
+    ``whole``: all channels of a weight have the same scale.
+    """
+    return _config(OBSERVERS[calibration], bits, dynamic=False, whole=whole)
 
 
-def _config(activation_observer, bits: Bits, *, dynamic: bool) -> QuantizationConfig:
+def dynamic_config(bits: Bits, *, whole: bool = False) -> QuantizationConfig:
+    """The same with ranges of activations from each batch."""
+    return _config(PlaceholderObserver, bits, dynamic=True, whole=whole)
+
+
+def _config(activation_observer, bits: Bits, *, dynamic: bool, whole: bool) -> QuantizationConfig:
     activation = QuantizationSpec(
         dtype=torch.uint8,
         quant_min=bits.activation_range[0],
@@ -120,7 +135,7 @@ def _config(activation_observer, bits: Bits, *, dynamic: bool) -> QuantizationCo
         quant_max=bits.weight_range[1],
         qscheme=torch.per_channel_symmetric,
         ch_axis=0,
-        observer_or_fake_quant_ctr=PerChannelMinMaxObserver,
+        observer_or_fake_quant_ctr=_SamePerChannelObserver if whole else PerChannelMinMaxObserver,
     )
     return QuantizationConfig(activation, activation, weight, None)
 
@@ -150,7 +165,7 @@ def quantized(
         uncover(graph)
         _use(graph, ranges)
         if recurrent:
-            in_bytes(graph, with_a_form(graph, takes), _bits_beside_states(config))
+            in_bytes(graph, with_a_form(graph, takes), _beside_states(config))
     allow_other_layouts(graph)
     spell_out_range(graph)
     return graph.requires_grad_(False)
@@ -165,9 +180,12 @@ def _use(graph: torch.fx.GraphModule, ranges: Mapping[str, Range]) -> None:
                 rounding.args = (rounding.args[0], *known, *rounding.args[3:])
 
 
-def _bits_beside_states(config: QuantizationConfig) -> int:
-    """Of weights that states are multiplied by: these take eight, so 7 where either of two factors has 7."""
-    return 8 if (config.weight.quant_max, config.input_activation.quant_max) == (127, 255) else 7
+def _beside_states(config: QuantizationConfig) -> Integers:
+    """Weights that states are multiplied by: these take eight bits, so of 7 where either of two factors has 7."""
+    bits = 8 if (config.weight.quant_max, config.input_activation.quant_max) == (127, 255) else 7
+    return Integers(
+        bits, "tensor" if config.weight.observer_or_fake_quant_ctr is _SamePerChannelObserver else "channel"
+    )
 
 
 def layers_by_dtype(graph: torch.fx.GraphModule, weights_only: Takes) -> tuple[set[str], set[str]]:

@@ -27,10 +27,10 @@ def with_a_form(graph: torch.fx.GraphModule, takes: Takes) -> list[torch.fx.Node
     return [node for node in calls if layer_of(node) not in without]
 
 
-def in_bytes(graph: torch.fx.GraphModule, calls: list[torch.fx.Node], bits: int) -> None:
-    """Round the weights of ``calls`` to so many bits and their states to eight, in place; not what they are given."""
+def in_bytes(graph: torch.fx.GraphModule, calls: list[torch.fx.Node], formats: Integers) -> None:
+    """Round the weights of ``calls`` to ``formats``, their states to eight bits, in place; not what they are given."""
     layers = {layer_of(node) for node in calls}
-    weights_quantized(graph, Integers(bits, "channel"), group_size=0, takes=layers.__contains__, rounded_by={})
+    weights_quantized(graph, formats, group_size=0, takes=layers.__contains__, rounded_by={})
     for node in calls:
         node.target = _OF_BYTES[node.target]
     graph.recompile()

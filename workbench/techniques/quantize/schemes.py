@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
@@ -74,6 +75,16 @@ def those_and_auto(such: Callable[[Precision], bool]) -> list[str]:
 def by_groups(formats: Precision) -> bool:
     """Whether groups of a layer's inputs have a scale each."""
     return formats.weights is not None and formats.weights.scales == "group"
+
+
+def in_bytes(formats: Precision) -> bool:
+    """Whether a weight takes a byte, so that channels may share a scale."""
+    return formats.weights is not None and formats.weights.bits == 8
+
+
+def with_one_scale(formats: Precision) -> Precision:
+    """The same with one scale for all weights of a layer, where a weight takes a byte."""
+    return replace(formats, weights=replace(formats.weights, scales="tensor")) if in_bytes(formats) else formats
 
 
 def may_be_learned(formats: Precision) -> bool:

@@ -134,7 +134,7 @@ def rounding(
     for name, formats in layers.items():
         layer = module.get_submodule(name)
         axis = 1 if isinstance(layer, _OUTPUTS_SECOND) else 0
-        groups = Groups(axis, group_size if formats.weights.scales == "group" else None)
+        groups = Groups.sharing(formats.weights, axis, group_size)
         weights[name] = of_weights.setdefault(id(layer.weight), StepSizes(layer.weight, formats.weights, groups))
         parametrize.register_parametrization(layer, "weight", weights[name])
         if not formats.activations:

@@ -37,9 +37,10 @@ def weights_quantized(
 ) -> torch.fx.GraphModule:
     """``graph`` with weights as dequantized constants; the given one is changed.
 
-    With a scale for each channel: of linear and recurrent layers and of convolutions in three dimensions or transposed,
-    a weight in each byte, the scale from the largest magnitude. With one for each ``group_size`` inputs of an output
-    channel, or a little fewer: of linear layers alone, as many weights in a byte as it holds.
+    With a scale for each channel or for the whole: of linear and recurrent layers and of convolutions in three
+    dimensions or transposed, a weight in each byte, the scale from the largest magnitude. With one for each
+    ``group_size`` inputs of an output channel, or a little fewer: of linear layers alone, as many weights in a byte as
+    it holds.
 
     ``takes`` says of a layer, or of ``None`` for calls outside of any, whether it is quantized so. ``rounded_by``: by
     weight, where that was done already.
@@ -80,7 +81,7 @@ def rounded_already(
     for node in graph.graph.nodes:
         layer, axis = layer_of(node), _OUTPUT_AXIS.get(node.target)
         if axis is not None and layer in numbers and is_constant(node.args[1]) and takes(layer):
-            groups = Groups(axis, group_size if formats.scales == "group" else None)
+            groups = Groups.sharing(formats, axis, group_size)
             weight = constant_of(graph, node.args[1])
             found[node.args[1].target] = known(groups.of(weight), groups.of(numbers[layer]))
     return {name: each for name, each in found.items() if each}
@@ -89,9 +90,9 @@ def rounded_already(
 def _channels(
     graph: torch.fx.GraphModule, weight: torch.Tensor, formats: Formats, axis: int, done: Rounded | None
 ) -> torch.fx.Node:
-    groups = Groups(axis)
+    groups = Groups.sharing(formats, axis, 0)
     numbers, scales = done or rounded(groups.of(weight), formats)
-    values, scales, number = groups.back(numbers, weight), scales.flatten(), _number(graph)
+    values, scales, number = groups.back(numbers, weight), groups.by_channel(scales, weight), _number(graph)
     floats = isinstance(formats, Floats)
     tensors = {"values": values.to(getattr(torch, formats.dtype) if floats else torch.int8), "scales": scales}
     if not floats:

@@ -118,7 +118,7 @@ class Working:
                 few = self._few_bits(graph, bits.of_weights(formats.weights), takes)
             graph = pt2e.quantized(
                 graph,
-                pt2e.static_config(self.step.calibration, beside) if static else pt2e.dynamic_config(beside),
+                self._config(formats, beside),
                 convolutions=static,
                 recurrent=not formats.few_bits,
                 takes=takes,
@@ -160,6 +160,12 @@ class Working:
         graphs = {bits: self.in_fewer_bits(bits) for bits in candidates}
         best = min(graphs, key=lambda bits: self.sample.distance(self.sample.outputs_of(graphs[bits])))
         return graphs[best], best.remark
+
+    def _config(self, formats: Precision, bits: Bits) -> pt2e.QuantizationConfig:
+        whole = formats.weights.scales == "tensor"
+        if formats.is_calibrated:
+            return pt2e.static_config(self.step.calibration, bits, whole=whole)
+        return pt2e.dynamic_config(bits, whole=whole)
 
     def _weights_alone(self, graph: torch.fx.GraphModule, formats: Precision, takes: Takes) -> None:
         options = {"group_size": self.step.group_size, "takes": takes}
