@@ -44,11 +44,11 @@ PARTS = [
     (
         "--quantize int4-weights --quantize-group-size 64 --quantize-rounding nearest --quantize-calibration entropy "
         "--quantize-correct-biases false --quantize-epochs 2 --quantize-learning-rate 0.01 "
-        "--quantize-calibration-samples 8 --quantize-granularity tensor "
+        "--quantize-calibration-samples 8 --quantize-granularity tensor --quantize-equalize true "
         '--quantize-overrides {"fc1":"fp32"}',
         {"do": "quantize", "scheme": "int4-weights", "group_size": 64, "calibration": "entropy"}
         | {"rounding": "nearest", "correct_biases": False, "epochs": 2, "learning_rate": 0.01}
-        | {"calibration_samples": 8, "granularity": "tensor"}
+        | {"calibration_samples": 8, "granularity": "tensor", "equalize": True}
         | {"overrides": {"fc1": "fp32"}},
     ),
 ]

@@ -31,6 +31,11 @@ class Layer:
     """Whether it multiplies with a weight: an attention also multiplies what it computed with itself."""
 
 
+SCALED_BY = "scaled_by"
+"""Under this name a call's ``meta`` has what its output channels were divided by, float32 [channels], where a technique
+did so and multiplied by it in the call that reads them."""
+
+
 def weighted(module: torch.nn.Module) -> dict[str, torch.nn.Module]:
     """Qualified name → module of every layer that has a parameter of two or more dimensions of its own.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.engines._program import as_floats, in_floats
 from workbench.graph import layer_of
-from workbench.graph.layers import weighted
+from workbench.graph.layers import SCALED_BY, weighted
 from workbench.plumbing.lazy import lazy
 from workbench.variant import Variant
 from workbench.workload import Data
@@ -29,7 +29,8 @@ def output_errors(original: torch.nn.Module, variant: Variant, inputs: Inputs | 
     of bfloat16 weights and activations for ``bf16``, else of its module; an engine's own rounding comes
     on top. Where the graph has folded a batch normalisation into the layer before it, that layer is
     compared at the normalisation's output. Errors accumulate: a layer's includes those of the layers
-    before it. Layers whose shapes differ, or whose output isn't finite, are left out.
+    before it. What a technique divided and multiplies again in the layer after it is compared as it was
+    before. Layers whose shapes differ, or whose output isn't finite, are left out.
 
     Parameters
     ----------
@@ -114,7 +115,8 @@ def _graph_outputs(graph: torch.fx.GraphModule, inputs: Inputs) -> Outputs:
             result = super().run_node(node)
             layer = layer_of(node) if node.op == "call_function" else None
             if layer is not None and isinstance(result, torch.Tensor):
-                outputs[layer] = result.clone()
+                by = node.meta.get(SCALED_BY)
+                outputs[layer] = result.clone() if by is None else result * by.view(-1, *[1] * (result.dim() - 2))
             return result
 
     Capture(graph).run(*inputs)

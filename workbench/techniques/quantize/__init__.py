@@ -104,6 +104,13 @@ class Quantize(Technique):
         ge=1,
         le=65536,
     )
+    equalize: bool = option(
+        False,
+        "before rounding, scale convolutions that follow each other, with a ReLU between or nothing, so that their "
+        "channels have like ranges: the outputs stay the same and one scale for a layer loses less",
+        when={"scheme": schemes.those_and_auto(lambda each: each.is_calibrated), "epochs": [0]},
+        title="Equalize convolutions",
+    )
     correct_biases: bool = option(
         True,
         "take back by each layer's bias what rounding shifts its outputs by on average, by 32 training examples or "
@@ -183,6 +190,10 @@ class Quantize(Technique):
         """``formats`` with the scales that the options ask for."""
         return schemes.with_one_scale(formats) if self.granularity == "tensor" else formats
 
+    def equalizes(self, layer: str | None) -> bool:
+        """Whether it scales this layer together with others before it rounds them: not where weights are trained."""
+        return self.equalize and not self.epochs and self.formats_of(layer).is_calibrated
+
     @classmethod
     def preload(cls) -> None:
         from workbench.techniques.quantize import training, working  # noqa: F401
@@ -241,17 +252,21 @@ class Quantize(Technique):
                 if (asked := self.of_layer(layer)) not in (self.scheme, KEPT)
             },
             unchanged={**variant.unchanged, **reasons},
-            remarks={**variant.remarks, **self._remarks(quantized, remark)},
+            remarks={**variant.remarks, **self._remarks(quantized, remark, working.equalized)},
             notices=(*variant.notices, *([worse] if worse else []), *self._notices(graph, working)),
         )
 
-    def _remarks(self, layers: Collection[str], of_inputs: str | None) -> dict[str, str]:
+    def _remarks(
+        self, layers: Collection[str], of_inputs: str | None, equalized: Mapping[str, list[str]]
+    ) -> dict[str, str]:
         """By layer what there is to say of how it is quantized; ``of_inputs`` of all whose inputs are rounded."""
         found = {}
         for layer in sorted(layers):
             formats = self.formats_of(layer)
             whole = "one scale for all its weights" if formats.weights.scales == "tensor" else None
-            told = [each for each in (of_inputs if formats.activations else None, whole) if each]
+            others = equalized.get(layer)
+            even = f"channels equalized with those of {' and '.join(others)}" if others else None
+            told = [each for each in (of_inputs if formats.activations else None, whole, even) if each]
             if told:
                 found[layer] = "; ".join(told)
         return found
@@ -276,6 +291,10 @@ class Quantize(Technique):
             f"{layer} stays in fp32: {columns}; give it inputs of like ranges"
             for layer, columns in working.unlike.items()
         ]
+        if self.equalizes(None) and not working.equalized:
+            kept.append(
+                "equalize changed nothing: no convolution is followed by another, with a ReLU between or nothing"
+            )
         collapsed = collapse(graph, working.graph, working.sample)
         return [*kept, f"{self.scheme} {collapsed}"] if collapsed else kept
 

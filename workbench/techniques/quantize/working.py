@@ -17,6 +17,7 @@ from workbench.techniques.quantize.bias_correction import correct_biases
 from workbench.techniques.quantize.calls import CONVOLUTIONS, LINEAR, Takes
 from workbench.techniques.quantize.columns import Columns, unlike_columns
 from workbench.techniques.quantize.constants import is_constant
+from workbench.techniques.quantize.equalization import equalize, pairs
 from workbench.techniques.quantize.few_bits import FewBits
 from workbench.techniques.quantize.layers import is_convolution, quantizable_layers
 from workbench.techniques.quantize.learned_rounding import LearnedRounding
@@ -88,7 +89,22 @@ class Working:
 
     def graph(self) -> torch.fx.GraphModule:
         """The exported graph that is quantized, made anew at each call."""
-        return rewritten(self._exported, fold=self._rounds_inputs)
+        graph = rewritten(self._exported, fold=self._rounds_inputs)
+        if self.step.equalize:
+            equalize(graph, pairs(graph, self.step.equalizes))
+        return graph
+
+    @cached_property
+    def equalized(self) -> Mapping[str, list[str]]:
+        """By layer those that it is scaled together with."""
+        found: dict[str, list[str]] = {}
+        if not self.step.equalize:
+            return found
+        for pair in pairs(self.graph(), self.step.equalizes):
+            first, second = pair.layers
+            found.setdefault(first, []).append(second)
+            found.setdefault(second, []).append(first)
+        return found
 
     @cached_property
     def quantized(self) -> tuple[torch.fx.GraphModule, str | None]:
