@@ -147,6 +147,7 @@ def test_one_scale_for_a_layer_loses_less_once_its_channels_are_equalized(module
 
 def test_it_is_off_unless_asked_for(module, images):
     assert not Quantize().equalize
+    assert Quantize(equalize=True, correct_biases=False).label() == "int8, equalize convolutions on, correct biases off"
     assert not quantized(module, images, equalize=False).remarks.get("conv", "").count("equalized")
 
 

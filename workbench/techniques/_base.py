@@ -119,6 +119,10 @@ class Form:
         return cls(tuple((tuple(each.shape[1:]), each.dtype) for each in inputs), output)
 
 
+def _in_words(value: Any) -> str:
+    return ("off", "on")[value] if isinstance(value, bool) else str(value)
+
+
 class Technique(BaseModel):
     """A step of a recipe. Subclasses set ``do`` to a ``Literal`` and add their options as fields."""
 
@@ -231,7 +235,7 @@ class Technique(BaseModel):
         told = {"do", *self.summarized}
         others = {name: field for name, field in type(self).model_fields.items() if name not in told}
         changed = [
-            f"{field.title.lower()} {getattr(self, name)}"
+            f"{field.title.lower()} {_in_words(getattr(self, name))}"
             for name, field in others.items()
             if getattr(self, name) != self._default(name, vars(self))
             and self._matters(field.json_schema_extra.get("when", {}))

@@ -205,7 +205,7 @@ class Quantize(Technique):
         ----------
         variant
             Its ``module`` stays as it is, in fp32, unless it is trained; for the int8 schemes ``graph`` becomes
-            the exported graph with quantize/dequantize pairs: weights int8 per output channel and symmetric,
+            the exported graph with quantize/dequantize pairs: weights int8 per output channel or layer, symmetric,
             activations uint8 per tensor. The schemes for weights alone leave activations as they are.
         context
             Calibration takes a seeded sample of ``context.train`` and nothing else. Where the engine saturates,
@@ -263,10 +263,11 @@ class Quantize(Technique):
         found = {}
         for layer in sorted(layers):
             formats = self.formats_of(layer)
-            whole = "one scale for all its weights" if formats.weights.scales == "tensor" else None
-            others = equalized.get(layer)
-            even = f"channels equalized with those of {' and '.join(others)}" if others else None
-            told = [each for each in (of_inputs if formats.activations else None, whole, even) if each]
+            told = [of_inputs] if of_inputs and formats.activations else []
+            if formats.weights and formats.weights.scales == "tensor":
+                told.append("one scale for all its weights")
+            if others := equalized.get(layer):
+                told.append(f"channels equalized with those of {' and '.join(others)}")
             if told:
                 found[layer] = "; ".join(told)
         return found
