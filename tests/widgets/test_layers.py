@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.results import a_result
 from tests.widgets.parts import normalised
 from workbench import events
+from workbench.engines.native.pick.keep import KEPT
 from workbench.receipt import LayerReceipt
 from workbench.recipe import Recipe
 from workbench.widgets.page import layers
@@ -67,3 +68,10 @@ def test_a_layer_with_weights_stands_for_itself_though_it_is_unchanged():
     (layer,) = a_result().receipt
     unchanged = layer.model_copy(update={"reality": "unchanged"})
     assert [row["group"] for row in layers.rows([unchanged, unchanged])] == ["", ""]
+
+
+def test_a_layer_that_is_computed_in_fp32_as_before_does_not_say_that_it_became_int8():
+    (layer,) = a_result().receipt
+    kept = layer.model_copy(update={"reality": "unchanged", "compute_dtype": "float32", "reason": f"{KEPT}; folded"})
+    assert [row["change"] for row in layers.rows([kept])] == ["fp32, kept: faster than int8 here"]
+    assert [row["change"] for row in layers.rows([layer])] == ["fp32\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}int8"]

@@ -125,10 +125,17 @@ def _change(layer: LayerReceipt) -> str:
     if before.weight_shape != after.weight_shape:
         parts.append(f"{_shape(before.weight_shape)} → {_shape(after.weight_shape)}")
     if before.dtype != after.dtype:
-        parts.append(f"{dtype(before.dtype)}\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}{dtype(after.dtype)}")
+        parts.append(_numbers(layer, before, after))
     if after.sparsity > before.sparsity + _ZEROS_OF_ROUNDING.get(after.dtype, _ZEROS_WORTH_SAYING):
         parts.append(f"{fmt.percent(after.sparsity, 0)} zeros")
     return ", ".join(parts) or f"{dtype(after.dtype)}, as before"
+
+
+def _numbers(layer: LayerReceipt, before: LayerState, after: LayerState) -> str:
+    """From which numbers to which; where the former ones are what is computed with, why."""
+    if layer.reality != "simulated" and layer.compute_dtype == before.dtype and layer.reason:
+        return layer.reason.partition("; ")[0]
+    return f"{dtype(before.dtype)}\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}{dtype(after.dtype)}"
 
 
 def _weight(state: LayerState | None) -> str:
