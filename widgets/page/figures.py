@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import traitlets as t
 
 from workbench.widgets._base import Widget
@@ -13,8 +11,6 @@ from workbench.widgets.page import state, views
 
 class Figures(Widget):
     """Four figures with their intervals. ``Figures(result=run.result())`` shows a finished run."""
-
-    _shared_scripts: ClassVar = ("_common", "page/_counting")
 
     view = t.Dict().tag(sync=True)
 
