@@ -37,6 +37,8 @@ class OptionInfo(_Frozen):
     """By choice the precision it asks for, where it asks for any."""
     headings: dict[str, str] = {}
     """By choice what it stands under in a list, where it stands under anything."""
+    choices_help: dict[str, str] = {}
+    """By choice what it is in a few words, where its name doesn't say."""
     entry: str = ""
     """Of a mapping: what each entry is for ("layer"); the choices are its values then."""
 

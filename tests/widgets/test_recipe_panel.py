@@ -156,6 +156,18 @@ def test_schemes_stand_under_headings_each_of_which_comes_once(panel):
     assert headings == ["Weights and activations", "Floats", "Weights alone", ""]  # auto stands by itself
 
 
+def test_the_help_of_schemes_has_a_short_line_for_each_heading_and_names_no_scheme_but_auto(panel):
+    scheme = sent(panel, "quantize")["scheme"]
+    lines = [line.partition(": ") for line in scheme["help"].splitlines()]
+    headings = dict.fromkeys(choice["heading"] or choice["value"] for choice in scheme["choices"])
+    assert [kind for kind, _, _ in lines] == list(headings)
+    assert all(0 < len(said) < 90 for _, _, said in lines)
+    assert not [
+        choice["value"] for choice in scheme["choices"] if choice["value"] in scheme["help"].partition("auto")[0]
+    ]
+    assert all(choice["help"] for choice in scheme["choices"] if choice["heading"])
+
+
 def test_the_browser_is_told_which_precision_each_choice_asks_for(panel):
     told = {
         (technique.name, name, choice["value"]): choice["precision"]

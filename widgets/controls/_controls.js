@@ -72,13 +72,15 @@ function segmented(label, choices, change) {
 /**
  * One of several in a list that opens, neighbours under a common heading; refused ones say why in the list itself.
  * @param {string} label
- * @param {{ value: string, text: string, heading?: string }[]} choices
+ * @param {{ value: string, text: string, heading?: string, help?: string }[]} choices
  * @param {(value: string) => void} change
  * @returns {Control}
  */
 function choice(label, choices, change) {
   const id = unique("choice");
-  const options = choices.map(({ value, text }) => h("option", { value, "data-text": text }, text));
+  const options = choices.map(({ value, text, help }) =>
+    h("option", { value, "data-text": text, title: help || null }, text),
+  );
   const select = h("select", { id, class: "wb-field", onchange: () => change(select.value) });
   choices.forEach(({ heading }, index) => {
     const last = select.lastElementChild;

@@ -52,6 +52,17 @@ function stepCard({ name, title, heading, about, body }) {
   };
 }
 
+/** What an option does; of several kinds of choices a line for each. @type {(title: string, help: string) => HTMLElement[]} */
+function explanation(title, help) {
+  const [first, ...more] = help.split("\n");
+  if (!more.length) return [h("p", {}, h("b", {}, title), `: ${first}`)];
+  const lines = [first, ...more].map((line) => {
+    const [kind, ...said] = line.split(": ");
+    return h("li", {}, h("b", {}, kind), `: ${said.join(": ")}`);
+  });
+  return [h("p", {}, h("b", {}, title)), h("ul", {}, lines)];
+}
+
 /**
  * A small button that shows and hides a part below it.
  * @param {string} label
@@ -135,7 +146,7 @@ function techniqueCard(technique, panel) {
   });
   const why = h("p", { class: "wb-why", id: unique("why"), hidden: true });
   const body = h("div", { class: "wb-options" }, ...options.map((each) => each.control.el));
-  const explained = declared.map((option) => h("p", {}, h("b", {}, option.title), `: ${option.help}`));
+  const explained = declared.flatMap(({ title, help }) => explanation(title, help));
   const about = [...technique.about.map((paragraph) => h("p", {}, paragraph)), ...explained];
   const card = stepCard({ name, title, heading: toggle, about, body });
   body.before(why);

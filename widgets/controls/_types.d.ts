@@ -9,6 +9,7 @@ interface Choice {
   precision: string | null;
   /** What it stands under in a list; "" for nothing. */
   heading: string;
+  help: string;
 }
 
 interface Written {

@@ -73,6 +73,7 @@ def _option(option: OptionInfo) -> dict[str, Any]:
                 "text": choice.replace("-", " ") if control == "segmented" else choice,
                 "precision": option.precisions.get(choice),
                 "heading": option.headings.get(choice, ""),
+                "help": option.choices_help.get(choice, ""),
             }
             for choice in choices
         ],

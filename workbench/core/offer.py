@@ -116,6 +116,7 @@ def _options(schema: dict[str, Any]) -> Iterator[OptionInfo]:
             continue
         field = {**field.get("anyOf", [{}])[0], **field}  # of one that may be absent
         asked = field.get("precisions", {})
+        formats = {choice: precisions.find(precision) for choice, precision in asked.items()}
         kinds = {"number": "number", "integer": "integer", "boolean": "flag", "string": "text"}
         yield OptionInfo(
             name=name,
@@ -132,6 +133,7 @@ def _options(schema: dict[str, Any]) -> Iterator[OptionInfo]:
             default_when=field.get("default_when", {}),
             trains=field.get("trains", False),
             precisions=asked,
-            headings={choice: precisions.find(precision).kind for choice, precision in asked.items()},
+            headings={choice: each.kind for choice, each in formats.items()},
+            choices_help={choice: each.help for choice, each in formats.items()},
             entry=field.get("entry", ""),
         )

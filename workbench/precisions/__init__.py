@@ -7,9 +7,9 @@ from functools import cache
 
 from workbench.errors import RecipeError, unknown
 from workbench.plumbing.registry import instances
-from workbench.precisions._base import Floats, Integers, Precision
+from workbench.precisions._base import KINDS, Floats, Integers, Precision
 
-__all__ = ["Floats", "Integers", "Precision", "find", "registered"]
+__all__ = ["KINDS", "Floats", "Integers", "Precision", "find", "registered"]
 
 
 @cache

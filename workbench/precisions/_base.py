@@ -12,6 +12,14 @@ STEPS = 0.01
 ONNX Runtime and OpenVINO on eight models in int8 and bf16, none was further from its simulated graph than 0.7 %."""
 
 
+KINDS = {
+    "Weights and activations": "both in whole numbers, with ranges fixed beforehand (static) or of each call (dynamic)",
+    "Floats": "of two bytes in place of four",
+    "Weights alone": "stored smaller, multiplied as floats",
+}
+"""What a precision changes, and that in a line."""
+
+
 @dataclass(frozen=True)
 class Integers:
     """Whole numbers of ``bits`` bits times a scale; of one bit −1 and 1.
@@ -45,7 +53,7 @@ class Precision:
 
     name: str
     help: str
-    """A few words, for the option's help."""
+    """A few words, beside its name in a list."""
     order: int
     """Where it stands among the others on the page."""
     dtype: str
@@ -93,7 +101,7 @@ class Precision:
 
     @property
     def kind(self) -> str:
-        """What it changes, as a heading over such precisions."""
+        """What it changes, as a heading over such precisions: one of :data:`KINDS`."""
         if self.weights_only:
             return "Weights alone"
         return "Weights and activations" if self.weights else "Floats"

@@ -93,10 +93,9 @@ def may_be_learned(formats: Precision) -> bool:
 
 
 def all_in_words() -> str:
-    """What each scheme is: "int8-static: ranges fixed beforehand; …"."""
-    helps = dict.fromkeys(each.help for each in SCHEMES.values())
-    told = [f"{', '.join(those(lambda each, help=help: each.help == help))}: {help}" for help in helps]
-    return "; ".join([*told, f"{AUTO}: the fastest for each layer within a budget of loss, found by measurement"])
+    """What the kinds of schemes are, a line for each."""
+    told = [f"{kind}: {precisions.KINDS[kind]}" for kind in dict.fromkeys(each.kind for each in SCHEMES.values())]
+    return "\n".join([*told, f"{AUTO}: the fastest for each layer within a budget of loss, found by measurement"])
 
 
 def in_short(scheme: str) -> str:
