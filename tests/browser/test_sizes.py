@@ -97,6 +97,20 @@ def test_no_tab_is_cut_off_on_a_phone(sized):
 
 
 @pytest.mark.usefixtures("measured")
+@pytest.mark.usefixtures("measured")
+@ONLY_VOILA
+def test_the_plot_keeps_its_height_in_a_low_window(sized):
+    assert sized(1280, 720).locator(".wb-pareto-plot .main-svg").first.bounding_box()["height"] >= 180
+
+
+@pytest.mark.usefixtures("measured")
+@ONLY_VOILA
+def test_verdict_and_footer_together_take_a_fifth_of_a_phone_at_most(sized):
+    page = sized(*PHONE)
+    high = [page.locator(part).bounding_box()["height"] for part in (".wb-verdict-line", ".wb-footer")]
+    assert sum(high) <= PHONE[1] / 5
+
+
 @ONLY_VOILA
 def test_the_verdict_stays_in_sight_however_far_one_scrolls_down_a_phone(sized):
     page = sized(*PHONE)

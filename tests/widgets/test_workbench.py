@@ -407,6 +407,7 @@ def test_a_notice_after_the_end_is_shown_and_the_run_stays_finished(bench, sessi
     session.say(events.Notice(run=session.last, message="compiled fp32 is ready"))
     settle()
     assert bench.progress.view["notices"] == ["compiled fp32 is ready"]
+    assert bench.progress.view["noted"] == "1 note in the summary"
     assert bench.progress.view["phase"] == "finished"
 
 

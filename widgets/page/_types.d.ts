@@ -108,6 +108,8 @@ interface RunProgressTraits {
     share: number | null;
     spoken: string;
     notices: string[];
+    /** How many notices there are; "" for none. */
+    noted: string;
     error: string;
     environment: string;
   };

@@ -25,6 +25,7 @@ function render({ model, el }) {
   const [cancel, again] = [counting("cancels", "Cancel"), counting("repeats", "Measure again")];
   const take = counting("takes", "Take the best so far");
   const notices = h("span", { class: "wb-notices" });
+  const noted = h("span", { class: "wb-noted" }); // in place of them where there is little room
   const environment = h("span", { class: "wb-environment" });
   const spoken = h("span", { class: "wb-offscreen", role: "status", "aria-live": "polite" });
   const alert = h("span", { class: "wb-alert", role: "alert" });
@@ -37,6 +38,7 @@ function render({ model, el }) {
     again,
     alert,
     notices,
+    noted,
     h("span", { class: "wb-space" }),
     environment,
     spoken,
@@ -52,6 +54,7 @@ function render({ model, el }) {
     again.hidden = !view.again;
     take.hidden = !view.take;
     write(notices, view.notices.length ? `Note: ${view.notices.join("; ")}` : "");
+    write(noted, view.noted);
     write(alert, view.error);
     write(environment, view.environment);
     write(spoken, view.error ? "" : view.spoken);

@@ -100,9 +100,15 @@ def progress(state: PageState) -> View:
         "share": state.done / state.total if state.total else None,
         "spoken": state.error or state.verdict if state.phase in ("finished", "failed") else state.message,
         "notices": list(state.notices),
+        "noted": _noted(len(state.notices)),
         "error": state.error,
         "environment": environment(state.environment),
     }
+
+
+def _noted(count: int) -> str:
+    """Where the notices are to be read, in place of them."""
+    return f"{count} note{'s' if count > 1 else ''} in the summary" if count else ""
 
 
 def environment(facts: dict[str, Any]) -> str:
