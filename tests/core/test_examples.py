@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from workbench.errors import Cancelled, WorkbenchError
 from workbench.examples import OUTCOMES, Examples
 from workbench.measure.quality import Judged
 from workbench.recipe import Recipe
-from workbench.workload import LoadedWorkload, Workload
+from workbench.workload import Data, LoadedWorkload, Workload
 
 PLACE = {"engine": "eager", "threads": 1}
 WITHOUT_HALF = [{"do": "prune", "amount": 0.5, "finetune_epochs": 0}]
@@ -192,6 +193,20 @@ def test_of_tokens_what_came_before_the_answer_is_shown():
     (example,) = found.examples
     assert (example.target.text, example.before.text, example.after.text) == ("0", "0", "1")
     assert found.counts == {"lost": 1, "won": 0, "other": 0}
+
+
+def test_answers_are_words_only_where_every_token_has_a_score():
+    tokens, targets = torch.tensor([[0, 1, 7]]), torch.tensor([[1, 2, 0]])
+    right, wrong = scores([[1, 2, 0]], 3), scores([[1, 2, 1]], 3)
+    workload = replace(loaded(right, targets, metric="next-token-accuracy"), decode=lambda _: "word")
+    workload = replace(workload, test=Data((tokens,), targets), module=says(right))
+    found = compared(workload, says(wrong))
+    assert (found.counted, found.examples[0].after.text) == ("answers", "1")
+    few = replace(workload, test=Data((tokens.clamp(max=2),), targets))
+    assert (compared(few, says(wrong)).counted, compared(few, says(wrong)).examples[0].after.text) == (
+        "next tokens",
+        "word",
+    )
 
 
 def test_a_language_model_s_text_can_be_read():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from workbench.core.examples.drawing import PALETTE, classes_drawn, colour_of, drawn, named
+from workbench.core.examples.drawing import PALETTE, classes_drawn, colour_of, drawn, inputs_drawn, named
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (28, 28), (32, 32, 3), (5, 100, 80)])
@@ -31,6 +31,17 @@ def test_a_series_is_a_line_of_few_points_and_a_few_numbers_are_a_row():
 
 def test_tokens_are_text_where_they_can_be_decoded():
     assert drawn(torch.tensor([104, 105]), lambda tokens: bytes(tokens.tolist()).decode()).text == "hi"
+
+
+def test_of_texts_what_masks_them_is_left_out_the_two_of_a_pair_are_two_and_each_is_cut_to_a_line():
+    def decode(tokens: torch.Tensor) -> str:
+        return " ".join("word" for _ in tokens)
+
+    single, mask, pair = torch.ones(1, 3).long(), torch.ones(1, 3).long(), torch.ones(1, 2, 90).long()
+    assert [each.text for each in inputs_drawn((single, mask), decode)] == ["word word word"]
+    texts = [each.text for each in inputs_drawn((pair, mask), decode)]
+    assert len(texts) == 2
+    assert all(len(text) == 120 and text.endswith("…") for text in texts)
 
 
 def test_each_class_has_a_colour_of_its_own():

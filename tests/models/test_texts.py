@@ -96,6 +96,14 @@ def test_a_sentence_encoder_embeds_each_text_of_a_pair(encoder, call):
     assert torch.allclose(both[:, 0], first, atol=1e-6)
 
 
+def test_what_was_tokenized_can_be_read_again(classifier, tmp_path):
+    loaded = load(Workload(classifier, (TEXTS, CLASSES)))
+    assert TEXTS[0] in loaded.decode(loaded.test.inputs[0][0])
+    assert "[PAD]" not in loaded.decode(loaded.test.inputs[0][0])
+    causal = load(Workload(saved.gpt2(tmp_path / "causal"), TEXTS))
+    assert causal.decode(causal.test.inputs[0][0]) == TEXTS[0]
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_a_causal_model_is_judged_by_the_tokens_that_follow(tmp_path, side):
     folder = saved.gpt2(tmp_path / "gpt2")

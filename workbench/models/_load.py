@@ -110,7 +110,7 @@ def load_workload(workload: Workload) -> LoadedWorkload:
         description=model.description,
         note="; ".join(notes),
         classes=tuple(map(str, workload.classes or (brought.classes if brought else ()))),
-        decode=brought.decode if brought else None,
+        decode=brought.decode if brought else model.tokenizer and model.tokenizer.text,
     )
 
 

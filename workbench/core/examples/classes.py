@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from workbench.core.examples.batch import UNCHANGED, Batch, counts_of, shares
-from workbench.core.examples.drawing import drawn, named
+from workbench.core.examples.drawing import inputs_drawn, named
 from workbench.examples import OUTCOMES, Confusion, Example, Examples, Shown
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class OfClasses:
         return Example(
             number=number,
             outcome=OUTCOMES[outcome],
-            inputs=tuple(drawn(each[0], workload.decode) for each in inputs),
+            inputs=inputs_drawn(inputs, workload.decode),
             target=told(target) if target >= 0 else None,
             before=told(before),
             after=told(after),

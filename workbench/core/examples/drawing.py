@@ -9,6 +9,7 @@ import torch
 
 from workbench.examples import Shown
 from workbench.plumbing import png
+from workbench.workload import Inputs
 
 PALETTE = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 """The colours of Okabe and Ito, that of class 0 first; classes beyond them take them again, darker."""
@@ -21,14 +22,23 @@ _LONGEST_LINE = 128
 _LONGEST_ROW = 8
 """Of numbers that are written out."""
 _LONGEST_TEXT = 120
+"""Characters of a text."""
 _NO_CLASS = "#808080"
+
+
+def inputs_drawn(inputs: Inputs, decode: Callable[[torch.Tensor], str] | None) -> tuple[Shown, ...]:
+    """The inputs of one example, each [1, …]. Beside a text, or the two of a pair, what masks it tells nothing."""
+    first = inputs[0][0]
+    if decode and not first.is_floating_point() and first.dim() in (1, 2):
+        return tuple(drawn(each, decode) for each in first.reshape(-1, first.shape[-1]))
+    return tuple(drawn(each[0]) for each in inputs)
 
 
 def drawn(values: torch.Tensor, decode: Callable[[torch.Tensor], str] | None = None) -> Shown:
     """One example's tensor [...] of numbers; of whole numbers [T] the text where ``decode`` gives it."""
     values = values.detach().cpu()
     if decode and values.dim() == 1 and not values.is_floating_point():
-        return Shown(text=decode(values[:_LONGEST_TEXT]))
+        return Shown(text=_cut(" ".join(decode(values).split())))
     while values.dim() > 1 and values.shape[0] == 1:
         values = values[0]
     if values.is_complex():
@@ -41,6 +51,10 @@ def drawn(values: torch.Tensor, decode: Callable[[torch.Tensor], str] | None = N
         note = f"the first of {values.shape[1]} series" if values.shape[1] > 1 else ""
         return Shown(line=_line(values[:, 0]), note=note)
     return _row(values)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 2]} …"
 
 
 def classes_drawn(answers: torch.Tensor) -> Shown:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from workbench.core.examples.batch import Batch
-from workbench.core.examples.drawing import drawn, named
+from workbench.core.examples.drawing import drawn, inputs_drawn, named
 from workbench.examples import Example, Examples, Shown
 from workbench.measure.quality import called
 
@@ -66,7 +66,7 @@ class OfNumbers:
         return Example(
             number=number,
             outcome="worse",
-            inputs=tuple(drawn(each[0], workload.decode) for each in example.inputs),
+            inputs=inputs_drawn(example.inputs, workload.decode),
             target=None if self._compared.compares_with_untouched else self._target(example.targets[0]),
             before=before,
             after=after,

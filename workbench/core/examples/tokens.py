@@ -39,7 +39,7 @@ class OfTokens:
     def found(self, seen: int) -> Examples:
         rows = torch.cat(self._rows)
         return Examples(
-            counted="next tokens" if self._compared.workload.decode else "answers",
+            counted="next tokens" if self._answers_tokens() else "answers",
             total=self._total,
             counts=counts_of(rows[:, -1], judged=self._judged),
             examples=tuple(self._example(*row) for row in self._chosen(rows)),
@@ -64,6 +64,12 @@ class OfTokens:
             after=self._answer(after),
         )
 
+    def _answers_tokens(self) -> bool:
+        """Whether an answer is a token, as the inputs are; a class of each token is one of fewer."""
+        workload = self._compared.workload
+        tokens = workload.test.parts[0].inputs[0]
+        return workload.decode is not None and workload.output_shape[-1] > int(tokens.max())
+
     def _text(self, tokens: torch.Tensor, place: int) -> Shown:
         """What came before the answer."""
         decode = self._compared.workload.decode
@@ -74,9 +80,9 @@ class OfTokens:
 
     def _answer(self, token: int) -> Shown:
         decode = self._compared.workload.decode
-        if decode is None or token < 0:
+        if decode is None or token < 0 or not self._answers_tokens():
             return Shown(text=named(token, self._compared.workload.classes))
-        text = decode(torch.tensor([token]))
+        text = decode(torch.tensor([token])) or f"token {token}"  # one that marks where a text ends
         return Shown(text="".join(_VISIBLE.get(each, each) for each in text))
 
 

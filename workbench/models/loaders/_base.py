@@ -29,6 +29,10 @@ class Tokenizer(ABC):
             In one line: what is wrong with it.
         """
 
+    @abstractmethod
+    def text(self, tokens: torch.Tensor) -> str:
+        """What tokens, int64 [T], stand for, without those that only mark where a text begins, ends or is padded."""
+
 
 class Loader(ABC):
     """One format. What it reads is a module in eval mode."""

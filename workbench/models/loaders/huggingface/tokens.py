@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,6 +15,9 @@ from workbench.models._keywords import keywords
 from workbench.models.loaders._base import Tokenizer
 from workbench.models.loaders.huggingface import sentences
 from workbench.plumbing.words import one_line
+
+if TYPE_CHECKING:
+    import transformers
 
 FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model")
 """What holds a tokenizer's words."""
@@ -29,14 +34,7 @@ class FolderTokenizer(Tokenizer):
         self._transformer = module.transformer if self.embeds else module
 
     def __call__(self, columns: Sequence[list[str]], *, apart: bool) -> tuple[dict[str, torch.Tensor], str]:
-        import transformers
-
-        try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(
-                self._folder, local_files_only=True, trust_remote_code=False
-            )
-        except Exception as error:  # the reader raises many unrelated kinds
-            raise WorkloadError(f"the tokenizer in {self._folder} can't be read: {one_line(error)}") from error
+        tokenizer = self._read
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token  # masked, so any will do
         most = self._most_tokens(tokenizer.model_max_length)
@@ -50,6 +48,20 @@ class FolderTokenizer(Tokenizer):
         if apart:
             inputs = {name: torch.stack(tensor.chunk(len(columns)), dim=1) for name, tensor in inputs.items()}
         return inputs, _in_words(int(lengths.min()), int(lengths.max()), most)
+
+    def text(self, tokens: torch.Tensor) -> str:
+        return self._read.decode(tokens, skip_special_tokens=True)
+
+    @cached_property
+    def _read(self) -> transformers.PreTrainedTokenizerBase:
+        import transformers
+
+        try:
+            return transformers.AutoTokenizer.from_pretrained(
+                self._folder, local_files_only=True, trust_remote_code=False
+            )
+        except Exception as error:  # the reader raises many unrelated kinds
+            raise WorkloadError(f"the tokenizer in {self._folder} can't be read: {one_line(error)}") from error
 
     def _most_tokens(self, tokenizer_s: int) -> int | None:
         """The most tokens that tokenizer (an immense number where it doesn't know) and model take."""
