@@ -16,13 +16,6 @@ function card() {
   return { el, range, interval, one, label, number, unit, value, direction, said, short, lines };
 }
 
-/** Write a figure; another than before comes into sight. @type {(element: HTMLElement, text: string) => void} */
-function renew(element, text) {
-  if (element.textContent === text) return;
-  write(element, text);
-  element.animate([{ opacity: 0.2 }, { opacity: 1 }], { duration: motionMs() });
-}
-
 /** @param {Rendered<FiguresTraits>} rendered */
 function render({ model, el }) {
   root(el, "figures");
@@ -39,7 +32,7 @@ function render({ model, el }) {
       write(label, figure.label);
       label.title = figure.label;
       const isNews = box.dataset.mark !== figure.mark; // not while calls are timed: it would take their time
-      (isNews ? renew : write)(number, figure.value);
+      (isNews ? count : write)(number, figure.value);
       write(unit, figure.unit && ` ${figure.unit}`);
       write(said, figure.direction?.text ?? "");
       write(short, figure.direction?.short ?? "");

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import traitlets as t
 
 from workbench.widgets._base import Widget
@@ -11,6 +13,8 @@ from workbench.widgets.page import state, views
 
 class Figures(Widget):
     """Four figures with their intervals. ``Figures(result=run.result())`` shows a finished run."""
+
+    _shared_scripts: ClassVar = ("_common", "page/_counting")
 
     view = t.Dict().tag(sync=True)
 
