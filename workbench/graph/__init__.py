@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import EngineError
 from workbench.graph.packed import dequantize_floats, dequantize_groups, packed_bytes, packed_groups, unpacked_groups
+from workbench.graph.whole_layers import known_by_one_step
 from workbench.plumbing.lazy import lazy
 from workbench.plumbing.quiet import quiet
 from workbench.workload import Data, Inputs, free_of
@@ -61,8 +62,11 @@ def export(
         example = tuple(each.expand(2, *each.shape[1:]).contiguous() for each in example)
     shapes = None if fixed_batch else _free_sizes(module, example, free)
     try:
-        with quiet("torch.fx.experimental.symbolic_shapes"), contextlib.redirect_stderr(io.StringIO()):
-            # torch prints the graph so far where it fails, whoever catches the error
+        with (
+            quiet("torch.fx.experimental.symbolic_shapes"),
+            contextlib.redirect_stderr(io.StringIO()),  # torch prints the graph so far where it fails
+            known_by_one_step(),
+        ):
             return torch.export.export(module, example, dynamic_shapes=shapes)
     except Exception as error:  # torch.export raises many unrelated kinds
         if condition := _CONDITION.search(str(error)):
