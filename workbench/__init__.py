@@ -52,7 +52,8 @@ __all__ = [
 
 
 def load(name: str) -> Workload:
-    """Return an embedded or fetched workload by name. Raises :class:`WorkloadError` with the nearest names."""
+    """Return an embedded or fetched workload by name, in any case; :class:`WorkloadError` with the nearest names."""
+    name = models.named(name) if isinstance(name, str) else name
     if name not in models.available() and _looks_like_a_model(name):
         raise WorkloadError(
             f"{str(name)!r} is the name of no embedded workload; a model file or 'module:factory' is given with its "

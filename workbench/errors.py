@@ -31,6 +31,12 @@ def in_place(error: Exception) -> str:
     return str(error) if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
 
 
+def as_known(name: str, known: Iterable[str]) -> str:
+    """``name`` as one of ``known`` is written, whatever its case; itself where it is none of them."""
+    written = {each.casefold(): each for each in known}
+    return written.get(name.casefold(), name)
+
+
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
     """One line for an unknown name: the nearest known names first, else all of them."""
     names = sorted(known)

@@ -212,6 +212,23 @@ def test_the_command_line_lists_everything_and_refuses_an_unknown_name(capsys):
     assert "did you mean cifar-10?" in capsys.readouterr().err
 
 
+def test_names_are_found_whatever_their_case(tmp_path, monkeypatch):
+    assert fetched.find("all-MiniLM-L6-v2").name == "all-minilm-l6-v2"
+    assert wb.load("Fashion-CNN") == wb.Workload("fashion-cnn")
+    assert models.load(wb.Workload("Fashion-CNN")).id == "fashion-cnn"
+    assert models.named("Fashion-CNN") == "fashion-cnn"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Fashion-CNN").mkdir()
+    assert models.named("Fashion-CNN") == "Fashion-CNN", "a folder of that name"
+
+
+def test_the_command_line_takes_a_workload_in_any_case(capsys):
+    with pytest.raises(WorkloadError, match=r"^efficientnet-lite0 is not fetched yet"):
+        wb.load("EfficientNet-Lite0")
+    assert cli.main(["run", "EfficientNet-Lite0", "--quantize", "int8"]) == 1
+    assert "efficientnet-lite0 is not fetched yet" in capsys.readouterr().err
+
+
 def paeth(left: int, above: int, corner: int) -> int:
     """The predictor as the PNG specification writes it down, section 9.4."""
     initial = left + above - corner

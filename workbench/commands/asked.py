@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from workbench import techniques
+from workbench import models, techniques
 from workbench.catalog import OptionInfo
 from workbench.core import offer
 from workbench.errors import WorkbenchError, unknown
@@ -61,7 +61,7 @@ def workload(chosen: argparse.Namespace) -> Workload:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # where the module of module:factory usually is
     return Workload(
-        chosen.workload,
+        models.named(chosen.workload),
         data=chosen.data,
         weights=chosen.weights,
         metric=chosen.metric,

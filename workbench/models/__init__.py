@@ -6,11 +6,12 @@ Nothing here imports torch until something is loaded.
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.datasets import ModelCard, card_paths
 from workbench.datasets.cards import read
-from workbench.errors import WorkloadError, unknown
+from workbench.errors import WorkloadError, as_known, unknown
 from workbench.models import fetched
 from workbench.plumbing.registry import brought
 from workbench.workload import LoadedWorkload, Workload
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "fashion-cnn"
 
-__all__ = ["DEFAULT", "available", "build", "embedded", "load", "not_yet", "require", "students"]
+__all__ = ["DEFAULT", "available", "build", "embedded", "load", "named", "not_yet", "require", "students"]
 
 
 def embedded() -> dict[str, str]:
@@ -43,6 +44,15 @@ def not_yet() -> dict[str, str]:
         **{each.name: each.how_to_get() for each in missing},
         **{card.name: f"without its data, {card.needs}, {fetched.find(card.needs).how_to_get()}" for card in waiting},
     }
+
+
+def named(text: str) -> str:
+    """The name of a workload, or of something to fetch, that ``text`` is in whatever case; itself if it is none.
+
+    A file or folder that is called so is meant rather than a name that is written otherwise.
+    """
+    names = {*available(), *not_yet(), *fetched.registered()}
+    return text if text in names or Path(text).exists() else as_known(text, names)
 
 
 def require(name: str) -> None:

@@ -26,6 +26,7 @@ from workbench.models import (
     fetched,
     intake,
     loaders,
+    named,
     not_yet,
     require,
     zoo,
@@ -132,7 +133,7 @@ def _find(workload: Workload) -> _Model:
             f"the model is of type {type(model).__name__}; it can be a torch.nn.Module, the name of an embedded "
             f"workload, the path of {loaders.in_words()}, or 'module:factory'"
         )
-    text, path = os.fspath(model), Path(model)
+    text, path = named(os.fspath(model)), Path(model)
     if text in embedded():
         return _embedded_model(text)
     if text in fetched.registered() or text in not_yet():

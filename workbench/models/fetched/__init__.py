@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from functools import cache
 
-from workbench.errors import WorkloadError, unknown
+from workbench.errors import WorkloadError, as_known, unknown
 from workbench.models.fetched._base import Fetched, fetch
 from workbench.models.fetched._registries import Package
 from workbench.plumbing.registry import instances
@@ -24,7 +24,8 @@ def registered() -> dict[str, Fetched]:
 
 
 def find(name: str) -> Fetched:
-    """What is fetched by this name; :class:`WorkloadError` with the nearest names otherwise."""
+    """What is fetched by this name, whatever its case; :class:`WorkloadError` with the nearest names otherwise."""
+    name = as_known(name, registered())
     if name not in registered():
         raise WorkloadError(unknown("what to fetch", name, registered()))
     return registered()[name]
