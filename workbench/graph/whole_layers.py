@@ -40,10 +40,11 @@ def _install() -> None:
     """Put :func:`_by_one_step` before what PyTorch has for these calls where it traces them."""
     key = torch._C.DispatchKey
     for operation in (torch.ops.aten.gru.input, torch.ops.aten.lstm.input):
+        kernels = getattr(operation, "py_kernels", {})  # PyTorch's own: where it keeps them otherwise, exports are slow
         for each in (key.Autograd, key.CompositeImplicitAutograd):
-            if each in operation.py_kernels:
-                operation.py_kernels[each] = _by_one_step(operation.py_kernels[each])
-        operation._dispatch_cache.clear()
+            if each in kernels:
+                kernels[each] = _by_one_step(kernels[each])
+                operation._dispatch_cache.clear()
 
 
 def _by_one_step(layer: _Layer) -> _Layer:
