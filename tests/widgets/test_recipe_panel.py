@@ -158,7 +158,7 @@ def test_schemes_stand_under_headings_each_of_which_comes_once(panel):
 
 def test_the_help_of_schemes_has_a_short_line_for_each_heading_and_names_no_scheme_but_auto(panel):
     scheme = sent(panel, "quantize")["scheme"]
-    lines = [line.partition(": ") for line in scheme["help"].splitlines()]
+    lines = [line.partition(": ") for line in scheme["help"].split("; ")]
     headings = dict.fromkeys(choice["heading"] or choice["value"] for choice in scheme["choices"])
     assert [kind for kind, _, _ in lines] == list(headings)
     assert all(0 < len(said) < 90 for _, _, said in lines)

@@ -52,14 +52,12 @@ function stepCard({ name, title, heading, about, body }) {
   };
 }
 
-/** What an option does; of several kinds of choices a line for each. @type {(title: string, help: string) => HTMLElement[]} */
+/** What an option does; "kind: what it is; …" as a line for each kind. @type {(title: string, help: string) => HTMLElement[]} */
 function explanation(title, help) {
-  const [first, ...more] = help.split("\n");
-  if (!more.length) return [h("p", {}, h("b", {}, title), `: ${first}`)];
-  const lines = [first, ...more].map((line) => {
-    const [kind, ...said] = line.split(": ");
-    return h("li", {}, h("b", {}, kind), `: ${said.join(": ")}`);
-  });
+  const kinds = help.split("; ").map((line) => line.split(": "));
+  if (kinds.length === 1 || kinds.some((parts) => parts.length !== 2))
+    return [h("p", {}, h("b", {}, title), `: ${help}`)];
+  const lines = kinds.map(([kind, said]) => h("li", {}, h("b", {}, kind), `: ${said}`));
   return [h("p", {}, h("b", {}, title)), h("ul", {}, lines)];
 }
 

@@ -93,9 +93,9 @@ def may_be_learned(formats: Precision) -> bool:
 
 
 def all_in_words() -> str:
-    """What the kinds of schemes are, a line for each."""
+    """What each kind of schemes is: "Floats: of two bytes in place of four; …"."""
     told = [f"{kind}: {precisions.KINDS[kind]}" for kind in dict.fromkeys(each.kind for each in SCHEMES.values())]
-    return "\n".join([*told, f"{AUTO}: the fastest for each layer within a budget of loss, found by measurement"])
+    return "; ".join([*told, f"{AUTO}: the fastest for each layer within a budget of loss, found by measurement"])
 
 
 def in_short(scheme: str) -> str:
