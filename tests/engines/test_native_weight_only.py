@@ -18,7 +18,7 @@ from workbench.techniques.quantize import Quantize
 from workbench.variant import Variant
 from workbench.workload import Data, Workload
 
-WEIGHT_ONLY = [name for name, precision in registered().items() if precision.weights_only]
+WEIGHT_ONLY = [name for name, precision in registered().items() if precision.weights_only and not precision.is_imitated]
 
 pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=str(kernels.unavailable()))
 DTYPES = {name: registered()[name].dtype for name in WEIGHT_ONLY}
