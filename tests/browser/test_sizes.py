@@ -97,10 +97,9 @@ def test_no_tab_is_cut_off_on_a_phone(sized):
 
 
 @pytest.mark.usefixtures("measured")
-@pytest.mark.usefixtures("measured")
 @ONLY_VOILA
 def test_the_plot_keeps_its_height_in_a_low_window(sized):
-    assert sized(1280, 720).locator(".wb-pareto-plot .main-svg").first.bounding_box()["height"] >= 180
+    assert sized(1280, 720).locator(".wb-pareto-plot .main-svg").first.bounding_box()["height"] >= 150
 
 
 @pytest.mark.usefixtures("measured")

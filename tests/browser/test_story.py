@@ -81,20 +81,20 @@ def test_the_loss_that_is_accepted_is_remembered(measured):
     expect(amount).to_have_text("0.5 pt")
 
 
-def test_a_long_training_waits_for_a_word_and_says_what_is_known_before_and_how_long_it_takes(plain, host, picture):
-    the_page.turn(plain, "Distill", True)
-    the_page.card(plain, "Distill").get_by_label("Epochs").press("End")
-    the_page.wait_for_recipe(plain, "r.steps.some((step) => step.epochs === 10)")
-    the_page.phase(plain, "untrained")
-    picture(plain, f"{host.name}-waits-for-a-word")
-    clause(plain, "smaller").wait_for()
-    clause(plain, "accuracy after training").wait_for()
-    assert plain.locator("[data-phase]").inner_text().startswith("◌\nThe training takes about")
-    the_page.give_the_word(plain)
-    plain.locator("[data-phase]").get_by_text("left:").wait_for()
-    the_page.cancel(plain).click()
-    the_page.phase(plain, "cancelled")
-    expect(plain.get_by_role("tab", name="Training")).to_be_visible()
+def test_a_long_training_waits_for_a_word_and_says_what_is_known_before_and_how_long_it_takes(measured, host, picture):
+    the_page.turn(measured, "Distill", True)
+    the_page.card(measured, "Distill").get_by_label("Epochs").press("End")
+    the_page.wait_for_recipe(measured, "r.steps.some((step) => step.epochs === 10)")
+    the_page.phase(measured, "untrained")
+    picture(measured, f"{host.name}-waits-for-a-word")
+    clause(measured, "smaller").wait_for()
+    clause(measured, "accuracy after training").wait_for()
+    assert measured.locator("[data-phase]").inner_text().startswith("◌\nThe training takes about")
+    the_page.give_the_word(measured)
+    measured.locator("[data-phase]").get_by_text("left:").wait_for()
+    the_page.cancel(measured).click()
+    the_page.phase(measured, "cancelled")
+    expect(measured.get_by_role("tab", name="Training")).to_be_visible()
 
 
 WATCH = """() => {
