@@ -76,6 +76,11 @@ class Chosen(Masked):
         return torch.softmax(torch.where(seen, self.scores(query, key), -1e9), -1) @ value
 
 
+class ChosenOrNothing(Masked):
+    def attend(self, query, key, value, seen):
+        return torch.softmax(torch.where(seen, self.scores(query, key), float("-inf")), -1) @ value
+
+
 class EarlierAndShown(Masked):
     """A query sees what comes before it and is no padding: a mask with a row for each query."""
 
@@ -92,7 +97,7 @@ class FarLessByHead(Masked):
         return F.scaled_dot_product_attention(query, key, value, -slopes * (~seen).cumsum(-1))
 
 
-WAYS = [Shown, Added, AddedByHand, Filled, FilledWithMuch, Chosen, EarlierAndShown, FarLessByHead]
+WAYS = [Shown, Added, AddedByHand, Filled, FilledWithMuch, Chosen, ChosenOrNothing, EarlierAndShown, FarLessByHead]
 
 
 class TorchEncoder(nn.Module):

@@ -144,7 +144,7 @@ def _longest_native(module: torch.fx.GraphModule, blocks: list[Block]) -> Piece 
     reader, batch, readable = Reader(module), batch_symbol(module.graph), 0
     try:
         for block in blocks:
-            for source in _needed(module, block) if readable == 0 else block.reads:
+            for source in block.reads if readable else _or_first_input(module, block.reads):
                 if source not in reader.known:
                     if not _may_enter(source, batch):
                         raise EngineError(_OTHER_TENSORS)
@@ -168,14 +168,14 @@ def _longest_native(module: torch.fx.GraphModule, blocks: list[Block]) -> Piece 
     return None
 
 
-def _needed(module: torch.fx.GraphModule, block: Block) -> list[torch.fx.Node]:
-    """What a program that begins with this block takes; the model's first input where it depends on none."""
-    return block.reads or inputs_of(module.graph)[:1]
+def _or_first_input(module: torch.fx.GraphModule, sources: list[torch.fx.Node]) -> list[torch.fx.Node]:
+    """What a program takes, which is the model's first input where it depends on nothing."""
+    return sources or inputs_of(module.graph)[:1]
 
 
 def _read(module: torch.fx.GraphModule, piece: Piece) -> Graph:
     reader = Reader(module)
-    for source in piece.sources or inputs_of(module.graph)[:1]:
+    for source in _or_first_input(module, piece.sources):
         reader.take(source)
     for node in piece.nodes:
         reader.visit(node)

@@ -131,11 +131,10 @@ def begins_with_batch(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:
 
 def is_batch_size(node: torch.fx.Node, batch: sympy.Symbol | None) -> bool:
     """Whether it asks a tensor for its size and gets the batch."""
-    size = node.meta.get("val") if operator_of(node) == "aten.sym_size.int" else None
-    return isinstance(size, torch.SymInt) and size.node.expr == batch
+    return operator_of(node) == "aten.sym_size.int" and gives_batch_size(node, batch)
 
 
-def is_number(node: torch.fx.Node, batch: sympy.Expr | None) -> bool:
+def gives_batch_size(node: torch.fx.Node, batch: sympy.Expr | None) -> bool:
     """Whether it gives how many examples there are, asked of a tensor or worked out from a tensor's size."""
     number = node.meta.get("val")
     return isinstance(number, torch.SymInt) and number.node.expr == batch

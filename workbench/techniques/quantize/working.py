@@ -89,10 +89,13 @@ class Working:
 
     def graph(self) -> torch.fx.GraphModule:
         """The exported graph that is quantized, made anew at each call."""
-        graph = rewritten(self._exported, fold=self._rounds_inputs)
+        graph = self._rewritten()
         if self.step.equalize:
             equalize(graph, pairs(graph, self.step.equalizes))
         return graph
+
+    def _rewritten(self) -> torch.fx.GraphModule:
+        return rewritten(self._exported, fold=self._rounds_inputs)
 
     @cached_property
     def equalized(self) -> Mapping[str, list[str]]:
@@ -100,7 +103,7 @@ class Working:
         found: dict[str, list[str]] = {}
         if not self.step.equalize:
             return found
-        for pair in pairs(self.graph(), self.step.equalizes):
+        for pair in pairs(self._rewritten(), self.step.equalizes):
             first, second = pair.layers
             found.setdefault(first, []).append(second)
             found.setdefault(second, []).append(first)

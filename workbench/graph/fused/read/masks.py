@@ -25,19 +25,24 @@ class MaskOps:
     def _masked_fill(self, node, x, mask, value):
         """x · 0 + value under the mask, where an infinity of x would become NaN."""
         if isinstance(x, Scores):
-            if not float(value) <= AS_GOOD_AS_INFINITE:
-                raise unknown(node, f"of scores with {float(value):g}")
-            return self._hidden(node, x, mask, value) if isinstance(mask, Mask) else x.with_constant(node, ~mask)
+            return self._filled(node, x, mask, value, where=True)
         kept = self._pairwise(node, Multiply, x, (~mask).float(), 1)
         return self._pairwise(node, Sum, kept, torch.where(mask, value, 0.0).float(), 1)
 
-    def _hidden(self, node, scores: Scores, hides: Mask, value: float) -> Scores:
-        """Scores with ``value`` in their place where ``hides`` isn't 0: it is added, which leaves as little of them."""
+    def _filled(self, node, scores: Scores, mask, value, *, where: bool) -> Scores:
+        """Scores with ``value`` in their place where the mask is ``where``: added, it leaves as little of them."""
+        value = float(value)
+        if not value <= AS_GOOD_AS_INFINITE:
+            raise unknown(node, f"of scores with {value:g}")
+        if isinstance(mask, torch.Tensor):
+            return scores.with_constant(node, ~mask if where else mask)
         if math.isinf(value):
-            return scores.masked(node, self._mask(node, hides, shows=True, factor=-1.0, shift=1.0), shows=True)
-        return scores.masked(node, self._mask(node, hides, factor=float(value)))
+            shown = self._scaled(node, mask, shows=True, factor=-1.0, shift=1.0) if where else mask
+            return scores.masked(node, shown, shows=True)
+        scale = {"factor": value} if where else {"factor": -value, "shift": value}
+        return scores.masked(node, self._scaled(node, mask, **scale))
 
-    def _mask(self, node, mask: Mask, *, shows: bool = False, **scale: float) -> Mask:
+    def _scaled(self, node, mask: Mask, *, shows: bool = False, **scale: float) -> Mask:
         if not mask.shows:
             raise unknown(node, "by a mask of numbers")
         made = self._add_op(node, Scale, [mask.rows], Value(mask.rows.shape), **scale)
@@ -47,8 +52,7 @@ class MaskOps:
     def _where(self, node, condition, x, other):
         constant = torch.Tensor, int, float
         if isinstance(condition, Mask) and isinstance(x, Scores) and isinstance(other, constant):
-            hides = self._mask(node, condition, shows=True, factor=-1.0, shift=1.0)
-            return self._masked_fill(node, x, hides, other)
+            return self._filled(node, x, condition, other, where=False)
         if isinstance(condition, constant) and isinstance(other, constant):
             return self._masked_fill(node, x, ~condition, other)
         if isinstance(condition, constant) and isinstance(x, constant):

@@ -18,9 +18,9 @@ from workbench.graph.fused.nodes import (
     by_channel,
     counts_examples,
     free_nodes,
+    gives_batch_size,
     inputs_of,
     is_dequantization,
-    is_number,
     operator_of,
     result_of,
     shown,
@@ -128,7 +128,7 @@ class Reader(SequenceOps, ConstantOps):
         return self.known[node]
 
     def _call(self, node: torch.fx.Node) -> Any:
-        if is_number(node, self.batch):
+        if gives_batch_size(node, self.batch):
             return BATCH
         if operator_of(node) == "aten._assert_tensor_metadata.default":  # as exported, so it holds
             return None
